@@ -1,0 +1,1 @@
+"""Who may do what to what: principals, roles, one authorize()."""

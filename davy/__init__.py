@@ -1,0 +1,1 @@
+"""Settings, wiring, supervision, command line: the only place that knows everyone."""

@@ -1,0 +1,1 @@
+"""The ground: quantities, readings, models, codecs, topics and sites. No I/O."""

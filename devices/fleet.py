@@ -1,0 +1,114 @@
+"""A registry laid out as arrays: what the hot path looks up without a loop.
+
+A slot is a device's row in every per-device array of the engine. Slots are private to one engine's state: they are
+given in order of first appearance and kept for ever, so that a registry change moves nobody's timers.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.models import Actuator, DeviceKind, DeviceModel
+from devices.sites import Device, Registry, Site, registry_faults
+
+MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ShutOffValve:
+    """A valve that takes CLOSE. A command can be built from nothing else, so a device without an actuator cannot be
+    commanded by mistake."""
+
+    slot: int
+    device: Device
+    actuator: Actuator
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Per-device columns, each of shape (slots,), and the look-ups between names, numbers and slots.
+
+    slot_of: shape (highest device_no + 1,), i4; -1 where there is no such device.
+    present: bool; False for a device that has left the registry but keeps its slot.
+    interval_us, max_age_us: i8.
+    simulated: bool.
+    links: detector slot -> the valves it closes (shut-off valves only).
+    watches: detector slot -> linked valves that only report (self-closing).
+    """
+
+    registry: Registry
+    devices: tuple[Device | None, ...]
+    device_no: NDArray[np.int32]
+    slot_of: NDArray[np.int32]
+    present: NDArray[np.bool_]
+    interval_us: NDArray[np.int64]
+    max_age_us: NDArray[np.int64]
+    simulated: NDArray[np.bool_]
+    links: dict[int, tuple[ShutOffValve, ...]]
+    watches: dict[int, tuple[int, ...]]
+    valves: dict[int, ShutOffValve]
+    slot_by_identity: dict[str, int]
+    model_by_slot: tuple[DeviceModel | None, ...]
+    site_by_slot: tuple[Site | None, ...]
+
+    def __len__(self) -> int:
+        return len(self.device_no)
+
+    def slots(self, device_no: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Slots of device numbers, shape (n,) -> (n,) i4; -1 for a number nobody has."""
+        known = (device_no >= 0) & (device_no < len(self.slot_of))
+        return np.where(known, self.slot_of[np.where(known, device_no, 0)], np.int32(-1)).astype(np.int32)
+
+
+def build_fleet(registry: Registry, before: Fleet | None = None) -> Fleet:
+    """Lay a registry out; devices that `before` knew keep their slots, new ones follow in registry order.
+    Raises ValueError with every fault when the registry may not be used."""
+    faults = registry_faults(registry)
+    if faults:
+        raise ValueError("registry refused: " + "; ".join(faults))
+    now = {device.device_no: device for device in registry.devices}
+    old = [] if before is None else [int(no) for no in before.device_no]
+    known = set(old)
+    order = old + [device.device_no for device in registry.devices if device.device_no not in known]
+    devices = tuple(now.get(no) for no in order)
+    models = {model.key: model for model in registry.models}
+    sites = {site.key: site for site in registry.sites}
+    model_by_slot = tuple(models[d.model] if d else None for d in devices)
+    site_by_slot = tuple(sites[d.site] if d else None for d in devices)
+    slot_by_identity = {device.identity: slot for slot, device in enumerate(devices) if device}
+    slot_of = np.full(max(order, default=0) + 1, -1, np.int32)
+    slot_of[np.array(order, np.int64)] = np.arange(len(order), dtype=np.int32)
+    valves = {
+        slot: ShutOffValve(slot, device, model.actuator)
+        for slot, (device, model) in enumerate(zip(devices, model_by_slot, strict=True))
+        if device and model and model.kind is DeviceKind.SHUT_OFF_VALVE and model.actuator
+    }
+    links: dict[int, tuple[ShutOffValve, ...]] = {}
+    watches: dict[int, tuple[int, ...]] = {}
+    for link in registry.links:
+        detector, valve = slot_by_identity[link.detector], slot_by_identity[link.valve]
+        if valve in valves:
+            links[detector] = (*links.get(detector, ()), valves[valve])
+        else:
+            watches[detector] = (*watches.get(detector, ()), valve)
+    return Fleet(
+        registry=registry,
+        devices=devices,
+        device_no=np.array(order, np.int32),
+        slot_of=slot_of,
+        present=np.array([device is not None for device in devices], np.bool_),
+        interval_us=_microseconds([model.report_interval_s if model else 0.0 for model in model_by_slot]),
+        max_age_us=_microseconds([model.max_age_s if model else 0.0 for model in model_by_slot]),
+        simulated=np.array([bool(site and site.simulated) for site in site_by_slot], np.bool_),
+        links=links,
+        watches=watches,
+        valves=valves,
+        slot_by_identity=slot_by_identity,
+        model_by_slot=model_by_slot,
+        site_by_slot=site_by_slot,
+    )
+
+
+def _microseconds(seconds: list[float]) -> NDArray[np.int64]:
+    return np.array([round(s * MICROSECONDS) for s in seconds], np.int64)

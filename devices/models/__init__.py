@@ -1,0 +1,75 @@
+"""Device models: what every device of one make has in common. One TOML file per model stands beside this module."""
+
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+
+class DeviceKind(StrEnum):
+    """DETECTOR measures gas. SHUT_OFF_VALVE takes CLOSE. SELF_CLOSING_VALVE (CJ/T 447) closes unpowered, is reopened
+    by hand and only reports. GATEWAY publishes for the devices registered behind it."""
+
+    DETECTOR = "detector"
+    SHUT_OFF_VALVE = "shut_off_valve"
+    SELF_CLOSING_VALVE = "self_closing_valve"
+    GATEWAY = "gateway"
+
+
+class Actuator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a valve that takes commands promises. Only a model that declares one can be sent a command."""
+
+    #: A CLOSE not seen closed by then raises its own critical alarm, and attempts go on (G7).
+    confirm_within_s: float = 10.0
+    #: An attempt not delivered by then must never run (G8); a fresh one follows.
+    attempt_expires_s: float = 30.0
+    #: False: the valve cannot report where it stands, so a CLOSE ends `unverifiable`, never `confirmed`.
+    reports_position: bool = True
+
+
+class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A golden example: a payload as sent, and what it must mean (or, for a bad one, why it is refused)."""
+
+    payload: str
+    expect: dict[str, float | int | str | bool] = {}
+    refused: str = ""
+
+
+class DeviceModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One model. `key` is its file's stem and what the registry names."""
+
+    key: str
+    vendor: str
+    name: str
+    kind: DeviceKind
+    source: str
+    #: The device promises a reading at least this often; 3 x it without one is silence.
+    report_interval_s: float
+    #: A device time older than this is not believed (the clock is suspect); younger is backfill or a slow link.
+    max_age_s: float = 7 * 86_400.0
+    gas: str = ""
+    #: %vol of this gas that is 100 %LEL on the scale the device reports in: 5.0 (ISO 10156) or 4.4 (IEC 60079-20-1).
+    lel_percent_vol: float | None = None
+    actuator: Actuator | None = None
+    example: tuple[Example, ...] = ()
+
+
+def load_model(path: Path) -> DeviceModel:
+    """The model in one TOML file. Raises ValueError naming the file, the key and the reason."""
+    try:
+        model = msgspec.convert(tomllib.loads(path.read_text("utf-8")) | {"key": path.stem}, DeviceModel)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as wrong:
+        raise ValueError(f"{path.name}: {wrong}") from wrong
+    if model.actuator is not None and model.kind is not DeviceKind.SHUT_OFF_VALVE:
+        raise ValueError(f"{path.name}: a {model.kind} cannot declare an actuator; only a shut_off_valve takes CLOSE")
+    if model.actuator is None and model.kind is DeviceKind.SHUT_OFF_VALVE:
+        raise ValueError(f"{path.name}: a shut_off_valve must declare its [actuator]")
+    if model.report_interval_s <= 0 or model.max_age_s <= 0:
+        raise ValueError(f"{path.name}: report_interval_s and max_age_s must be positive")
+    return model
+
+
+def load_catalogue(folder: Path = Path(__file__).parent) -> tuple[DeviceModel, ...]:
+    """Every model in a folder, by file name. Raises ValueError for the first file that is wrong."""
+    return tuple(load_model(path) for path in sorted(folder.glob("*.toml")))

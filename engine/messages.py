@@ -1,0 +1,245 @@
+"""What is said through the door: requests to the engine and its answers, as msgpack, each behind a 4-byte length.
+
+Every request carries a `request` number chosen by the client; the answer repeats it. `Follow` is answered by a stream
+of `FeedEvent`s that ends only with the connection.
+"""
+
+import msgspec
+
+from devices.quantities import ValvePosition
+from engine.records import SourceCount
+from rules.decisions import AlarmState, Decision, Instruction, Outcome, Priority, Step
+
+#: The largest message either side takes. A registry of 100,000 devices is about 30 MiB.
+MOST_MESSAGE_BYTES = 256 * 1024 * 1024
+
+
+# ---- requests -------------------------------------------------------------------------------------------------------
+
+
+class _Request(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    request: int
+
+
+class Push(_Request, frozen=True):
+    """Readings that came by HTTP. `identity` (`vendor/serial`) is whom they speak for; `principal` the device or
+    gateway that signed in. Answered by Pushed after the commit, or Busy."""
+
+    principal: str
+    identity: str
+    payloads: tuple[bytes, ...]
+    content_type: str
+    #: Idempotency key: the same principal and key get the same answer again. Empty: none.
+    key: str = ""
+
+
+class Instruct(_Request, frozen=True):
+    """Answered by Instructed after the commit."""
+
+    instruction: Instruction
+
+
+class ListAlarms(_Request, frozen=True):
+    """Every alarm that is not NORMAL now; answered by Alarms."""
+
+
+class ListWanted(_Request, frozen=True):
+    """Wanted positions, newest first: `wanted` one by its id, or empty for all that are kept (every open one and the
+    last 1,000 that ended). Answered by WantedList."""
+
+    wanted: str = ""
+
+
+class GetStatus(_Request, frozen=True):
+    """Answered by Status."""
+
+
+class Authenticate(_Request, frozen=True):
+    """Does this token belong to this device? Answered by Authenticated."""
+
+    identity: str
+    token: str
+
+
+class Follow(_Request, frozen=True):
+    """The feed of decisions after (`cycle`, `n`), then live. `cycle` -1: from now on. Answered by FeedEvents, or
+    FeedGone when the place asked for has been trimmed."""
+
+    cycle: int = -1
+    n: int = -1
+
+
+class Passed(_Request, frozen=True):
+    """A follower has made everything up to and including `cycle` durable on its side. Answered by Done."""
+
+    follower: str
+    cycle: int
+
+
+class ReplaceRegistry(_Request, frozen=True):
+    """A whole registry document, with its outbox number; an older number is answered Done and changes nothing.
+    Answered by Done after the commit, or Failed naming every fault."""
+
+    number: int
+    body: bytes
+
+
+class ReplaceRules(_Request, frozen=True):
+    """A whole rule pack as TOML. Answered by Done after the commit, or Failed naming place and reason."""
+
+    by: str
+    body: bytes
+
+
+Request = (
+    Push
+    | Instruct
+    | ListAlarms
+    | ListWanted
+    | GetStatus
+    | Authenticate
+    | Follow
+    | Passed
+    | ReplaceRegistry
+    | ReplaceRules
+)
+
+
+# ---- answers --------------------------------------------------------------------------------------------------------
+
+
+class _Answer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    request: int
+
+
+class Pushed(_Answer, frozen=True):
+    """Readings of this push: on disk, known already, put in quarantine. `event` is where they stand in the journal."""
+
+    stored: int
+    duplicate: int
+    quarantined: int
+    event: str = ""
+
+
+class Busy(_Answer, frozen=True):
+    """The store is in its reserve, or too much is waiting: try again after so many seconds."""
+
+    retry_after_s: int
+    reason: str
+
+
+class Instructed(_Answer, frozen=True):
+    accepted: bool
+    reason: str
+    subject: str
+
+
+class AlarmView(msgspec.Struct, frozen=True):
+    """An alarm as it stands. Times in microseconds UTC."""
+
+    alarm: str
+    rule: str
+    device_no: int
+    identity: str
+    site: str
+    priority: Priority
+    state: AlarmState
+    onset: int
+    raised: int
+    changed: int
+    quantity: str
+    value: float | None
+    late: bool
+    because: str
+    acknowledged_by: str
+
+
+class Alarms(_Answer, frozen=True):
+    """`as_of` is the cycle these are true for: follow the feed after it and nothing is missed."""
+
+    as_of: int
+    alarms: tuple[AlarmView, ...]
+
+
+class StepView(msgspec.Struct, frozen=True):
+    command: str
+    attempt: int
+    step: Step
+    at: int
+    note: str
+
+
+class WantedView(msgspec.Struct, frozen=True):
+    """One wanted position and every step of every attempt, in order. `outcome` empty: still wanted."""
+
+    wanted: str
+    device_no: int
+    identity: str
+    site: str
+    epoch: int
+    reason: str
+    alarm: str
+    by: str
+    since: int
+    confirm_by: int
+    outcome: Outcome | None
+    ended: int
+    position: ValvePosition
+    steps: tuple[StepView, ...]
+
+
+class WantedList(_Answer, frozen=True):
+    as_of: int
+    wanted: tuple[WantedView, ...]
+
+
+class Status(_Answer, frozen=True):
+    """The engine's own figures. `gauges` are named for /metrics (`davy_` is put before them)."""
+
+    engine: str
+    cycle: int
+    now: int
+    devices: int
+    registry_number: int
+    counts: tuple[SourceCount, ...]
+    followers: dict[str, int]
+    gauges: dict[str, float]
+
+
+class Authenticated(_Answer, frozen=True):
+    """`identity` empty: no. `may_publish_for`: the device itself and those behind it."""
+
+    identity: str
+    may_publish_for: tuple[str, ...] = ()
+
+
+class FeedEvent(_Answer, frozen=True):
+    engine: str
+    cycle: int
+    n: int
+    decision: Decision
+
+    @property
+    def id(self) -> str:
+        return f"{self.engine}:{self.cycle}:{self.n}"
+
+
+class FeedGone(_Answer, frozen=True):
+    """The feed cannot resume there: read the alarms anew and follow from their `as_of`."""
+
+    oldest: int
+
+
+class Done(_Answer, frozen=True):
+    cycle: int
+
+
+class Failed(_Answer, frozen=True):
+    """The request was understood and refused; place, reason and remedy in words."""
+
+    reason: str
+
+
+Answer = (
+    Pushed | Busy | Instructed | Alarms | WantedList | Status | Authenticated | FeedEvent | FeedGone | Done | Failed
+)

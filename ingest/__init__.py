@@ -1,0 +1,1 @@
+"""Links: they bring readings in and carry commands out."""

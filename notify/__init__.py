@@ -1,0 +1,1 @@
+"""Telling people. Not built yet; its floor is kept so that imports stay honest."""

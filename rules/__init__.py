@@ -1,0 +1,1 @@
+"""Pure decisions: arrays in, alarms and wanted positions out. No clock, no I/O."""

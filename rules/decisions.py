@@ -1,0 +1,264 @@
+"""What the engine may be told besides readings, and what it may say. Frozen, journaled, sent over the door.
+
+No decision opens a valve: there is no type for it (G6). Times are microseconds since 1970 UTC. The `type` field of
+the encoded form names the struct, so that the feed, the journal and the API speak of the same thing.
+"""
+
+import hashlib
+from enum import IntEnum, StrEnum
+
+import msgspec
+
+from devices.quantities import ValvePosition
+
+
+class Priority(IntEnum):
+    CRITICAL = 1
+    HIGH = 2
+    MEDIUM = 3
+    LOW = 4
+
+
+class AlarmState(IntEnum):
+    """ISA-18.2 / IEC 62682."""
+
+    NORMAL = 0
+    UNACKNOWLEDGED = 1
+    ACKNOWLEDGED = 2
+    RETURNED_UNACKNOWLEDGED = 3
+    LATCHED_UNACKNOWLEDGED = 4
+    LATCHED_ACKNOWLEDGED = 5
+    SHELVED = 6
+    SUPPRESSED = 7
+    OUT_OF_SERVICE = 8
+
+
+# ---- inputs: link events and instructions ---------------------------------------------------------------------------
+
+
+class _Input(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    at: int
+
+
+class Connected(_Input, frozen=True, tag="connected"):
+    """A valve can be reached again; a pending attempt is repeated at once."""
+
+    device_no: int
+
+
+class AttemptSent(_Input, frozen=True, tag="attempt_sent"):
+    """The attempt's bytes were handed to the valve's connection."""
+
+    command: str
+
+
+class AttemptFailed(_Input, frozen=True, tag="attempt_failed"):
+    """The attempt could not leave (no connection, or the link refused it)."""
+
+    command: str
+    reason: str
+
+
+class AttemptAcknowledged(_Input, frozen=True, tag="attempt_acknowledged"):
+    """The device's transport has it (PUBACK). Says nothing of the valve (G7)."""
+
+    command: str
+
+
+class Replied(_Input, frozen=True, tag="replied"):
+    """The device answered a command, and says where its valve stands."""
+
+    command: str
+    device_no: int
+    valve: ValvePosition
+
+
+class Resumed(_Input, frozen=True, tag="resumed"):
+    """The engine was away for `down_us`; that time is nobody's silence."""
+
+    down_us: int
+
+
+class RegistryChanged(_Input, frozen=True, tag="registry_changed"):
+    """`sha256` names the document; its body stands in the store. `number` is the outbox number (0: none)."""
+
+    sha256: str
+    number: int = 0
+
+
+class RulesChanged(_Input, frozen=True, tag="rules_changed"):
+    sha256: str
+    by: str = ""
+
+
+class _Instruction(_Input, frozen=True, kw_only=True):
+    #: Given by the sender; the same id is answered again, not done again.
+    id: str
+    #: The principal, as the API knows it.
+    by: str
+
+
+class Acknowledge(_Instruction, frozen=True, tag="acknowledge"):
+    alarm: str
+    comment: str = ""
+
+
+class Reset(_Instruction, frozen=True, tag="reset"):
+    """Take a latched alarm back to normal, once acknowledged and its condition gone."""
+
+    alarm: str
+
+
+class CloseValve(_Instruction, frozen=True, tag="close_valve"):
+    device_no: int
+    reason: str
+
+
+class CancelClose(_Instruction, frozen=True, tag="cancel_close"):
+    """A named person ends the attempts. Does not open anything."""
+
+    wanted: str
+    reason: str
+
+
+Instruction = Acknowledge | Reset | CloseValve | CancelClose
+LinkEvent = Connected | AttemptSent | AttemptFailed | AttemptAcknowledged | Replied
+Event = LinkEvent | Instruction | Resumed | RegistryChanged | RulesChanged
+
+
+# ---- outputs --------------------------------------------------------------------------------------------------------
+
+
+class _Decision(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    at: int
+
+
+class AlarmRaised(_Decision, frozen=True, tag="alarm_raised"):
+    """A new alarm. `onset` is effective time, frozen. `late`: raised by a late alarm bit; people are told, no valve
+    moves (G10)."""
+
+    alarm: str
+    rule: str
+    device_no: int
+    site: str
+    priority: Priority
+    onset: int
+    state: AlarmState
+    late: bool = False
+    quantity: str = ""
+    value: float | None = None
+    #: The alarm that led to this one (an interlock's own alarms), or empty.
+    because: str = ""
+
+
+class Change(StrEnum):
+    ACKNOWLEDGED = "acknowledged"
+    RETURNED = "returned"
+    REALARMED = "re-alarmed"
+    RESET = "reset"
+
+
+class AlarmChanged(_Decision, frozen=True, tag="alarm_changed"):
+    """An alarm took another state; `by` is a person's principal or empty."""
+
+    alarm: str
+    rule: str
+    device_no: int
+    site: str
+    priority: Priority
+    onset: int
+    change: Change
+    state: AlarmState
+    by: str = ""
+    comment: str = ""
+
+
+class CloseWanted(_Decision, frozen=True, tag="close_wanted"):
+    """The wanted position of a valve is now closed. `by` is a person, or empty when `alarm` asked for it."""
+
+    wanted: str
+    device_no: int
+    epoch: int
+    reason: str
+    alarm: str = ""
+    by: str = ""
+    #: Confirmation is due by then; past it the valve-not-closed alarm is raised (G7).
+    confirm_by: int = 0
+
+
+class AttemptRequested(_Decision, frozen=True, tag="attempt_requested"):
+    """One CLOSE to send now. Never sent on replay; never run by the device after `expires` (G8)."""
+
+    command: str
+    wanted: str
+    device_no: int
+    epoch: int
+    attempt: int
+    expires: int
+    reason: str
+
+
+class Step(StrEnum):
+    REQUESTED = "requested"
+    SENT = "sent"
+    ACKNOWLEDGED = "acknowledged"
+    CONFIRMED = "confirmed"
+    EXPIRED = "expired"
+    FAILED = "failed"
+    UNVERIFIABLE = "unverifiable"
+
+
+class CommandStepped(_Decision, frozen=True, tag="command_stepped"):
+    """An attempt moved on (AttemptRequested itself is the step `requested`)."""
+
+    command: str
+    wanted: str
+    device_no: int
+    step: Step
+    note: str = ""
+
+
+class Outcome(StrEnum):
+    CONFIRMED = "confirmed"
+    UNVERIFIABLE = "unverifiable"
+    CANCELLED = "cancelled"
+
+
+class WantedEnded(_Decision, frozen=True, tag="wanted_ended"):
+    """Attempts stop: the valve was seen closed, or cannot be seen, or a named person cancelled."""
+
+    wanted: str
+    device_no: int
+    outcome: Outcome
+    by: str = ""
+    comment: str = ""
+
+
+class Answered(_Decision, frozen=True, tag="answered"):
+    """What became of an instruction. `reason` says why one was refused."""
+
+    id: str
+    accepted: bool
+    reason: str = ""
+    #: The alarm or wanted position it was about.
+    subject: str = ""
+
+
+Decision = AlarmRaised | AlarmChanged | CloseWanted | AttemptRequested | CommandStepped | WantedEnded | Answered
+
+
+def alarm_id(rule: str, device_no: int, onset: int) -> str:
+    """The id of an alarm: the same rule, subject and onset give the same id, whoever computes it."""
+    return _digest(f"alarm|{rule}|{device_no}|{onset}")
+
+
+def wanted_id(device_no: int, epoch: int) -> str:
+    return _digest(f"wanted|{device_no}|{epoch}")
+
+
+def command_id(wanted: str, attempt: int) -> str:
+    return _digest(f"command|{wanted}|{attempt}")
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,1 @@
+"""PostgreSQL and TimescaleDB: every line of SQL for them lives here."""
