@@ -1,0 +1,304 @@
+"""The engine store: one SQLite file that holds every admitted input, every decision, and what the engine must know
+to start without anybody's help.
+
+S1  `commit` returns only after the cycle is on disk: one transaction, WAL, synchronous=FULL, one fsync (G1).
+S2  A cycle is there whole or not at all: readings, decisions, quarantine, counters, documents and answers share the
+    transaction (G2). Cycles are numbered without a gap.
+S3  One engine writes: an exclusive lock on `<store>.lock` is held for life. Followers read through `engine.journal`.
+S4  Nothing is trimmed that a registered follower has not passed, or that the newest durable checkpoint does not hold.
+S5  On opening, the write-ahead log is moved into the file and fsynced before a new cycle is accepted: a frame that an
+    earlier process could not fsync is either really on disk afterwards or the opening fails.
+"""
+
+import fcntl
+import hashlib
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import apsw
+
+from engine.records import (
+    Inputs,
+    Quarantined,
+    SourceCount,
+    encode_decisions,
+    encode_inputs,
+)
+from rules.decisions import Decision
+
+#: Raised when the tables change; a store of another format is refused, never guessed at.
+FORMAT = 1
+#: 16 KiB pages: a busy cycle's inputs are some 100 KiB, and fewer overflow pages cost fewer WAL frames.
+PAGE_BYTES = 16_384
+#: How long the writer waits while the write-ahead log is being reset by the checkpointing thread.
+BUSY_MS = 10_000
+#: Decisions stay this long for feeds that resume, whatever the followers have passed.
+DECISIONS_KEPT_US = 24 * 3600 * 1_000_000
+#: Answers to instructions and pushes stay as long: a repeated id within a day is answered, not done again.
+ANSWERS_KEPT_US = DECISIONS_KEPT_US
+#: Cycles removed in one commit. Above 1, so that trimming is faster than writing; small, so that no commit is slow.
+TRIM_PER_COMMIT = 4
+#: Free disk space below which the store counts as full is a quarter of its reserve, and at most this.
+MOST_DISK_FLOOR_BYTES = 256 * 1024 * 1024
+
+_SCHEMA = f"""
+PRAGMA page_size = {PAGE_BYTES};
+PRAGMA journal_mode = WAL;
+BEGIN IMMEDIATE;
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE cycle (cycle INTEGER PRIMARY KEY, readings INTEGER NOT NULL, inputs BLOB NOT NULL);
+CREATE TABLE decided (cycle INTEGER PRIMARY KEY, now INTEGER NOT NULL, decisions BLOB NOT NULL);
+CREATE TABLE quarantine (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, cycle INTEGER NOT NULL, received INTEGER NOT NULL,
+    source TEXT NOT NULL, device_no INTEGER NOT NULL, reason TEXT NOT NULL, raw BLOB NOT NULL);
+CREATE INDEX quarantine_cycle ON quarantine (cycle);
+CREATE TABLE source (
+    source TEXT PRIMARY KEY, received INTEGER NOT NULL, stored INTEGER NOT NULL,
+    duplicate INTEGER NOT NULL, quarantined INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE document (sha256 TEXT PRIMARY KEY, kind TEXT NOT NULL, body BLOB NOT NULL);
+CREATE TABLE current (kind TEXT PRIMARY KEY, sha256 TEXT NOT NULL, number INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE follower (name TEXT PRIMARY KEY, cycle INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE answer (id TEXT PRIMARY KEY, at INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX answer_at ON answer (at);
+"""
+
+#: Followers every store has from birth, so that nothing is trimmed before they first come (S4).
+FOLLOWERS = ("storage",)
+
+
+class StoreRefused(RuntimeError):
+    """The store cannot be used as it is: another engine holds it, another format, or a broken file. Permanent: the
+    text says what to do."""
+
+
+class CommitFailed(OSError):
+    """A cycle could not be made durable (disk full, I/O error). The engine sends pending CLOSEs and ends; it is not
+    retried on the same handle, because after a failed fsync the kernel may have forgotten the pages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A registry or rule pack. `number` is the registry's outbox number (0 for rules)."""
+
+    kind: str
+    sha256: str
+    body: bytes
+    number: int = 0
+
+
+def document(kind: str, body: bytes, number: int = 0) -> Document:
+    return Document(kind, hashlib.sha256(body).hexdigest(), body, number)
+
+
+class Store:
+    """See the invariants above. Open it once per process; every method is called on the engine's thread."""
+
+    def __init__(self, path: Path, *, cap_bytes: int, reserve_pct: int = 10) -> None:
+        """Raises StoreRefused, or OSError when the folder cannot be written."""
+        self.path = path
+        self.cap_bytes = cap_bytes
+        self._reserve_from = cap_bytes * (100 - reserve_pct) // 100
+        self._lock = _lock(path)
+        try:
+            self._db = apsw.Connection(str(path))
+            self._db.set_busy_timeout(BUSY_MS)
+            self._prepare()
+        except apsw.Error as wrong:
+            self._lock.close()
+            raise _opening(path, wrong) from wrong
+        self.engine = self._meta("engine")
+        self.last_cycle = self._number("SELECT value FROM meta WHERE key = 'cycle'")
+        self.last_now = self._number("SELECT value FROM meta WHERE key = 'now'")
+        self.oldest = self._number("SELECT coalesce(min(cycle), 0) FROM cycle")
+        self.checkpointed = 0
+        self.counts = {row[0]: SourceCount(*row) for row in self._db.execute("SELECT * FROM source")}
+        self.followers = {str(name): int(cycle) for name, cycle in self._db.execute("SELECT * FROM follower")}
+        self.used_bytes = self._used()
+
+    def _prepare(self) -> None:
+        made = self._db.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'meta'").get
+        if not made:
+            self._db.execute(_SCHEMA)
+            rows = [("format", str(FORMAT)), ("engine", secrets.token_hex(8)), ("cycle", "0"), ("now", "0")]
+            self._db.executemany("INSERT INTO meta VALUES (?, ?)", rows)
+            self._db.executemany("INSERT INTO follower VALUES (?, 0)", [(name,) for name in FOLLOWERS])
+            self._db.execute("COMMIT")
+        if self._meta("format") != str(FORMAT):
+            raise StoreRefused(
+                f"{self.path} has format {self._meta('format')}, this Davy writes {FORMAT}; use its Davy"
+            )
+        for pragma in ("synchronous = FULL", "wal_autocheckpoint = 0", "journal_size_limit = 67108864"):
+            self._db.execute(f"PRAGMA {pragma}")
+        busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() or (1, 0, 0)
+        if not busy:
+            _fsync(self.path)
+
+    # ---- writing ----
+
+    def commit(
+        self,
+        inputs: Inputs,
+        decisions: Sequence[Decision],
+        *,
+        readings: int,
+        quarantined: Sequence[Quarantined] = (),
+        documents: Sequence[Document] = (),
+        answers: Sequence[tuple[str, bytes]] = (),
+    ) -> int:
+        """Make one cycle durable and return its number. Raises CommitFailed; then nothing of it is there."""
+        cycle = self.last_cycle + 1
+        counts = {count.source: _sum(self.counts.get(count.source), count) for count in inputs.counts}
+        db = self._db
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("INSERT INTO cycle VALUES (?, ?, ?)", (cycle, readings, encode_inputs(inputs)))
+            if decisions:
+                body = encode_decisions(tuple(decisions))
+                db.execute("INSERT INTO decided VALUES (?, ?, ?)", (cycle, inputs.now, body))
+            for item in quarantined:
+                db.execute(
+                    "INSERT INTO quarantine VALUES (NULL, ?, ?, ?, ?, ?, ?)",
+                    (cycle, item.received, item.source, item.device_no, item.reason, item.raw),
+                )
+            for total in counts.values():
+                db.execute(
+                    "INSERT OR REPLACE INTO source VALUES (?, ?, ?, ?, ?)",
+                    (total.source, total.received, total.stored, total.duplicate, total.quarantined),
+                )
+            for doc in documents:
+                db.execute("INSERT OR IGNORE INTO document VALUES (?, ?, ?)", (doc.sha256, doc.kind, doc.body))
+                db.execute("INSERT OR REPLACE INTO current VALUES (?, ?, ?)", (doc.kind, doc.sha256, doc.number))
+            for answer_id, body in answers:
+                db.execute("INSERT OR REPLACE INTO answer VALUES (?, ?, ?)", (answer_id, inputs.now, body))
+            db.execute("UPDATE meta SET value = ? WHERE key = 'cycle'", (str(cycle),))
+            db.execute("UPDATE meta SET value = ? WHERE key = 'now'", (str(inputs.now),))
+            oldest = self._trim(cycle, inputs.now)
+            db.execute("COMMIT")
+        except apsw.Error as failed:
+            raise CommitFailed(f"cycle {cycle} could not be written to {self.path}: {failed}") from failed
+        self.last_cycle, self.last_now, self.oldest = cycle, inputs.now, oldest
+        self.counts |= counts
+        if cycle % 16 == 0 or oldest % 16 == 0:
+            self.used_bytes = self._used()
+        return cycle
+
+    def _trim(self, cycle: int, now: int) -> int:
+        """Delete a few cycles that nobody needs any more (S4); returns the oldest one left."""
+        oldest = self.oldest or cycle
+        needed = min([self.checkpointed, *self.followers.values()]) + 1
+        until = min(oldest + TRIM_PER_COMMIT, needed)
+        if until > oldest:
+            self._db.execute("DELETE FROM cycle WHERE cycle < ?", (until,))
+            self._db.execute("DELETE FROM quarantine WHERE cycle < ?", (until,))
+            oldest = until
+        if cycle % 64 == 0:
+            self._db.execute(
+                "DELETE FROM decided WHERE cycle IN (SELECT cycle FROM decided WHERE cycle < ? AND now < ? LIMIT 256)",
+                (oldest, now - DECISIONS_KEPT_US),
+            )
+            self._db.execute(
+                "DELETE FROM answer WHERE id IN (SELECT id FROM answer WHERE at < ? LIMIT 256)",
+                (now - ANSWERS_KEPT_US,),
+            )
+        return oldest
+
+    def passed(self, follower: str, cycle: int) -> None:
+        """A follower has everything up to `cycle`; registers it on first sight. Never goes back."""
+        if self.followers.get(follower, -1) >= cycle:
+            return
+        try:
+            self._db.execute("INSERT OR REPLACE INTO follower VALUES (?, ?)", (follower, cycle))
+        except apsw.Error as failed:
+            raise CommitFailed(f"follower {follower} could not be noted in {self.path}: {failed}") from failed
+        self.followers[follower] = cycle
+
+    # ---- reading ----
+
+    def current(self, kind: str) -> Document | None:
+        """The registry or rules in force."""
+        row = self._db.execute(
+            "SELECT d.kind, d.sha256, d.body, c.number FROM current c JOIN document d USING (sha256) WHERE c.kind = ?",
+            (kind,),
+        ).fetchone()
+        return Document(*row) if row else None
+
+    def body(self, sha256: str) -> bytes:
+        """A document's bytes. Raises KeyError when the store never had it."""
+        row = self._db.execute("SELECT body FROM document WHERE sha256 = ?", (sha256,)).fetchone()
+        if row is None:
+            raise KeyError(sha256)
+        return bytes(row[0])
+
+    def answer(self, answer_id: str) -> bytes | None:
+        """What an instruction or push with this id was answered before, or None."""
+        row = self._db.execute("SELECT body FROM answer WHERE id = ?", (answer_id,)).fetchone()
+        return bytes(row[0]) if row else None
+
+    @property
+    def in_reserve(self) -> bool:
+        """True while only alarm-relevant readings are taken (G4)."""
+        return self.used_bytes >= self._reserve_from or self._disk_short()
+
+    def _disk_short(self) -> bool:
+        """The file system itself is nearly full: act as if the cap were reached, before a commit fails."""
+        return self._free_bytes() < min((self.cap_bytes - self._reserve_from) // 4, MOST_DISK_FLOOR_BYTES)
+
+    def _free_bytes(self) -> int:
+        stat = os.statvfs(self.path.parent)
+        return stat.f_bavail * stat.f_frsize
+
+    def _used(self) -> int:
+        pages = self._number("PRAGMA page_count") - self._number("PRAGMA freelist_count")
+        return pages * PAGE_BYTES
+
+    def _meta(self, key: str) -> str:
+        return str(self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).get)
+
+    def _number(self, sql: str) -> int:
+        return int(self._db.execute(sql).get)
+
+    def close(self) -> None:
+        self._db.close()
+        self._lock.close()
+
+
+def _sum(before: SourceCount | None, more: SourceCount) -> SourceCount:
+    if before is None:
+        return more
+    return SourceCount(
+        more.source,
+        before.received + more.received,
+        before.stored + more.stored,
+        before.duplicate + more.duplicate,
+        before.quarantined + more.quarantined,
+    )
+
+
+def _lock(path: Path) -> IO[str]:
+    lock = path.with_name(path.name + ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as held:
+        lock.close()
+        raise StoreRefused(f"another engine is using {path}; stop it first") from held
+    return lock
+
+
+def _opening(path: Path, wrong: apsw.Error) -> Exception:
+    if isinstance(wrong, apsw.FullError | apsw.IOError | apsw.CantOpenError | apsw.ReadOnlyError):
+        return OSError(f"the engine store {path} cannot be opened for writing: {wrong}")
+    return StoreRefused(f"the engine store {path} is not usable: {wrong}; keep the file and restore a copy")
+
+
+def _fsync(path: Path) -> None:
+    """The file and its folder on disk."""
+    for target in (path, path.parent):
+        handle = os.open(target, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
