@@ -102,8 +102,8 @@ class DoorClient:
         """A person's word in; returns after the commit, accepted or refused with its reason."""
         return await self._ask(m.Instruct(request=next(self._numbers), instruction=instruction), m.Instructed)
 
-    async def alarms(self) -> m.Alarms:
-        return await self._ask(m.ListAlarms(request=next(self._numbers)), m.Alarms)
+    async def alarms(self, alarm: str = "") -> m.Alarms:
+        return await self._ask(m.ListAlarms(request=next(self._numbers), alarm=alarm), m.Alarms)
 
     async def wanted(self, wanted: str = "") -> m.WantedList:
         return await self._ask(m.ListWanted(request=next(self._numbers), wanted=wanted), m.WantedList)
@@ -115,6 +115,9 @@ class DoorClient:
         return await self._ask(
             m.Authenticate(request=next(self._numbers), identity=identity, token=token), m.Authenticated
         )
+
+    async def find_device(self, identity: str) -> m.DeviceFound:
+        return await self._ask(m.FindDevice(request=next(self._numbers), identity=identity), m.DeviceFound)
 
     async def passed(self, follower: str, cycle: int) -> m.Done:
         return await self._ask(m.Passed(request=next(self._numbers), follower=follower, cycle=cycle), m.Done)

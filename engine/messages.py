@@ -40,7 +40,9 @@ class Instruct(_Request, frozen=True):
 
 
 class ListAlarms(_Request, frozen=True):
-    """Every alarm that is not NORMAL now; answered by Alarms."""
+    """Alarms that are not NORMAL now: `alarm` one by its id, or empty for every one. Answered by Alarms."""
+
+    alarm: str = ""
 
 
 class ListWanted(_Request, frozen=True):
@@ -55,10 +57,19 @@ class GetStatus(_Request, frozen=True):
 
 
 class Authenticate(_Request, frozen=True):
-    """Does this token belong to this device? Answered by Authenticated."""
+    """Does this token belong to this device, or to the gateway it is registered behind? (HTTP carries a token and no
+    user name, so a gateway pushing for a device names only the device.) Answered by Authenticated, whose `identity`
+    is whose token it is."""
 
     identity: str
     token: str
+
+
+class FindDevice(_Request, frozen=True):
+    """A device by its identity (`vendor/serial`), from the engine's own registry, so that a valve can be closed with
+    PostgreSQL down. Answered by DeviceFound."""
+
+    identity: str
 
 
 class Follow(_Request, frozen=True):
@@ -98,6 +109,7 @@ Request = (
     | ListWanted
     | GetStatus
     | Authenticate
+    | FindDevice
     | Follow
     | Passed
     | ReplaceRegistry
@@ -213,11 +225,26 @@ class Authenticated(_Answer, frozen=True):
     may_publish_for: tuple[str, ...] = ()
 
 
+class DeviceFound(_Answer, frozen=True):
+    """`device_no` 0: there is no such device. `commandable`: it is a shut-off valve and takes CLOSE."""
+
+    device_no: int
+    identity: str = ""
+    kind: str = ""
+    model: str = ""
+    site: str = ""
+    simulated: bool = False
+    commandable: bool = False
+
+
 class FeedEvent(_Answer, frozen=True):
+    """`identity` is `vendor/serial` of the decision's device, empty where it has none or the device is gone."""
+
     engine: str
     cycle: int
     n: int
     decision: Decision
+    identity: str = ""
 
     @property
     def id(self) -> str:
@@ -241,5 +268,16 @@ class Failed(_Answer, frozen=True):
 
 
 Answer = (
-    Pushed | Busy | Instructed | Alarms | WantedList | Status | Authenticated | FeedEvent | FeedGone | Done | Failed
+    Pushed
+    | Busy
+    | Instructed
+    | Alarms
+    | WantedList
+    | Status
+    | Authenticated
+    | DeviceFound
+    | FeedEvent
+    | FeedGone
+    | Done
+    | Failed
 )
