@@ -1,0 +1,92 @@
+"""May this principal do this to that? One pure function; every route and every instruction asks it.
+
+A1  What no row of the table allows is denied. A new action or a new kind of principal starts with no rights.
+A2  Who may not know that a thing exists gets NotFound for it, not Denied: the answer is the same as for a thing that
+    does not exist (G11).
+A3  Only devices publish readings, and only for themselves and those registered behind them: an administrator's token
+    cannot invent a reading.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from access.principals import Administrator, Anonymous, DevicePrincipal, Principal
+
+
+class Action(StrEnum):
+    """What can be asked of the API. `WATCH_HEALTH` is the only one that needs no credential."""
+
+    WATCH_HEALTH = "watch_health"
+    READ_METRICS = "read_metrics"
+    READ_DESCRIPTION = "read_description"
+    READ_DEVICES = "read_devices"
+    READ_READINGS = "read_readings"
+    READ_ALARMS = "read_alarms"
+    ACKNOWLEDGE_ALARM = "acknowledge_alarm"
+    RESET_ALARM = "reset_alarm"
+    CLOSE_VALVE = "close_valve"
+    CANCEL_CLOSE = "cancel_close"
+    READ_COMMANDS = "read_commands"
+    READ_LEDGER = "read_ledger"
+    PUBLISH_READINGS = "publish_readings"
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """The installation as a whole: lists, ledger, metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfDevice:
+    """One device, by `vendor/serial`."""
+
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfAlarm:
+    alarm: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfCommand:
+    """A wanted position and its attempts."""
+
+    wanted: str
+
+
+Subject = Platform | OfDevice | OfAlarm | OfCommand
+
+
+class Denied(PermissionError):
+    """This principal may not do this. Permanent: asking again changes nothing."""
+
+
+class NotFound(LookupError):
+    """For this principal the subject does not exist. Permanent."""
+
+
+#: What an administrator may do: all but speak for a device (A3). Listed by exclusion on purpose: an administrator of
+#: the installation is meant to see what a later version adds.
+ADMINISTRATOR_ACTIONS = frozenset(Action) - {Action.PUBLISH_READINGS}
+ANONYMOUS_ACTIONS = frozenset({Action.WATCH_HEALTH})
+DEVICE_ACTIONS = ANONYMOUS_ACTIONS | {Action.PUBLISH_READINGS}
+
+
+def authorize(principal: Principal, action: Action, subject: Subject) -> None:
+    """Return when `principal` may do `action` to `subject`. Raises Denied, or NotFound where the principal may not
+    learn whether the subject exists."""
+    match principal:
+        case Administrator():
+            allowed = ADMINISTRATOR_ACTIONS
+        case DevicePrincipal():
+            allowed = DEVICE_ACTIONS
+        case Anonymous():
+            allowed = ANONYMOUS_ACTIONS
+    if action not in allowed:
+        raise Denied(f"{principal.name} may not {action.replace('_', ' ')}")
+    if isinstance(principal, DevicePrincipal) and action is Action.PUBLISH_READINGS:
+        if not isinstance(subject, OfDevice):
+            raise Denied(f"{principal.name} publishes for devices only")
+        if subject.identity not in principal.may_publish_for:
+            raise NotFound(f"no device {subject.identity} for {principal.name}")
