@@ -4,6 +4,7 @@ A slot is a device's row in every per-device array of the engine. Slots are priv
 given in order of first appearance and kept for ever, so that a registry change moves nobody's timers.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,14 +62,15 @@ class Fleet:
         return np.where(known, self.slot_of[np.where(known, device_no, 0)], np.int32(-1)).astype(np.int32)
 
 
-def build_fleet(registry: Registry, before: Fleet | None = None) -> Fleet:
+def build_fleet(registry: Registry, before: Fleet | None = None, *, order: Sequence[int] = ()) -> Fleet:
     """Lay a registry out; devices that `before` knew keep their slots, new ones follow in registry order.
+    `order`: device numbers by slot of an earlier process's fleet, instead of `before`.
     Raises ValueError with every fault when the registry may not be used."""
     faults = registry_faults(registry)
     if faults:
         raise ValueError("registry refused: " + "; ".join(faults))
     now = {device.device_no: device for device in registry.devices}
-    old = [] if before is None else [int(no) for no in before.device_no]
+    old = list(order) if before is None else [int(no) for no in before.device_no]
     known = set(old)
     order = old + [device.device_no for device in registry.devices if device.device_no not in known]
     devices = tuple(now.get(no) for no in order)

@@ -91,6 +91,10 @@ class JournalReader:
         )
         return [(cycle, decode_decisions(body)) for cycle, body in rows]
 
+    def decisions_gone(self) -> int:
+        """The last cycle whose decisions were removed; -1 while all are there."""
+        return int(self._db.execute("SELECT value FROM meta WHERE key = 'decisions_gone'").get)
+
     def oldest_decision(self) -> int:
         """The first cycle whose decisions are kept; 0 when none are."""
         return int(self._db.execute("SELECT coalesce(min(cycle), 0) FROM decided").get)

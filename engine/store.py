@@ -124,6 +124,7 @@ class Store:
         if not made:
             self._db.execute(_SCHEMA)
             rows = [("format", str(FORMAT)), ("engine", secrets.token_hex(8)), ("cycle", "0"), ("now", "0")]
+            rows.append(("decisions_gone", "-1"))
             self._db.executemany("INSERT INTO meta VALUES (?, ?)", rows)
             self._db.executemany("INSERT INTO follower VALUES (?, 0)", [(name,) for name in FOLLOWERS])
             self._db.execute("COMMIT")
@@ -196,10 +197,14 @@ class Store:
             self._db.execute("DELETE FROM quarantine WHERE cycle < ?", (until,))
             oldest = until
         if cycle % 64 == 0:
-            self._db.execute(
-                "DELETE FROM decided WHERE cycle IN (SELECT cycle FROM decided WHERE cycle < ? AND now < ? LIMIT 256)",
+            gone = self._db.execute(
+                "DELETE FROM decided WHERE cycle IN (SELECT cycle FROM decided WHERE cycle < ? AND now < ?"
+                " ORDER BY cycle LIMIT 256) RETURNING cycle",
                 (oldest, now - DECISIONS_KEPT_US),
-            )
+            ).fetchall()
+            if gone:
+                last_gone = str(max(int(row[0]) for row in gone))
+                self._db.execute("UPDATE meta SET value = ? WHERE key = 'decisions_gone'", (last_gone,))
             self._db.execute(
                 "DELETE FROM answer WHERE id IN (SELECT id FROM answer WHERE at < ? LIMIT 256)",
                 (now - ANSWERS_KEPT_US,),

@@ -27,6 +27,8 @@ class Arrivals:
     replies: (device_no, payload) answers to commands.
     connected: devices that can be reached since the last take.
     acknowledged: command ids whose transport acknowledgement came.
+    answer_keys: (idempotency key, first message, how many): what became of them is stored under the key, in the
+        commit that holds them.
     """
 
     source: str
@@ -36,6 +38,7 @@ class Arrivals:
     replies: list[tuple[int, bytes]] = field(default_factory=list)
     connected: list[int] = field(default_factory=list)
     acknowledged: list[str] = field(default_factory=list)
+    answer_keys: list[tuple[str, int, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,11 @@ class Settled:
     stored: NDArray[np.int64]
     duplicate: NDArray[np.int64]
     quarantined: NDArray[np.int64]
+
+    def totals(self, first: int, many: int) -> tuple[int, int, int]:
+        """(stored, duplicate, quarantined) over `many` messages from `first`."""
+        part = slice(first, first + many)
+        return int(self.stored[part].sum()), int(self.duplicate[part].sum()), int(self.quarantined[part].sum())
 
 
 class Link(Protocol):

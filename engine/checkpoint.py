@@ -1,0 +1,140 @@
+"""Checkpoints of the memory, beside the store: what makes a restart quick. The journal alone would be enough.
+
+K1  A checkpoint file is whole or not there: written beside, fsynced, renamed, its folder fsynced.
+K2  It names the cycle it holds; a restart loads the newest that can be read and replays what follows.
+K3  The loop only pays for copying arrays; encoding, writing and fsync happen on a thread of its own.
+
+The design's other ways, a forked child or a log follower, were measured against this: docs/decisions/.
+"""
+
+import asyncio
+import os
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import apsw
+import msgspec
+import structlog
+
+from engine.journal import JournalReader
+from engine.memory import Frozen, Memory, Thaw
+from engine.store import Store
+
+_log = structlog.get_logger()
+_MAGIC = b"davy-checkpoint-1\n"
+#: Readings replayed per read of the journal on restart.
+REPLAY_READINGS = 65_536
+#: The write-ahead log is moved into the store when it is larger than this, so that it can be started anew.
+MOST_WAL_BYTES = 64 * 1024 * 1024
+
+
+def write_checkpoint(folder: Path, cycle: int, thaw: Thaw, number: int) -> Path:
+    """Encode and write one checkpoint; keeps it and the one before it. Raises OSError."""
+    body = msgspec.msgpack.encode((cycle, number, thaw()))
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path, beside = folder / f"{cycle:020d}.checkpoint", folder / "writing"
+    with beside.open("wb") as file:
+        file.write(_MAGIC + zlib.crc32(body).to_bytes(4, "little") + body)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.rename(path)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    for old in sorted(folder.glob("*.checkpoint"))[:-2]:
+        old.unlink()
+    return path
+
+
+def read_checkpoint(path: Path) -> tuple[int, int, Frozen]:
+    """(cycle, registry number, frozen memory). Raises ValueError when the file is torn or of another format."""
+    raw = path.read_bytes()
+    body = raw[len(_MAGIC) + 4 :]
+    if not raw.startswith(_MAGIC) or int.from_bytes(raw[len(_MAGIC) :][:4], "little") != zlib.crc32(body):
+        raise ValueError(f"{path} is not a whole checkpoint")
+    return msgspec.msgpack.decode(body, type=tuple[int, int, Frozen])
+
+
+def recall(store: Store, folder: Path) -> Memory:
+    """The memory as the log has it: newest readable checkpoint, then replay. Raises StoreRefused's cousins only when
+    the journal itself cannot be read (apsw.Error, ValueError)."""
+    started = time.perf_counter()
+    cycle, memory = _newest(store, folder)
+    store.checkpointed = cycle
+    journal = JournalReader(store.path)
+    replayed = 0
+    try:
+        while records := journal.read(cycle, REPLAY_READINGS):
+            for record in records:
+                memory.replay(record, store.body)
+                replayed += 1
+            cycle = records[-1].cycle
+    finally:
+        journal.close()
+    if memory.mismatches:
+        _log.error("replay decided otherwise than the journal", cycles=memory.mismatches)
+    took_s = round(time.perf_counter() - started, 3)
+    _log.info("memory recalled", checkpoint=store.checkpointed, replayed_cycles=replayed, seconds=took_s)
+    return memory
+
+
+def _newest(store: Store, folder: Path) -> tuple[int, Memory]:
+    for path in sorted(folder.glob("*.checkpoint"), reverse=True):
+        try:
+            cycle, number, frozen = read_checkpoint(path)
+            if cycle <= store.last_cycle:
+                return cycle, Memory.thaw(frozen, store.body, number)
+            _log.error("checkpoint is ahead of the store and is not used", path=str(path), store=store.last_cycle)
+        except (ValueError, KeyError, OSError, msgspec.MsgspecError) as wrong:
+            _log.error("checkpoint cannot be used, trying an older one", path=str(path), why=str(wrong))
+    if store.oldest > 1:
+        raise ValueError(f"no usable checkpoint in {folder}, and the journal starts at cycle {store.oldest}")
+    return 0, Memory.empty()
+
+
+class Keeper:
+    """Writes checkpoints and resets the write-ahead log, both on a thread, while the loop goes on."""
+
+    def __init__(self, store: Store, memory: Memory, folder: Path, every_s: float) -> None:
+        self._store = store
+        self._memory = memory
+        self._folder = folder
+        self._every_s = every_s
+        self.seconds_on_loop = 0.0
+
+    async def run(self, sleep: Callable[[float], "asyncio.Future[None]"] | None = None) -> None:
+        """Until cancelled. A disk that is full costs only the checkpoint: the journal goes on from the last one."""
+        while True:
+            await (sleep(self._every_s) if sleep else asyncio.sleep(self._every_s))
+            try:
+                await self.checkpoint()
+                await asyncio.to_thread(self._reset_wal)
+            except (OSError, apsw.Error) as failed:
+                _log.warning("checkpoint not written, trying again", why=str(failed))
+
+    async def checkpoint(self) -> None:
+        """One checkpoint of this moment, unless there is one already."""
+        cycle = self._store.last_cycle
+        if cycle == self._store.checkpointed:
+            return
+        started = time.perf_counter()
+        thaw, number = self._memory.freeze(), self._memory.registry_number
+        self.seconds_on_loop = time.perf_counter() - started
+        await asyncio.to_thread(write_checkpoint, self._folder, cycle, thaw, number)
+        self._store.checkpointed = cycle
+
+    def _reset_wal(self) -> None:
+        """PASSIVE moves most of it without stopping the writer; TRUNCATE, only past the bound, waits for the rest."""
+        db = apsw.Connection(str(self._store.path))
+        try:
+            db.set_busy_timeout(1_000)
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            wal = self._store.path.with_name(self._store.path.name + "-wal")
+            if wal.exists() and wal.stat().st_size > MOST_WAL_BYTES:
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            db.close()

@@ -1,0 +1,312 @@
+"""The door: a local socket by which people, HTTP readings and followers reach the engine.
+
+D1  What changes anything is answered after the commit that holds it (G1).
+D2  The same instruction id, the same push key, the same registry number change nothing a second time; they are
+    answered as the first time.
+D3  One connection has at most `MOST_UNDER_WAY` requests under way; beyond that it is not read (G4).
+The socket lies in the data folder, which only the owner may enter; the API checks people before it asks.
+"""
+
+import asyncio
+import contextlib
+import hmac
+import stat
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+import msgspec
+import structlog
+from rules.document import load_pack
+
+from devices.fleet import Fleet, build_fleet
+from devices.sites import decode_registry, token_sha256
+from engine import messages as m
+from engine.cycle import Asked, Change, Cycle
+from engine.feed import Feed
+from engine.pushes import PushLink, answered_before
+from engine.records import decode_decisions
+from engine.store import Document, document
+from engine.views import alarm_views, wanted_views
+from rules.decisions import Answered, RegistryChanged, RulesChanged
+
+_log = structlog.get_logger()
+_encode = msgspec.msgpack.Encoder().encode
+_requests = msgspec.msgpack.Decoder(m.Request)
+
+#: Requests of one connection under way at once.
+MOST_UNDER_WAY = 256
+
+
+class Door:
+    """Serves one engine's socket. `gauges` adds what the links and the process know to the engine's own."""
+
+    def __init__(
+        self, cycle: Cycle, pushes: PushLink, feed: Feed, path: Path, gauges: Callable[[], dict[str, float]]
+    ) -> None:
+        self.cycle = cycle
+        self.pushes = pushes
+        self.feed = feed
+        self.gauges = gauges
+        self._path = path
+        self._server: asyncio.Server | None = None
+        self._callers: set[asyncio.Task[None]] = set()
+        self._registry_turn = asyncio.Lock()
+        self.asked: dict[str, list[Callable[[Answered], None]]] = {}
+        self.tokens: dict[str, str] = {}
+        self.behind: dict[str, tuple[str, ...]] = {}
+
+    async def open(self) -> None:
+        """Listen. A socket file left by a killed engine is replaced; the store's lock already tells that it is dead."""
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISSOCK(self._path.stat().st_mode):
+                self._path.unlink()
+        self._server = await asyncio.start_unix_server(self._called, path=str(self._path), limit=m.MOST_MESSAGE_BYTES)
+        self._path.chmod(0o600)
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for caller in tuple(self._callers):
+            caller.cancel()
+        await asyncio.gather(*self._callers, return_exceptions=True)
+        self._path.unlink(missing_ok=True)
+
+    def know(self, fleet: Fleet) -> None:
+        """A new registry is in force."""
+        self.tokens = {one.identity: one.token_sha256 for one in fleet.registry.credentials}
+        behind: dict[str, list[str]] = {}
+        for device in fleet.registry.devices:
+            if device.gateway:
+                behind.setdefault(device.gateway, []).append(device.identity)
+        self.behind = {gateway: tuple(devices) for gateway, devices in behind.items()}
+
+    async def replace_registry(self, number: int, body: bytes) -> int:
+        """Bring a registry in, once per number; returns the cycle that holds it. Raises ValueError with the faults."""
+        async with self._registry_turn:
+            memory = self.cycle.memory
+            if number and number <= memory.registry_number:
+                return self.cycle.store.last_cycle
+            fleet = await asyncio.to_thread(lambda: build_fleet(decode_registry(body), memory.fleet))
+            doc = document("registry", body, number)
+            event = RegistryChanged(at=self.cycle.now(), sha256=doc.sha256, number=number)
+            return await self._changed(event, doc, fleet)
+
+    async def replace_rules(self, by: str, body: bytes) -> int:
+        """Bring a rule pack in; returns the cycle that holds it. Raises ValueError naming place and reason."""
+        load_pack(body, "rules")
+        doc = document("rules", body)
+        event = RulesChanged(at=self.cycle.now(), sha256=doc.sha256, by=by)
+        return await self._changed(event, doc, None)
+
+    async def _changed(self, event: RegistryChanged | RulesChanged, doc: Document, fleet: Fleet | None) -> int:
+        committed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.cycle.pending.changes.append(Change(event, doc, fleet, committed.set_result))
+        self.cycle.wake()
+        return await committed
+
+    async def _called(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._callers.add(task)
+        caller = _Caller(self, writer)
+        try:
+            while True:
+                size = int.from_bytes(await reader.readexactly(4), "little")
+                if size > m.MOST_MESSAGE_BYTES:
+                    break
+                await caller.hear(_requests.decode(await reader.readexactly(size)))
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass
+        except msgspec.MsgspecError as wrong:
+            _log.warning("door: a request that is not ours", why=str(wrong))
+        finally:
+            caller.leave()
+            self._callers.discard(task)
+            writer.close()
+
+
+class _Caller:
+    """One connection through the door."""
+
+    def __init__(self, door: Door, writer: asyncio.StreamWriter) -> None:
+        self._door = door
+        self._writer = writer
+        self._room = asyncio.Semaphore(MOST_UNDER_WAY)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._streams: list[_Stream] = []
+
+    async def hear(self, request: m.Request) -> None:
+        """Answer now, or start what answers later."""
+        door = self._door
+        match request:
+            case m.Push():
+                await self._room.acquire()
+                self._push(request)
+            case m.Instruct():
+                await self._room.acquire()
+                self._instruct(request)
+            case m.ReplaceRegistry() | m.ReplaceRules():
+                await self._room.acquire()
+                self._start(self._replace(request))
+            case m.Follow():
+                stream = _Stream(request.request, self._writer)
+                self._streams.append(stream)
+                self._start(self._follow(stream, request.cycle, request.n))
+            case m.Passed():
+                door.cycle.store.passed(request.follower, request.cycle)
+                self.say(m.Done(request=request.request, cycle=request.cycle))
+            case m.Authenticate():
+                self.say(self._authenticate(request))
+            case m.FindDevice():
+                self.say(self._find(request))
+            case m.ListAlarms():
+                alarms = alarm_views(door.cycle.memory)
+                self.say(m.Alarms(request=request.request, as_of=door.cycle.store.last_cycle, alarms=alarms))
+            case m.ListWanted():
+                wanted = wanted_views(door.cycle.memory, request.wanted)
+                self.say(m.WantedList(request=request.request, as_of=door.cycle.store.last_cycle, wanted=wanted))
+            case m.GetStatus():
+                self.say(self._status(request))
+        await self._writer.drain()
+
+    def say(self, answer: m.Answer) -> None:
+        if not self._writer.is_closing():
+            _write(self._writer, answer)
+
+    def leave(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        for stream in self._streams:
+            self._door.feed.leave(stream)
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _later(self, answer: m.Answer) -> None:
+        self._room.release()
+        self.say(answer)
+
+    def _push(self, push: m.Push) -> None:
+        door, memory = self._door, self._door.cycle.memory
+        slot = memory.fleet.slot_by_identity.get(push.identity, -1)
+        mine = push.principal == push.identity or push.identity in door.behind.get(push.principal, ())
+        if slot < 0 or not mine:
+            why = f"{push.principal!r} may not publish for {push.identity!r}"
+            self._later(m.Failed(request=push.request, reason=why))
+            return
+        before = door.cycle.store.answer(f"push:{push.principal}:{push.key}") if push.key else None
+        if before is not None:
+            self._later(answered_before(before, push.request))
+            return
+        door.pushes.offer(push, int(memory.fleet.device_no[slot]), self._later)
+
+    def _instruct(self, request: m.Instruct) -> None:
+        """Done once per id, also when the same id comes again while the first is still under way (D2)."""
+        door, instruction = self._door, request.instruction
+
+        def answer(answered: Answered) -> None:
+            self._later(
+                m.Instructed(
+                    request=request.request,
+                    accepted=answered.accepted,
+                    reason=answered.reason,
+                    subject=answered.subject,
+                )
+            )
+
+        before = door.cycle.store.answer(f"instruction:{instruction.id}")
+        if before is not None:
+            known = decode_decisions(before)[0]
+            assert isinstance(known, Answered)
+            answer(known)
+        elif instruction.id in door.asked:
+            door.asked[instruction.id].append(answer)
+        else:
+            door.asked[instruction.id] = [answer]
+            now = door.cycle.now()
+            stamped = msgspec.structs.replace(instruction, at=now)
+            door.cycle.pending.asked.append(Asked(stamped, self._answer_all))
+            door.cycle.wake()
+
+    def _answer_all(self, answered: Answered) -> None:
+        for answer in self._door.asked.pop(answered.id, ()):
+            answer(answered)
+
+    async def _replace(self, request: m.ReplaceRegistry | m.ReplaceRules) -> None:
+        try:
+            if isinstance(request, m.ReplaceRegistry):
+                cycle = await self._door.replace_registry(request.number, request.body)
+            else:
+                cycle = await self._door.replace_rules(request.by, request.body)
+        except ValueError as wrong:
+            self._later(m.Failed(request=request.request, reason=str(wrong)))
+        else:
+            self._later(m.Done(request=request.request, cycle=cycle))
+
+    async def _follow(self, stream: "_Stream", cycle: int, n: int) -> None:
+        place: tuple[int, int] | None = (cycle, n)
+        while place is not None:
+            place = self._door.feed.catch_up(stream, *place)
+            await self._writer.drain()
+
+    def _authenticate(self, request: m.Authenticate) -> m.Authenticated:
+        kept = self._door.tokens.get(request.identity, "")
+        right = hmac.compare_digest(kept, token_sha256(request.token))
+        identity = request.identity if kept and right else ""
+        mine = (identity, *self._door.behind.get(identity, ())) if identity else ()
+        return m.Authenticated(request=request.request, identity=identity, may_publish_for=mine)
+
+    def _find(self, request: m.FindDevice) -> m.DeviceFound | m.Failed:
+        fleet = self._door.cycle.memory.fleet
+        slot = fleet.slot_by_identity.get(request.identity, -1)
+        device, model = (fleet.devices[slot], fleet.model_by_slot[slot]) if slot >= 0 else (None, None)
+        if device is None or model is None:
+            return m.Failed(request=request.request, reason=f"no device {request.identity!r} is registered")
+        return m.DeviceFound(
+            request=request.request,
+            device_no=device.device_no,
+            identity=device.identity,
+            kind=model.kind,
+            model=model.key,
+            site=device.site,
+            can_close=slot in fleet.valves,
+        )
+
+    def _status(self, request: m.GetStatus) -> m.Status:
+        cycle = self._door.cycle
+        return m.Status(
+            request=request.request,
+            engine=cycle.store.engine,
+            cycle=cycle.store.last_cycle,
+            now=cycle.store.last_now,
+            devices=int(cycle.memory.fleet.present.sum()),
+            registry_number=cycle.memory.registry_number,
+            counts=tuple(cycle.store.counts.values()),
+            followers=dict(cycle.store.followers),
+            gauges=self._door.gauges(),
+        )
+
+
+class _Stream:
+    """A feed follower on a caller's connection."""
+
+    def __init__(self, request: int, writer: asyncio.StreamWriter) -> None:
+        self.request = request
+        self._writer = writer
+
+    def send(self, answer: m.FeedEvent | m.FeedGone) -> None:
+        if not self._writer.is_closing():
+            _write(self._writer, answer)
+
+    def unread_bytes(self) -> int:
+        return self._writer.transport.get_write_buffer_size()
+
+    def cut(self) -> None:
+        self._writer.transport.abort()
+
+
+def _write(writer: asyncio.StreamWriter, answer: m.Answer) -> None:
+    body = _encode(answer)
+    writer.write(len(body).to_bytes(4, "little") + body)

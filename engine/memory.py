@@ -1,0 +1,127 @@
+"""Everything the engine knows that is a function of its log: fleet, rules, rule state, duplicate windows.
+
+The live cycle and the replay after a restart go through the same two methods, `change` and `judge`, so that a restart
+cannot differ from an uninterrupted run (G5). Nothing here reads a clock or a file.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import numpy as np
+from ingest.admission import Admission
+from numpy.typing import NDArray
+from rules.document import RulePack, default_pack, load_pack
+from rules.state import State, decode_snapshot, encode_snapshot
+from rules.step import step
+
+from devices.fleet import Fleet, build_fleet
+from devices.readings import Batch
+from devices.sites import Registry, decode_registry
+from engine.records import CycleRecord
+from rules.decisions import Decision, Event, RegistryChanged, RulesChanged
+
+Bodies = Callable[[str], bytes]
+
+
+class Frozen(msgspec.Struct, frozen=True):
+    """A memory at rest, as a checkpoint holds it: the documents by hash, the rest as bytes."""
+
+    registry_sha256: str
+    rules_sha256: str
+    device_no: bytes  # the slots' order, i4 little-endian: slots never move
+    state: bytes
+    admission: dict[str, tuple[str, tuple[int, ...], bytes]]  # name -> (dtype, shape, bytes)
+
+
+class Memory:
+    """`now` is where the log stands. `registry_number` is the outbox number of the registry in force."""
+
+    def __init__(self, fleet: Fleet, pack: RulePack, state: State, admission: Admission) -> None:
+        self.fleet = fleet
+        self.pack = pack
+        self.state = state
+        self.admission = admission
+        self.registry_sha256 = ""
+        self.rules_sha256 = ""
+        self.registry_number = 0
+        self.mismatches = 0
+
+    @classmethod
+    def empty(cls) -> "Memory":
+        """Before the first cycle: no device, the built-in rules."""
+        fleet, pack = build_fleet(Registry()), load_pack(default_pack(), "built-in rules")
+        return cls(fleet, pack, State.initial(fleet, pack, 0), Admission(fleet))
+
+    def change(self, event: Event, now: int, bodies: Bodies, fleet: Fleet | None = None) -> list[Decision]:
+        """Take a registry or rule change; `fleet` may be handed in when it was built off the loop already."""
+        if isinstance(event, RegistryChanged):
+            self.fleet = fleet or build_fleet(decode_registry(bodies(event.sha256)), self.fleet)
+            self.registry_sha256, self.registry_number = event.sha256, event.number
+            self.admission.resize(self.fleet)
+        elif isinstance(event, RulesChanged):
+            self.pack = load_pack(bodies(event.sha256), "rules in force")
+            self.rules_sha256 = event.sha256
+        else:
+            return []
+        return self.state.reshape(self.fleet, self.pack, now)
+
+    def judge(self, batch: Batch, events: Sequence[Event], now: int) -> list[Decision]:
+        """Decide. The admission windows were advanced by `admit` (live) or are by `replay`."""
+        return step(self.state, batch, events, now)
+
+    def replay(self, record: CycleRecord, bodies: Bodies) -> None:
+        """Advance by one journaled cycle. What the rules say now is only compared with what the journal says."""
+        now, events = record.inputs.now, record.inputs.events
+        decided: list[Decision] = []
+        for event in events:
+            decided += self.change(event, now, bodies)
+        rows = record.rows()
+        batch = Batch(rows, self.fleet.slots(rows["device_no"]), record.inputs.extra)
+        self.admission.replay(batch)
+        decided += self.judge(batch, events, now)
+        if tuple(decided) != record.decisions:
+            self.mismatches += 1
+
+    def freeze(self) -> "Thaw":
+        """A consistent copy, cheap enough for the loop (arrays are copied, nothing is encoded yet)."""
+        state = self.state.snapshot()
+        admission = self.admission.snapshot()
+        registry, rules, device_no = self.registry_sha256, self.rules_sha256, self.fleet.device_no
+
+        def encode() -> Frozen:
+            return Frozen(
+                registry_sha256=registry,
+                rules_sha256=rules,
+                device_no=device_no.tobytes(),
+                state=encode_snapshot(state),
+                admission={name: (a.dtype.str, a.shape, a.tobytes()) for name, a in admission.items()},
+            )
+
+        return encode
+
+    @classmethod
+    def thaw(cls, frozen: Frozen, bodies: Bodies, number: int) -> "Memory":
+        """The inverse of `freeze`. Raises ValueError when the parts do not fit together, KeyError for a lost body."""
+        registry = decode_registry(bodies(frozen.registry_sha256)) if frozen.registry_sha256 else Registry()
+        rules = bodies(frozen.rules_sha256) if frozen.rules_sha256 else default_pack()
+        fleet = _fleet_in_order(registry, np.frombuffer(frozen.device_no, np.int32))
+        pack = load_pack(rules, "rules of the checkpoint")
+        admission = Admission(fleet)
+        admission.restore(
+            {
+                name: np.frombuffer(body, np.dtype(dtype)).reshape(shape).copy()
+                for name, (dtype, shape, body) in frozen.admission.items()
+            }
+        )
+        memory = cls(fleet, pack, State.restore(decode_snapshot(frozen.state), fleet, pack), admission)
+        memory.registry_sha256, memory.rules_sha256 = frozen.registry_sha256, frozen.rules_sha256
+        memory.registry_number = number
+        return memory
+
+
+Thaw = Callable[[], Frozen]
+
+
+def _fleet_in_order(registry: Registry, device_no: NDArray[np.int32]) -> Fleet:
+    """The fleet with the slots a checkpoint was written with (devices that left included)."""
+    return build_fleet(registry, order=[int(no) for no in device_no])
