@@ -258,12 +258,12 @@ class _Caller:
         mine = (identity, *self._door.behind.get(identity, ())) if identity else ()
         return m.Authenticated(request=request.request, identity=identity, may_publish_for=mine)
 
-    def _find(self, request: m.FindDevice) -> m.DeviceFound | m.Failed:
+    def _find(self, request: m.FindDevice) -> m.DeviceFound:
         fleet = self._door.cycle.memory.fleet
         slot = fleet.slot_by_identity.get(request.identity, -1)
         device, model = (fleet.devices[slot], fleet.model_by_slot[slot]) if slot >= 0 else (None, None)
         if device is None or model is None:
-            return m.Failed(request=request.request, reason=f"no device {request.identity!r} is registered")
+            return m.DeviceFound(request=request.request, device_no=0)
         return m.DeviceFound(
             request=request.request,
             device_no=device.device_no,
@@ -271,7 +271,8 @@ class _Caller:
             kind=model.kind,
             model=model.key,
             site=device.site,
-            can_close=slot in fleet.valves,
+            simulated=bool(fleet.simulated[slot]),
+            commandable=slot in fleet.valves,
         )
 
     def _status(self, request: m.GetStatus) -> m.Status:

@@ -5,14 +5,14 @@ F1  A follower gets each decision after the place it named exactly once and in o
 F2  A follower that does not read is cut off at `MOST_UNREAD_BYTES`; it resumes by its last event id (G4).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
 
 from engine.journal import JournalReader
 from engine.messages import FeedEvent, FeedGone
-from rules.decisions import Decision
+from rules.decisions import Answered, Decision
 
 _log = structlog.get_logger()
 
@@ -37,9 +37,11 @@ class Follower(Protocol):
 class Feed:
     """Keeps the followers of one engine."""
 
-    def __init__(self, engine: str, journal: JournalReader) -> None:
+    def __init__(self, engine: str, journal: JournalReader, identity: Callable[[int], str]) -> None:
+        """`identity` names a device number (`vendor/serial`, or empty when it left the registry)."""
         self._engine = engine
         self._journal = journal
+        self._identity = identity
         self._live: set[Follower] = set()
 
     def publish(self, cycle: int, decisions: Sequence[Decision]) -> None:
@@ -76,6 +78,13 @@ class Feed:
     def _send(self, follower: Follower, cycle: int, after_n: int, decisions: Sequence[Decision]) -> None:
         for n, decision in enumerate(decisions):
             if n > after_n:
-                follower.send(
-                    FeedEvent(request=follower.request, engine=self._engine, cycle=cycle, n=n, decision=decision)
+                identity = "" if isinstance(decision, Answered) else self._identity(decision.device_no)
+                event = FeedEvent(
+                    request=follower.request,
+                    engine=self._engine,
+                    cycle=cycle,
+                    n=n,
+                    decision=decision,
+                    identity=identity,
                 )
+                follower.send(event)

@@ -122,7 +122,7 @@ class Store:
     def _prepare(self) -> None:
         made = self._db.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'meta'").get
         if not made:
-            self._db.execute(_SCHEMA)
+            self._db.execute(_SCHEMA).fetchall()  # statements run only as their rows are read
             rows = [("format", str(FORMAT)), ("engine", secrets.token_hex(8)), ("cycle", "0"), ("now", "0")]
             rows.append(("decisions_gone", "-1"))
             self._db.executemany("INSERT INTO meta VALUES (?, ?)", rows)
@@ -183,8 +183,7 @@ class Store:
             raise CommitFailed(f"cycle {cycle} could not be written to {self.path}: {failed}") from failed
         self.last_cycle, self.last_now, self.oldest = cycle, inputs.now, oldest
         self.counts |= counts
-        if cycle % 16 == 0 or oldest % 16 == 0:
-            self.used_bytes = self._used()
+        self.used_bytes = self._used()
         return cycle
 
     def _trim(self, cycle: int, now: int) -> int:
@@ -264,7 +263,9 @@ class Store:
         return str(self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).get)
 
     def _number(self, sql: str) -> int:
-        return int(self._db.execute(sql).get)
+        value = self._db.execute(sql).get
+        assert isinstance(value, int | str)
+        return int(value)
 
     def close(self) -> None:
         self._db.close()
