@@ -1,1 +1,1 @@
-"""PostgreSQL and TimescaleDB: every line of SQL for them lives here."""
+"""PostgreSQL and TimescaleDB: all SQL lives here. The follower writes; one module of queries per subject reads."""

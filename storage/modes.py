@@ -1,0 +1,46 @@
+"""The three ways one SQL surface is served: native partitions, or TimescaleDB in one of its two editions."""
+
+from enum import StrEnum
+from typing import Any
+
+from psycopg import AsyncConnection
+
+
+class Mode(StrEnum):
+    """PLAIN: PostgreSQL's native range partitions. TIMESCALE_APACHE: hypertables. TIMESCALE_TSL: hypertables and the
+    columnstore of the community edition."""
+
+    PLAIN = "plain"
+    TIMESCALE_APACHE = "timescale-apache"
+    TIMESCALE_TSL = "timescale-tsl"
+
+
+async def recorded_mode(connection: AsyncConnection[tuple[Any, ...]]) -> Mode | None:
+    """The mode written down when this database was made; None when it has no Davy tables."""
+    cursor = await connection.execute("SELECT to_regclass('davy_mode') IS NOT NULL")
+    if await cursor.fetchone() != (True,):
+        return None
+    row = await (await connection.execute("SELECT mode FROM davy_mode")).fetchone()
+    return Mode(row[0]) if row else None
+
+
+async def served_modes(connection: AsyncConnection[tuple[Any, ...]]) -> tuple[Mode, ...]:
+    """What this server can serve, simplest first. TimescaleDB counts only where it is preloaded as well as installed;
+    its edition is what `timescaledb.license` says (an Apache-only build knows no other value)."""
+    cursor = await connection.execute(
+        "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb'),"
+        " EXISTS (SELECT FROM unnest(string_to_array(current_setting('shared_preload_libraries'), ',')) AS library"
+        "         WHERE trim(library) LIKE '%timescaledb'),"
+        " current_setting('timescaledb.license', true)"
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    installed, preloaded, edition = row
+    if not (installed and preloaded):
+        return (Mode.PLAIN,)
+    if edition is None:
+        # The loader reads the edition with the extension; without it the safe reading is the smaller edition.
+        edition = "apache"
+    if edition == "timescale":
+        return (Mode.PLAIN, Mode.TIMESCALE_APACHE, Mode.TIMESCALE_TSL)
+    return (Mode.PLAIN, Mode.TIMESCALE_APACHE)
