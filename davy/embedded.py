@@ -175,6 +175,12 @@ class EmbeddedPostgres:
         assert self._process is not None
         return await self._process.wait()
 
+    def kill(self) -> None:
+        """An immediate shutdown: no checkpoint is written, and the next start recovers."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGQUIT)
+
     async def stop(self) -> None:
         """Fast shutdown, within STOP_WITHIN_S; then an immediate one."""
         process, self._process = self._process, None

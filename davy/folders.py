@@ -64,37 +64,26 @@ def _check_sort(settings: Settings, demo: bool) -> None:
 
 
 @contextmanager
-def held(settings: Settings) -> Iterator[None]:
-    """Hold the data folder. Raises CannotGoOn (busy) when another process does."""
+def held(settings: Settings) -> Iterator[bool]:
+    """Hold the data folder; gives whether its last holder was killed. Raises CannotGoOn (busy) when another has it."""
     try:
         descriptor = os.open(settings.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise disk_refused(settings.lock, error) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, str(os.getpid()).encode())
-        yield
     except BlockingIOError:
         holder = os.read(descriptor, 20).decode(errors="replace") or "unknown"
+        os.close(descriptor)
         raise CannotGoOn(Exit.BUSY, f"davy is already running on {settings.data} (process {holder})") from None
+    try:
+        killed = os.fstat(descriptor).st_size > 0  # a clean end empties the file
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield killed
+        os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
-
-
-def is_held(settings: Settings) -> bool:
-    """A `davy up` holds this data folder now."""
-    try:
-        descriptor = os.open(settings.lock, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def private_folder(path: Path, owner: int | None = None) -> None:

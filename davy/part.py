@@ -1,0 +1,165 @@
+"""One supervised process: started, watched, started again when it dies, stopped within a bounded time.
+
+P1  A part that dies is started again, for ever: at once the first time, then with growing pauses; each restart is
+    counted and said in one line.
+P2  A `needed` part that ends with a permanent refusal (wrong settings, a port in use, a disk or version that does not
+    serve) before it was ever ready ends the whole start. Once it has been ready, the same end is a reason to try
+    again: disks get room, ports get free.
+P3  A part never outlives its supervisor (leash), and `stop` returns within STOP_WITHIN_S plus one second.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import IO
+
+from davy.exits import CannotGoOn, Exit
+from davy.leash import leash
+
+#: Pauses before restarts in a row. The first is none, because while the engine is away nobody is protected.
+PAUSES_S = (0.0, 0.5, 1.0, 2.0, 5.0)
+#: A part that lived this long had started well; its next death begins at the first pause again.
+LIVED_WELL_S = 60.0
+STOP_WITHIN_S = 10.0
+
+_PERMANENT = {Exit.USAGE, Exit.PORT, Exit.DISK, Exit.VERSION}
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PartSpec:
+    """What to run: `python -m davy <arguments>` with these variables. `again`: restart it when it ends. `needed`: P2.
+    `output`: where its standard error goes (None: ours). `lines`: called with each line of its standard output."""
+
+    name: str
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+    again: bool = True
+    needed: bool = False
+    output: IO[str] | None = None
+    lines: Callable[[str], None] | None = None
+
+
+class Part:
+    """A running PartSpec. `restarts` counts; `pid` is that of the present process."""
+
+    def __init__(self, spec: PartSpec, say: Say) -> None:
+        self.spec = spec
+        self.restarts = 0
+        self.pid: int | None = None
+        self._say = say
+        self._ready = False
+        self._stopping = False
+        self._process: asyncio.subprocess.Process | None = None
+        self._watch: asyncio.Task[int] | None = None
+
+    async def start(self) -> None:
+        await self._launch()
+        self._watch = asyncio.create_task(self._keep(), name=f"part-{self.spec.name}")
+
+    async def ready(self, probe: Callable[[], Awaitable[bool]], within_s: float) -> bool:
+        """Wait until `probe` says so: True; False when `within_s` passed. Raises CannotGoOn on a permanent end (P2)."""
+        assert self._watch is not None
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within_s
+        while not self._watch.done():
+            if await probe():
+                self._ready = True
+                return True
+            if loop.time() > deadline:
+                return False
+            await asyncio.wait({self._watch}, timeout=0.05)
+        code = self._watch.result()
+        raise CannotGoOn(_as_exit(code), f"the {self.spec.name} could not start ({_how(code)})")
+
+    async def ended(self) -> int:
+        """The exit status of a part that is not restarted, or that refused for good."""
+        assert self._watch is not None
+        return await asyncio.shield(self._watch)
+
+    def kill(self) -> None:
+        """At once; `stop` then finds it dead."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def stop(self) -> None:
+        """SIGTERM, then SIGKILL after STOP_WITHIN_S. A part that was never started is stopped already."""
+        self._stopping = True
+        process = self._process
+        if process is not None and process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(asyncio.shield(process.wait()), STOP_WITHIN_S)
+            except TimeoutError:
+                self._say(f"{self.spec.name} did not stop within {STOP_WITHIN_S:.0f} s and was killed")
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        if self._watch is not None:
+            self._watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watch
+
+    async def _launch(self) -> None:
+        spec = self.spec
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",  # a file of the present folder must not stand in for a module
+            "-m",
+            "davy",
+            *spec.arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE if spec.lines else spec.output,
+            stderr=spec.output,
+            env=_environment(spec.environment),
+            start_new_session=True,  # Ctrl-C is for the supervisor, which stops the parts in their order
+            preexec_fn=leash(signal.SIGKILL),
+        )
+        self.pid = self._process.pid
+
+    async def _keep(self) -> int:
+        loop = asyncio.get_running_loop()
+        in_a_row = 0
+        while True:
+            assert self._process is not None
+            began = loop.time()
+            code = await self._until_end(self._process)
+            if self._stopping or not self.spec.again or (self.spec.needed and code in _PERMANENT and not self._ready):
+                return code
+            in_a_row = 0 if loop.time() - began > LIVED_WELL_S else in_a_row
+            pause_s = PAUSES_S[min(in_a_row, len(PAUSES_S) - 1)]
+            in_a_row += 1
+            self.restarts += 1
+            when = f"in {pause_s:g} s" if pause_s else "at once"
+            self._say(f"{self.spec.name} ended ({_how(code)}); starting it again {when} (restart {self.restarts})")
+            await asyncio.sleep(pause_s)
+            await self._launch()
+
+    async def _until_end(self, process: asyncio.subprocess.Process) -> int:
+        if process.stdout is not None and self.spec.lines is not None:
+            async for line in process.stdout:
+                self.spec.lines(line.decode(errors="replace").rstrip())
+        return await process.wait()
+
+
+def _environment(told: Mapping[str, str]) -> dict[str, str]:
+    """Ours without its settings, which `told` gives whole."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DAVY_")}
+    return kept | dict(told)
+
+
+def _as_exit(code: int) -> Exit:
+    return Exit(code) if code in {known.value for known in Exit} and code else Exit.FAILED
+
+
+def _how(code: int) -> str:
+    if code < 0:
+        return f"signal {signal.Signals(-code).name}"
+    return f"exit code {code}"
