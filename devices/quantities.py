@@ -105,6 +105,8 @@ class Flag(IntFlag):
     SUSPECT_CLOCK = 1 << 13
     #: Neither sequence nor time was sent: delivered at least once, counted apart.
     NO_IDENTITY = 1 << 14
+    #: `seq` is a hash of the reading, not a number: it tells duplicates, and orders nothing.
+    HASHED = 1 << 15
 
 
 #: The flags a device may send, in wire order; the rest are ours to set.

@@ -1,0 +1,90 @@
+"""Where each CBOR item starts and ends, found from its heads alone, before anything is built.
+
+What passes holds no tag (so no shared references, no big numbers, no dates: the reader would build objects for them),
+is complete, nests at most `MOST_DEPTH` deep, and declares no more than is really there; so the reader behind it can
+neither be made to allocate what was only announced, nor to recurse.
+"""
+
+from devices.codecs.telemetry import MOST_DEPTH, MOST_READINGS, PayloadRefused
+
+# Major types and additional information of RFC 8949, section 3.
+_BYTES, _TEXT, _ARRAY, _MAP, _TAG = 2, 3, 4, 5, 6
+_LARGEST_IN_HEAD, _FIRST_RESERVED, _INDEFINITE = 23, 28, 31
+#: In place of a count: items until the break.
+_UNTIL_BREAK = -1
+
+
+def split(payload: bytes) -> list[bytes]:
+    """The readings of a payload: the elements of an array, or the one item. Raises PayloadRefused."""
+    if not payload:
+        raise PayloadRefused("truncated at byte 0")
+    if payload[0] >> 5 != _ARRAY:
+        end = _end(payload, 0)
+        _expect_end(payload, end)
+        return [payload]
+    _, count, at = _head(payload, 0)
+    elements: list[bytes] = []
+    while count == _UNTIL_BREAK or len(elements) < count:
+        if count == _UNTIL_BREAK and payload[at : at + 1] == b"\xff":
+            at += 1
+            break
+        if len(elements) == MOST_READINGS:
+            raise PayloadRefused(f"more than {MOST_READINGS} readings")
+        end = _end(payload, at)
+        elements.append(payload[at:end])
+        at = end
+    _expect_end(payload, at)
+    if not elements:
+        raise PayloadRefused("no readings")
+    return elements
+
+
+def _end(data: bytes, at: int) -> int:
+    """The byte after the item that starts at `at`."""
+    open_items = [1]
+    while open_items:
+        left = open_items[-1]
+        if left == 0:
+            open_items.pop()
+            continue
+        if left == _UNTIL_BREAK and data[at : at + 1] == b"\xff":
+            open_items.pop()
+            at += 1
+            continue
+        if left != _UNTIL_BREAK:
+            open_items[-1] = left - 1
+        start = at
+        major, argument, at = _head(data, at)
+        if major == _TAG:
+            raise PayloadRefused(f"tag {argument} at byte {start}; tags are not part of this protocol")
+        if major in (_BYTES, _TEXT) and argument != _UNTIL_BREAK:
+            at += argument
+            if at > len(data):
+                raise PayloadRefused(f"truncated at byte {len(data)}")
+        elif major in (_BYTES, _TEXT, _ARRAY, _MAP):
+            if len(open_items) > MOST_DEPTH:
+                raise PayloadRefused(f"nested more than {MOST_DEPTH} deep at byte {start}")
+            open_items.append(2 * argument if major == _MAP and argument > 0 else argument)
+    return at
+
+
+def _head(data: bytes, at: int) -> tuple[int, int, int]:
+    """(major type, argument, next byte). The argument of a simple value is of no use and may be anything."""
+    if at >= len(data):
+        raise PayloadRefused(f"truncated at byte {at}")
+    major, info = data[at] >> 5, data[at] & 0x1F
+    if info <= _LARGEST_IN_HEAD:
+        return major, info, at + 1
+    if info < _FIRST_RESERVED:
+        size = 1 << (info - _LARGEST_IN_HEAD - 1)
+        if at + 1 + size > len(data):
+            raise PayloadRefused(f"truncated at byte {len(data)}")
+        return major, int.from_bytes(data[at + 1 : at + 1 + size], "big"), at + 1 + size
+    if info == _INDEFINITE and major in (_BYTES, _TEXT, _ARRAY, _MAP):
+        return major, _UNTIL_BREAK, at + 1
+    raise PayloadRefused(f"not CBOR at byte {at}")
+
+
+def _expect_end(payload: bytes, at: int) -> None:
+    if at != len(payload):
+        raise PayloadRefused(f"{len(payload) - at} bytes after the reading")
