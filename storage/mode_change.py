@@ -58,7 +58,7 @@ async def _to_hypertables(connection: Connection) -> None:
             "SELECT create_hypertable('" + table + "', by_range('" + axis + "', INTERVAL '" + interval + "'),"
             " create_default_indexes => false)"
         )
-        await connection.execute("INSERT INTO " + table + " SELECT * FROM davy_moving ORDER BY " + axis)
+        await connection.execute("INSERT INTO " + table + " SELECT * FROM davy_moving ORDER BY " + axis)  # noqa: S608
         await connection.execute("DROP TABLE davy_moving")
     await connection.execute(
         "SELECT create_hypertable('reading_1h', by_range('bucket', INTERVAL '365 days'),"

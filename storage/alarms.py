@@ -1,0 +1,113 @@
+"""Alarms of the past, in the shape the engine gives live ones. All of these raise DatabaseAway and DatabaseRefused."""
+
+from dataclasses import dataclass
+from typing import Any, LiteralString, NamedTuple
+
+from engine.messages import AlarmView
+from rules.decisions import AlarmState, Priority
+from storage.database import Connection, translated
+from storage.times import as_datetime
+
+_SELECT: LiteralString = (
+    "SELECT a.alarm, a.rule, a.device_no, coalesce(d.identity, ''), a.site, a.priority, a.state, davy_us(a.onset),"
+    " davy_us(a.raised), davy_us(a.changed), a.quantity, a.value, a.late, a.because, a.acknowledged_by"
+    " FROM alarm a LEFT JOIN device d USING (device_no)"
+)
+
+
+class AlarmKey(NamedTuple):
+    """Where a page of alarms ended."""
+
+    raised: int
+    alarm: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmEvent:
+    """One step of an alarm; `id` is `engine:cycle:n`. `change` is `raised`, or a word of rules.decisions.Change."""
+
+    id: str
+    alarm: str
+    at: int
+    change: str
+    state: AlarmState
+    by: str
+    comment: str
+
+
+async def alarms(
+    connection: Connection,
+    *,
+    limit: int,
+    from_us: int,
+    to_us: int,
+    after: AlarmKey | None = None,
+    device_no: int | None = None,
+    site: str | None = None,
+    state: AlarmState | None = None,
+    priority: Priority | None = None,
+) -> list[AlarmView]:
+    """Alarms raised with from <= raised < to, newest first, beginning after the key the last page ended with."""
+    query: LiteralString = _SELECT + " WHERE a.raised >= %s AND a.raised < %s"
+    values: list[Any] = [as_datetime(from_us), as_datetime(to_us)]
+    if device_no is not None:
+        query += " AND a.device_no = %s"
+        values.append(device_no)
+    if site is not None:
+        query += " AND a.site = %s"
+        values.append(site)
+    if state is not None:
+        query += " AND a.state = %s"
+        values.append(int(state))
+    if priority is not None:
+        query += " AND a.priority = %s"
+        values.append(int(priority))
+    if after is not None:
+        query += " AND (a.raised < %s OR (a.raised = %s AND a.alarm > %s))"
+        values += [as_datetime(after.raised), as_datetime(after.raised), after.alarm]
+    with translated():
+        cursor = await connection.execute(query + " ORDER BY a.raised DESC, a.alarm LIMIT %s", (*values, limit))
+        return [_alarm(row) for row in await cursor.fetchall()]
+
+
+async def alarm(connection: Connection, alarm: str) -> AlarmView | None:
+    """One alarm by its id, or None."""
+    with translated():
+        row = await (await connection.execute(_SELECT + " WHERE a.alarm = %s", (alarm,))).fetchone()
+    return _alarm(row) if row else None
+
+
+async def events(connection: Connection, alarm: str, *, limit: int = 1000) -> list[AlarmEvent]:
+    """The steps of one alarm, oldest first."""
+    with translated():
+        cursor = await connection.execute(
+            "SELECT engine, cycle, n, alarm, davy_us(at), change, state, by, comment FROM alarm_event WHERE alarm = %s"
+            " ORDER BY at, cycle, n LIMIT %s",
+            (alarm, limit),
+        )
+        return [
+            AlarmEvent(f"{engine}:{cycle}:{n}", of, at, change, AlarmState(state), by, comment)
+            for engine, cycle, n, of, at, change, state, by, comment in await cursor.fetchall()
+        ]
+
+
+def _alarm(row: tuple[Any, ...]) -> AlarmView:
+    (number, rule, device_no, identity, site, priority, state, onset, raised, changed, *rest) = row
+    quantity, value, late, because, acknowledged_by = rest
+    return AlarmView(
+        alarm=number,
+        rule=rule,
+        device_no=device_no,
+        identity=identity,
+        site=site,
+        priority=Priority(priority),
+        state=AlarmState(state),
+        onset=onset,
+        raised=raised,
+        changed=changed,
+        quantity=quantity,
+        value=value,
+        late=late,
+        because=because,
+        acknowledged_by=acknowledged_by,
+    )

@@ -1,0 +1,83 @@
+"""Devices and sites as they are asked for. All of these raise DatabaseAway and DatabaseRefused."""
+
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+from devices.models import DeviceKind
+from devices.sites import Site
+from storage.database import Connection, translated
+
+_COLUMNS: LiteralString = (
+    "d.device_no, d.vendor, d.serial, d.model, m.kind, d.site, s.name, s.simulated, d.gateway"
+    " FROM device d JOIN device_model m ON m.key = d.model JOIN site s ON s.key = d.site"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredDevice:
+    """A device as registered. `gateway` is the identity of the one that publishes for it, or empty."""
+
+    device_no: int
+    vendor: str
+    serial: str
+    model: str
+    kind: DeviceKind
+    site: str
+    site_name: str
+    simulated: bool
+    gateway: str
+
+    @property
+    def identity(self) -> str:
+        return f"{self.vendor}/{self.serial}"
+
+
+async def devices(
+    connection: Connection,
+    *,
+    limit: int,
+    after: int = 0,
+    site: str | None = None,
+    kind: DeviceKind | None = None,
+) -> list[RegisteredDevice]:
+    """Devices in the order of their numbers, beginning after number `after`."""
+    query: LiteralString = "SELECT " + _COLUMNS + " WHERE d.device_no > %s"
+    values: list[Any] = [after]
+    if site is not None:
+        query += " AND d.site = %s"
+        values.append(site)
+    if kind is not None:
+        query += " AND m.kind = %s"
+        values.append(kind.value)
+    with translated():
+        cursor = await connection.execute(query + " ORDER BY d.device_no LIMIT %s", (*values, limit))
+        return [_device(row) for row in await cursor.fetchall()]
+
+
+async def device(connection: Connection, identity: str) -> RegisteredDevice | None:
+    """The device `vendor/serial`, or None."""
+    with translated():
+        cursor = await connection.execute("SELECT " + _COLUMNS + " WHERE d.identity = %s", (identity,))
+        row = await cursor.fetchone()
+    return _device(row) if row else None
+
+
+async def site(connection: Connection, key: str) -> Site | None:
+    with translated():
+        cursor = await connection.execute(
+            "SELECT key, name, address, enterprise, timezone, simulated FROM site WHERE key = %s", (key,)
+        )
+        row = await cursor.fetchone()
+    return Site(*row) if row else None
+
+
+async def valves_of(connection: Connection, detector: str) -> list[str]:
+    """Identities of the valves that an alarm at `detector` closes."""
+    with translated():
+        cursor = await connection.execute("SELECT valve FROM link WHERE detector = %s ORDER BY valve", (detector,))
+        return [row[0] for row in await cursor.fetchall()]
+
+
+def _device(row: tuple[Any, ...]) -> RegisteredDevice:
+    device_no, vendor, serial, model, kind, at, site_name, simulated, gateway = row
+    return RegisteredDevice(device_no, vendor, serial, model, DeviceKind(kind), at, site_name, simulated, gateway)
