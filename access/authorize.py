@@ -66,9 +66,23 @@ class NotFound(LookupError):
     """For this principal the subject does not exist. Permanent."""
 
 
-#: What an administrator may do: all but speak for a device (A3). Listed by exclusion on purpose: an administrator of
-#: the installation is meant to see what a later version adds.
-ADMINISTRATOR_ACTIONS = frozenset(Action) - {Action.PUBLISH_READINGS}
+#: All but speak for a device (A3). Written out, so that a new action is a decision here and not an accident (A1).
+ADMINISTRATOR_ACTIONS = frozenset(
+    {
+        Action.WATCH_HEALTH,
+        Action.READ_METRICS,
+        Action.READ_DESCRIPTION,
+        Action.READ_DEVICES,
+        Action.READ_READINGS,
+        Action.READ_ALARMS,
+        Action.ACKNOWLEDGE_ALARM,
+        Action.RESET_ALARM,
+        Action.CLOSE_VALVE,
+        Action.CANCEL_CLOSE,
+        Action.READ_COMMANDS,
+        Action.READ_LEDGER,
+    }
+)
 ANONYMOUS_ACTIONS = frozenset({Action.WATCH_HEALTH})
 DEVICE_ACTIONS = ANONYMOUS_ACTIONS | {Action.PUBLISH_READINGS}
 

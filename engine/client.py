@@ -8,7 +8,7 @@ ids).
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import TypeVar
 
@@ -128,7 +128,7 @@ class DoorClient:
     async def replace_rules(self, by: str, body: bytes) -> m.Done:
         return await self._ask(m.ReplaceRules(request=next(self._numbers), by=by, body=body), m.Done)
 
-    async def follow(self, cycle: int = -1, n: int = -1) -> AsyncIterator[m.FeedEvent | m.FeedGone]:
+    async def follow(self, cycle: int = -1, n: int = -1) -> AsyncGenerator[m.FeedEvent | m.FeedGone, None]:
         """Decisions after (cycle, n), then live ones. Ends by raising EngineAway; a FeedGone is the last item."""
         number = next(self._numbers)
         answers = await self._send(m.Follow(request=number, cycle=cycle, n=n))

@@ -1,0 +1,101 @@
+"""The HTTP API, built in one straight line. It starts and serves alarms, acknowledge, close, command detail, the stream
+and push while PostgreSQL is down (G3), and answers 503 for everything while the engine is away."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from importlib.metadata import PackageNotFoundError, version
+
+import structlog
+from fastapi import FastAPI
+
+from api import alarm_stream, alarms, commands, description, devices, health, ledger, readings, telemetry
+from api.config import ApiConfig
+from api.door import Door
+from api.edge import BoundedBodies, Surroundings
+from api.feed import Feed
+from api.http_counts import HttpCounts
+from api.parts import Parts
+from api.permits import answer_invalid_requests
+from api.problems import answer_with_problems
+from api.stream_events import encode_event
+from api.tokens import Tokens
+from storage.database import query_pool
+
+_log = structlog.get_logger()
+
+_DESCRIPTION = """Davy supervises gas-safety devices: readings come in, alarms go out, valves are seen to close.
+Times are RFC 3339 UTC with microseconds; names carry their units; errors are problem documents (RFC 9457)."""
+
+
+def create_app(config: ApiConfig) -> FastAPI:
+    """The application. Its connections are opened by its lifespan, not here."""
+    limits = config.limits
+    door = Door(config.door, limits.answer_within_s)
+    parts = Parts(
+        config=config,
+        door=door,
+        feed=Feed(config.door, encode_event, limits.answer_within_s),
+        tokens=Tokens(door, config.admin_token_sha256, limits.token_lives_s, time.monotonic),
+        counts=HttpCounts(),
+        pool=query_pool(config.database_url, name="api") if config.database_url else None,
+    )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with _running(parts):
+            yield
+
+    # No documentation pages: they load scripts from elsewhere. The description is a route of ours, with a permit.
+    app = description.DescribedApi(
+        title="Davy",
+        version=_version(),
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.parts = parts
+    # The stream stands before the alarms: `stream` is no alarm id.
+    for routes in (health, telemetry, alarm_stream, alarms, commands, devices, readings, ledger, description):
+        app.include_router(routes.router)
+    answer_with_problems(app)
+    answer_invalid_requests(app)
+    app.add_middleware(BoundedBodies, within_s=limits.body_within_s)
+    app.add_middleware(Surroundings, counts=parts.counts)  # added last: outermost
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _running(parts: Parts) -> AsyncIterator[None]:
+    """Open without waiting for anybody; close in reverse."""
+    if parts.pool is not None:
+        await parts.pool.open(wait=False)
+    feed = asyncio.create_task(parts.feed.run(), name="alarm-feed")
+    feed.add_done_callback(lambda task: _feed_ended(task, parts.feed))
+    try:
+        yield
+    finally:
+        parts.feed.stop()
+        feed.cancel()
+        await asyncio.wait({feed})
+        await parts.door.close()
+        if parts.pool is not None:
+            await parts.pool.close()
+
+
+def _feed_ended(task: asyncio.Task[None], feed: Feed) -> None:
+    """A defect in the feed must not leave consoles watching a stream that stays silent: end them, so they complain."""
+    if not task.cancelled() and task.exception() is not None:
+        _log.error("alarm feed failed; streams are closed until the API is restarted", exc_info=task.exception())
+        feed.stop()
+
+
+def _version() -> str:
+    try:
+        return version("davy-gas-safety")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,85 @@
+"""Wanted positions and the attempts towards them, as they are shown."""
+
+from itertools import groupby
+
+from pydantic import Field
+
+from api.shapes import Asked, Reason, Shape, Source, ValveWord
+from api.times import Utc
+from engine import messages as m
+from rules.decisions import Outcome, Step
+
+
+class CloseRequest(Asked):
+    reason: Reason = Field(description="Why; it is kept with the command")
+
+
+class CancelRequest(Asked):
+    reason: Reason = Field(description="Why; it is kept with the command")
+
+
+class CloseAccepted(Shape):
+    instruction: str
+    wanted: str = Field(description="The wanted position: read /v1/commands/{wanted}")
+
+
+class CommandStep(Shape):
+    step: Step
+    at: Utc
+    note: str | None
+
+
+class Attempt(Shape):
+    """One CLOSE that was sent, or was to be sent. `confirmed` is the observed position, never an acknowledgement."""
+
+    command: str
+    attempt: int
+    steps: list[CommandStep]
+
+
+class Command(Shape):
+    """A valve is wanted closed. `outcome` null: attempts go on. `position`: where the valve was last seen."""
+
+    wanted: str
+    source: Source
+    device: str
+    device_no: int
+    site: str
+    epoch: int
+    reason: str
+    alarm: str | None = Field(description="The alarm that asked for it")
+    by: str | None = Field(description="The person who asked for it")
+    since: Utc
+    confirm_by: Utc | None = Field(description="Past it an unconfirmed CLOSE is an alarm of its own")
+    outcome: Outcome | None
+    ended: Utc | None
+    position: ValveWord
+    attempts: list[Attempt]
+
+
+def show_command(view: m.WantedView, source: Source) -> Command:
+    steps = sorted(view.steps, key=lambda step: (step.attempt, step.command))  # stable: each attempt's order stays
+    return Command(
+        wanted=view.wanted,
+        source=source,
+        device=view.identity,
+        device_no=view.device_no,
+        site=view.site,
+        epoch=view.epoch,
+        reason=view.reason,
+        alarm=view.alarm or None,
+        by=view.by or None,
+        since=view.since,
+        confirm_by=view.confirm_by or None,
+        outcome=view.outcome,
+        ended=view.ended or None,
+        position=view.position,
+        attempts=[
+            Attempt(
+                command=command,
+                attempt=attempt,
+                steps=[CommandStep(step=one.step, at=one.at, note=one.note or None) for one in of],
+            )
+            for (attempt, command), of in groupby(steps, key=lambda step: (step.attempt, step.command))
+        ],
+    )

@@ -1,0 +1,56 @@
+"""What the API is told at its start. Frozen; davy/ builds it from the settings."""
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1_000
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of the API, each with what happens at it (G4). All are product choices.
+
+    pushes: pushes under way at a time; above it 503 with Retry-After. 64 x 256 KiB is 16 MiB, as much as the engine
+        lets wait.
+    streams: open alarm streams; above it 429.
+    requests: connections and requests uvicorn takes at a time; above it uvicorn answers 503. More than streams and
+        pushes together, so that a person's CLOSE still finds room beside them.
+    answer_within_s: how long the engine may take for an answer before the client gets 503.
+    body_within_s: how long a body may take to arrive before 408.
+    heartbeat_s: silence on an alarm stream before a comment is sent, well below the 30..60 s of usual proxies.
+    write_within_s: how long a stream waits for a client that does not read before it is closed.
+    token_lives_s: how long the engine's word on a device token is believed. A revoked token ends within that time.
+    """
+
+    pushes: int = 64
+    streams: int = 256
+    requests: int = 1_024
+    answer_within_s: float = 10.0
+    body_within_s: float = 10.0
+    heartbeat_s: float = 15.0
+    write_within_s: float = 10.0
+    token_lives_s: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class ApiConfig:
+    """door: the engine's local socket.
+    database_url: None serves everything that needs no database, and answers 503 for the rest.
+    admin_token_sha256: hex, as `devices.sites.token_sha256` makes it.
+    """
+
+    door: Path
+    database_url: str | None
+    admin_token_sha256: str
+    limits: Limits = Limits()
+    now_us: Callable[[], int] = _now_us
+    new_id: Callable[[], str] = _new_id

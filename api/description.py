@@ -1,0 +1,46 @@
+"""`/openapi.json`: what FastAPI reads off the routes, and what it cannot know."""
+
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from api import alarm_shapes as shapes
+from api.permits import ReadsDescription
+from api.problems import NOT_SIGNED_IN, ProblemDocument, problem_answers
+
+router = APIRouter(tags=["description"])
+
+#: Shapes that no route returns by its type: problems, and the events of the stream.
+_UNSEEN: tuple[type[BaseModel], ...] = (
+    ProblemDocument,
+    shapes.AlarmRaisedEvent,
+    shapes.AlarmChangedEvent,
+    shapes.CloseWantedEvent,
+    shapes.CommandSteppedEvent,
+    shapes.WantedEndedEvent,
+    shapes.ResetEvent,
+)
+
+
+class DescribedApi(FastAPI):
+    """FastAPI, with the unseen shapes among the components."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            document = super().openapi()
+            _, unseen = models_json_schema(
+                [(model, "serialization") for model in _UNSEEN], ref_template="#/components/schemas/{model}"
+            )
+            document["components"]["schemas"] |= unseen["$defs"]
+        assert self.openapi_schema is not None
+        return self.openapi_schema
+
+
+@router.get("/openapi.json", operation_id="get_description", responses=problem_answers(NOT_SIGNED_IN))
+async def get_description(request: Request, who: ReadsDescription) -> dict[str, Any]:
+    """This description (OpenAPI 3.1)."""
+    app = request.app
+    assert isinstance(app, FastAPI)
+    return app.openapi()

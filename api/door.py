@@ -1,0 +1,95 @@
+"""The API's connection to the engine's door: one for all requests, made anew when it is lost.
+
+D1  No request waits for an engine that is away: it is told so at once (EngineAway), and the next request tries again.
+D2  Every answer is awaited for at most `answer_within_s`.
+D3  Nothing is retried here: the client decides, and its Idempotency-Key makes that safe.
+D4  However many requests ask for the alarm list at a time, the engine makes one list after another; each request gets
+    a list that was begun after it asked, so it sees what was acknowledged before.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from engine import messages as m
+from engine.client import DoorClient, EngineAway
+
+T = TypeVar("T")
+
+
+class Coalesced(Generic[T]):
+    """Requests for the same thing share one fetch that has not begun yet (D4)."""
+
+    def __init__(self, fetch: Callable[[], Awaitable[T]]) -> None:
+        self._fetch = fetch
+        self._running: asyncio.Task[T] | None = None
+        self._next: asyncio.Task[T] | None = None
+
+    async def get(self) -> T:
+        if self._next is None:
+            self._next = asyncio.create_task(self._after(self._running))
+            self._next.add_done_callback(_retrieved)
+        return await asyncio.shield(self._next)
+
+    async def _after(self, running: "asyncio.Task[T] | None") -> T:
+        if running is not None:
+            await asyncio.wait({running})
+        self._running, self._next = self._next, None
+        return await self._fetch()
+
+
+def _retrieved(task: "asyncio.Task[T]") -> None:
+    """Everybody who asked may have gone; then nobody else looks at the failure."""
+    if not task.cancelled():
+        task.exception()
+
+
+class Door:
+    """What routes ask the engine through."""
+
+    def __init__(self, path: Path, answer_within_s: float) -> None:
+        self._path = path
+        self._answer_within_s = answer_within_s
+        self._connecting = asyncio.Lock()
+        self._client: DoorClient | None = None
+        self._alarms = Coalesced(lambda: self.ask(lambda door: door.alarms()))
+
+    async def ask(self, question: Callable[[DoorClient], Awaitable[T]]) -> T:
+        """The engine's answer. Raises EngineAway (also when it takes too long), EngineBusy, EngineRefused."""
+        try:
+            async with asyncio.timeout(self._answer_within_s):
+                return await question(await self._connected())
+        except TimeoutError as slow:
+            raise EngineAway(f"no answer within {self._answer_within_s} s") from slow
+
+    async def alarms(self) -> m.Alarms:
+        """Every alarm that is not normal now (D4)."""
+        return await self._alarms.get()
+
+    async def alarm(self, alarm: str) -> m.AlarmView | None:
+        """One alarm, None when it is normal or unknown."""
+        found = await self.ask(lambda door: door.alarms(alarm))
+        return next((view for view in found.alarms if view.alarm == alarm), None)
+
+    async def wanted(self, wanted: str) -> m.WantedView | None:
+        """One wanted position, None when the engine does not keep it (any more)."""
+        found = await self.ask(lambda door: door.wanted(wanted))
+        return next((view for view in found.wanted if view.wanted == wanted), None)
+
+    async def status(self) -> m.Status:
+        return await self.ask(lambda door: door.status())
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+    async def _connected(self) -> DoorClient:
+        async with self._connecting:
+            if self._client is None or not self._client.connected:
+                if self._client is not None:
+                    await self._client.close()
+                client = DoorClient(self._path)
+                await client.connect()
+                self._client = client
+            return self._client

@@ -1,0 +1,107 @@
+"""What surrounds every request, as plain ASGI: bounds on the body, safe headers, counting.
+
+E1  A body larger than `push.MOST_BODY_BYTES` is refused before it is read (Content-Length) or while it is read
+    (chunked); one that does not arrive within `body_within_s` ends with 408. So a request holds at most that much
+    memory for that long.
+E2  Every answer forbids sniffing, framing, scripts, referrers and storing.
+"""
+
+import asyncio
+import time
+from urllib.parse import quote
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.http_counts import HttpCounts
+from api.problems import TOO_LARGE, TOO_SLOW, Problem, problem_response
+from ingest.push import MOST_BODY_BYTES
+
+#: Headers of every answer, unless a route says otherwise. This API serves no documents, so nothing may load anything.
+SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+#: One year, in seconds; sent over TLS only, where RFC 6797 gives it a meaning.
+STRICT_TRANSPORT = "max-age=31536000"
+#: Methods that get a count of their own; what else a client invents is counted together.
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+_TOO_LARGE = f"Send at most {MOST_BODY_BYTES} bytes in one request"
+
+
+class BoundedBodies:
+    """E1."""
+
+    def __init__(self, app: ASGIApp, within_s: float) -> None:
+        self._app = app
+        self._within_s = within_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        if not announced.isdigit() or len(announced) > 12 or int(announced) > MOST_BODY_BYTES:
+            refusal = Problem(TOO_LARGE, _TOO_LARGE)
+            answer = problem_response(quote(scope["path"]), TOO_LARGE, _TOO_LARGE, dict(refusal.headers or {}))
+            await answer(scope, receive, send)
+            return
+        await self._app(scope, self._bounded(receive), send)
+
+    def _bounded(self, receive: Receive) -> Receive:
+        loop = asyncio.get_running_loop()
+        due, seen, complete = loop.time() + self._within_s, 0, False
+
+        async def bounded() -> Message:
+            nonlocal seen, complete
+            if complete:
+                return await receive()  # from here on only the end of the connection is awaited
+            try:
+                async with asyncio.timeout_at(due):
+                    message = await receive()
+            except TimeoutError:
+                raise Problem(TOO_SLOW, f"The body must arrive within {self._within_s:g} s") from None
+            seen += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
+            if seen > MOST_BODY_BYTES:
+                raise Problem(TOO_LARGE, _TOO_LARGE)
+            return message
+
+        return bounded
+
+
+class Surroundings:
+    """E2, and the counts."""
+
+    def __init__(self, app: ASGIApp, counts: HttpCounts) -> None:
+        self._app = app
+        self._counts = counts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began_s = time.monotonic()
+
+        async def surrounded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SAFE_HEADERS.items():
+                    headers.setdefault(name, value)
+                if scope["scheme"] == "https":
+                    headers.setdefault("Strict-Transport-Security", STRICT_TRANSPORT)
+                self._count(scope, message["status"], time.monotonic() - began_s)
+            await send(message)
+
+        self._counts.in_flight += 1
+        try:
+            await self._app(scope, receive, surrounded)
+        finally:
+            self._counts.in_flight -= 1
+
+    def _count(self, scope: Scope, status: int, took_s: float) -> None:
+        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        self._counts.answered(method, getattr(scope.get("route"), "path", "unmatched"), status, took_s)

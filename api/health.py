@@ -1,0 +1,70 @@
+"""For those who watch the platform: is it alive, is it ready, what does it count."""
+
+import asyncio
+import contextlib
+from typing import Any, Literal
+
+from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
+
+from api.metrics import CONTENT_TYPE, write_metrics
+from api.parts import Shared
+from api.permits import ReadsMetrics, WatchesHealth
+from api.problems import NOT_SIGNED_IN, problem_answers
+from api.shapes import Shape
+from engine.client import EngineAway
+
+router = APIRouter(tags=["health"])
+
+_OPEN: dict[str, Any] = {"security": []}  # the only routes without a token
+
+
+class Alive(Shape):
+    status: Literal["alive"] = "alive"
+
+
+class Ready(Shape):
+    """Ready is who can protect: the engine answers. Without the database the history is missing (`degraded`)."""
+
+    status: Literal["ready", "degraded", "not_ready"]
+    engine: Literal["up", "away"]
+    database: Literal["up", "away", "none"]
+
+
+@router.get("/healthz", operation_id="get_health", openapi_extra=_OPEN)
+async def get_health(who: WatchesHealth) -> Alive:
+    """This process lives."""
+    return Alive()
+
+
+@router.get(
+    "/readyz",
+    operation_id="get_readiness",
+    openapi_extra=_OPEN,
+    responses={503: {"model": Ready, "description": "The engine is away"}},
+)
+async def get_readiness(parts: Shared, who: WatchesHealth, response: Response) -> Ready:
+    """200 while the engine answers, 503 while it does not."""
+    engine_up, database_up = await asyncio.gather(parts.engine_up(), parts.database_up())
+    if not engine_up:
+        response.status_code = 503
+    return Ready(
+        status="not_ready" if not engine_up else "degraded" if database_up is False else "ready",
+        engine="up" if engine_up else "away",
+        database="none" if database_up is None else "up" if database_up else "away",
+    )
+
+
+@router.get(
+    "/metrics",
+    operation_id="get_metrics",
+    response_class=PlainTextResponse,
+    responses=problem_answers(NOT_SIGNED_IN),
+)
+async def get_metrics(parts: Shared, who: ReadsMetrics) -> Response:
+    """Prometheus text format 0.0.4."""
+    status = None
+    with contextlib.suppress(EngineAway):
+        status = await parts.door.status()
+    text = write_metrics(status, parts.counts, parts.feed.streams, await parts.database_up())
+    return Response(text, media_type=CONTENT_TYPE)

@@ -1,0 +1,144 @@
+"""Every error answer is a problem document (RFC 9457). Errors own their status; nothing else decides it.
+
+The text of a problem says what was wrong and what to do. It never holds a stack trace, a token, or SQL.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from engine.client import EngineAway, EngineBusy, EngineRefused
+
+MEDIA_TYPE = "application/problem+json"
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One `type` of problem: `urn:davy:problem:{slug}`."""
+
+    slug: str
+    status: int
+    title: str
+
+
+NOT_SIGNED_IN = Kind("not-signed-in", 401, "No valid token was sent")
+NOT_ALLOWED = Kind("not-allowed", 403, "This token may not do this")
+NOT_FOUND = Kind("not-found", 404, "There is no such thing")
+WRONG_METHOD = Kind("wrong-method", 405, "This path does not take this method")
+TOO_SLOW = Kind("body-too-slow", 408, "The body did not arrive in time")
+REFUSED = Kind("refused", 409, "The engine refused the instruction")
+TOO_LARGE = Kind("too-large", 413, "The request is too large")
+UNSUPPORTED_TYPE = Kind("unsupported-type", 415, "This kind of body is not taken")
+BAD_PARAMETER = Kind("bad-parameter", 422, "Something in the request is not valid")
+TOO_MANY = Kind("too-many", 429, "Too many at a time")
+FAILED = Kind("failed", 500, "Davy failed to answer")
+ENGINE_AWAY = Kind("engine-away", 503, "The engine is away")
+ENGINE_BUSY = Kind("engine-busy", 503, "The engine takes no more for the moment")
+PUSH_BUSY = Kind("push-busy", 503, "Too many pushes are under way")
+DATABASE_AWAY = Kind("database-away", 503, "The database is away")
+
+#: What a client waits before it asks again, seconds: a restarted engine is back within about that time.
+RETRY_AFTER_S = 2
+
+
+class Problem(HTTPException):
+    """An error answer. Raised anywhere below a route."""
+
+    def __init__(self, kind: Kind, detail: str, *, retry_after_s: int | None = None) -> None:
+        headers: dict[str, str] = {}
+        if retry_after_s is not None:
+            headers["Retry-After"] = str(retry_after_s)
+        if kind is NOT_SIGNED_IN:
+            headers["WWW-Authenticate"] = 'Bearer realm="davy"'
+        if kind in (TOO_LARGE, TOO_SLOW):
+            headers["Connection"] = "close"  # the rest of the body is not wanted
+        super().__init__(kind.status, detail, headers or None)
+        self.kind = kind
+
+
+class FieldFault(BaseModel):
+    """One parameter or field that is wrong."""
+
+    where: str = Field(description="Path to it, such as `query.limit` or `body.reason`")
+    reason: str
+
+
+class ProblemDocument(BaseModel):
+    """RFC 9457. `errors` is there for 422 only."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str = Field(description="Path of the request")
+    errors: list[FieldFault] | None = None
+
+
+def problem_response(
+    path: str, kind: Kind, detail: str, headers: dict[str, str] | None = None, errors: list[FieldFault] | None = None
+) -> Response:
+    document = ProblemDocument(
+        type=f"urn:davy:problem:{kind.slug}",
+        title=kind.title,
+        status=kind.status,
+        detail=detail,
+        instance=path,
+        errors=errors,
+    )
+    body = document.model_dump_json(exclude_none=True)
+    return Response(body, kind.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def problem_answers(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
+    """What a route declares in OpenAPI; problems that share a status share an entry."""
+    titles: dict[int, list[str]] = {}
+    for kind in kinds:
+        titles.setdefault(kind.status, []).append(kind.title)
+    schema = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
+    return {status: {"description": "; ".join(words), "content": schema} for status, words in titles.items()}
+
+
+def _http_error(request: Request, error: StarletteHTTPException) -> Response:
+    by_status = {404: NOT_FOUND, 405: WRONG_METHOD}
+    headers = dict(error.headers) if error.headers else None
+    if isinstance(error, Problem):
+        return problem_response(request.url.path, error.kind, str(error.detail), headers)
+    kind = by_status.get(error.status_code, Kind("http", error.status_code, str(error.detail)))
+    return problem_response(request.url.path, kind, str(error.detail), headers)
+
+
+def _engine_error(request: Request, error: EngineAway | EngineBusy | EngineRefused) -> Response:
+    path = request.url.path
+    if isinstance(error, EngineRefused):
+        return problem_response(path, REFUSED, str(error))
+    if isinstance(error, EngineBusy):
+        return problem_response(path, ENGINE_BUSY, str(error), {"Retry-After": str(max(1, error.retry_after_s))})
+    detail = "The engine cannot be reached, or went away before it answered. Ask again; use the same Idempotency-Key."
+    return problem_response(path, ENGINE_AWAY, detail, {"Retry-After": str(RETRY_AFTER_S)})
+
+
+def _unknown_error(request: Request, error: Exception) -> Response:
+    _log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
+    return problem_response(request.url.path, FAILED, "The failure is in the log. Report it if it comes back.")
+
+
+def field_faults(error: RequestValidationError) -> list[FieldFault]:
+    """What is wrong, without what was sent: an error answer does not repeat a secret put in the wrong field."""
+    return [
+        FieldFault(where=".".join(str(step) for step in fault["loc"]), reason=str(fault["msg"]))
+        for fault in error.errors()
+    ]
+
+
+def answer_with_problems(app: FastAPI) -> None:
+    """Register the error answers of this module. (Invalid requests are answered where permits are known.)"""
+    app.exception_handler(StarletteHTTPException)(_http_error)
+    for away in (EngineAway, EngineBusy, EngineRefused):
+        app.exception_handler(away)(_engine_error)
+    app.exception_handler(Exception)(_unknown_error)
