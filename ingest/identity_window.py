@@ -1,0 +1,312 @@
+"""What is remembered of each device, so that a reading told twice counts once and an old one never passes for new.
+
+Per device: the highest (boot, seq) seen and which of the `WINDOW` numbers up to it came, the hashes of its last `RING`
+readings without a number, and the latest time of its own clock that was believed.
+
+W1  A numbered reading is a duplicate when it lies in the window and has been seen. Below the window nothing is known:
+    it is admitted, never as newest by its number, and the database key is the last fence. A hashed one is a duplicate
+    when its hash is in the ring.
+W2  Newest: a numbered reading above the highest, or with a believed clock later than any before it; a hashed one by
+    the clock, or when its clock cannot be believed (a wrong clock never stops a newest reading from acting); one
+    without identity always.
+W3  A counter that went back (flash wiped, unit exchanged) shows as a number below the window under a later believed
+    clock: the window starts anew there. A replayed message cannot do that: it would need a time that was never sent.
+W4  Duplicates leave no trace: the state is a function of the admitted readings in order, so that replaying the journal
+    rebuilds it, and it does not depend on how arrivals were cut into batches.
+
+`judge` does a whole batch with array operations. Two rare cases need each reading's outcome before the next one's can
+be known: a window that starts anew, and a device whose unnumbered readings repeat further apart than the ring is sure
+to reach. Those devices, and only those, are walked in order by `OneDevice` (at most `MOST_PER_SENDER` readings each).
+"""
+
+import itertools
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.one_device import NO_CLOCK, NO_HASH, RING, WINDOW, OneDevice
+
+
+@dataclass(frozen=True, slots=True)
+class Sightings:
+    """Readings in order of arrival, each array of shape (n,).
+
+    slot: i4. boot, seq: i8; seq is the hash where `hashed`. numbered, hashed: bool; neither: no identity at all.
+    clock: i8, the device's own time in microseconds where it is believed, else NO_CLOCK.
+    suspect: bool, a time was sent and is not believed.
+    """
+
+    slot: NDArray[np.int32]
+    boot: NDArray[np.int64]
+    seq: NDArray[np.int64]
+    numbered: NDArray[np.bool_]
+    hashed: NDArray[np.bool_]
+    clock: NDArray[np.int64]
+    suspect: NDArray[np.bool_]
+
+    def take(self, order: NDArray[np.intp]) -> "Sightings":
+        return Sightings(*(getattr(self, column.name)[order] for column in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """duplicate, newest: shape (n,), bool. A duplicate's `newest` means nothing."""
+
+    duplicate: NDArray[np.bool_]
+    newest: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    """Verdicts on numbered readings, and what the window becomes if nothing starts anew."""
+
+    duplicate: NDArray[np.bool_]
+    later: NDArray[np.bool_]
+    below: NDArray[np.bool_]
+    highest: NDArray[np.intp]
+
+
+class IdentityWindow:
+    """The memory, as arrays by slot. 104 bytes per device."""
+
+    def __init__(self, slots: int) -> None:
+        self._boot = np.full(slots, -1, np.int64)
+        self._seq = np.full(slots, -1, np.int64)
+        self._seen = np.zeros(slots, np.uint64)  # bit k: the number k below the highest
+        self._clock = np.full(slots, NO_CLOCK, np.int64)
+        self._ring = np.full((slots, RING), NO_HASH, np.int64)
+        self._pushed = np.zeros(slots, np.int64)  # how many hashes ever; the newest is at (pushed - 1) % RING
+
+    def __len__(self) -> int:
+        return len(self._boot)
+
+    def grow(self, slots: int) -> None:
+        """Room for new devices; nobody is forgotten."""
+        if slots > len(self):
+            more = IdentityWindow(slots - len(self))
+            for name, array in self.snapshot().items():
+                setattr(self, f"_{name}", np.concatenate([array, getattr(more, f"_{name}")]))
+
+    def snapshot(self) -> dict[str, NDArray[np.int64] | NDArray[np.uint64]]:
+        """Copies of all there is to remember, by name."""
+        return {name: getattr(self, f"_{name}").copy() for name in _ARRAYS}
+
+    def restore(self, arrays: dict[str, NDArray[np.int64] | NDArray[np.uint64]]) -> None:
+        """The inverse. Raises ValueError when the arrays are not a snapshot."""
+        fresh = IdentityWindow(len(arrays.get("boot", ())))
+        for name, empty in fresh.snapshot().items():
+            array = arrays.get(name)
+            if array is None or array.shape != empty.shape or array.dtype != empty.dtype:
+                raise ValueError(f"identity window: {name!r} is missing or of another shape or type")
+        for name in _ARRAYS:
+            setattr(self, f"_{name}", arrays[name].copy())
+
+    def judge(self, arrived: Sightings) -> Verdicts:
+        """Say of each reading whether it is a duplicate and whether it is newest, and remember the admitted ones."""
+        n = len(arrived.slot)
+        if n == 0:
+            return Verdicts(np.zeros(0, np.bool_), np.zeros(0, np.bool_))
+        order = np.argsort(arrived.slot, kind="stable")
+        by_device = arrived.take(order)
+        duplicate, newest = self._judge_sorted(by_device)
+        verdicts = Verdicts(np.empty(n, np.bool_), np.empty(n, np.bool_))
+        verdicts.duplicate[order] = duplicate
+        verdicts.newest[order] = newest
+        return verdicts
+
+    def _judge_sorted(self, rows: Sightings) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        n = len(rows.slot)
+        duplicate, later, below = (np.zeros(n, np.bool_) for _ in range(3))
+        walk = np.zeros(n, np.bool_)  # readings whose devices must be walked in order
+        numbered, hashed = np.flatnonzero(rows.numbered), np.flatnonzero(rows.hashed)
+        window = self._judge_numbered(rows.slot[numbered], rows.boot[numbered], rows.seq[numbered])
+        duplicate[numbered], later[numbered], below[numbered] = window.duplicate, window.later, window.below
+        duplicate[hashed], walk[hashed] = self._judge_hashed(rows.slot[hashed], rows.seq[hashed])
+        clock = np.where(duplicate, NO_CLOCK, rows.clock)
+        newer = clock > self._clock_before(rows.slot, clock)
+        newest = newer | later | (rows.hashed & rows.suspect) | ~(rows.numbered | rows.hashed)
+        walk |= below & newer
+        if walk.any():
+            walk = np.isin(rows.slot, np.unique(rows.slot[walk]))
+            duplicate[walk], newest[walk] = self._walk(rows.take(np.flatnonzero(walk)))
+        self._remember(rows, window, duplicate, walk)
+        return duplicate, newest
+
+    def _judge_numbered(self, slot: NDArray[np.int32], boot: NDArray[np.int64], seq: NDArray[np.int64]) -> _Numbered:
+        start, segment = _segments(slot)
+        highest, repeated = _running_highest(segment, boot, seq)
+        own_boot, own_seq = self._boot[slot], self._seq[slot]
+        high_boot, high_seq = own_boot.copy(), own_seq.copy()
+        # The highest before a reading: of the readings before it in this batch, or what is remembered.
+        inner = np.flatnonzero(~start)
+        before = highest[inner - 1]
+        risen = _above(boot[before], seq[before], own_boot[inner], own_seq[inner])
+        high_boot[inner[risen]] = boot[before[risen]]
+        high_seq[inner[risen]] = seq[before[risen]]
+        later = _above(boot, seq, high_boot, high_seq)
+        within = ~later & (boot == high_boot) & (high_seq - seq < WINDOW)
+        behind = np.where(within & (boot == own_boot) & (seq <= own_seq), own_seq - seq, WINDOW)
+        remembered = (behind < WINDOW) & ((self._seen[slot] >> _shift(behind)) & np.uint64(1)).astype(np.bool_)
+        return _Numbered(within & (repeated | remembered), later, ~later & ~within, highest)
+
+    def _judge_hashed(
+        self, slot: NDArray[np.int32], hashes: NDArray[np.int64]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """(duplicate, not sure)."""
+        start, segment = _segments(slot)
+        nth = np.arange(len(slot)) - np.flatnonzero(start)[segment] if len(slot) else segment
+        match = self._ring[slot] == hashes[:, None]
+        in_ring = match.any(axis=1)
+        age = (self._pushed[slot] - 1 - match.argmax(axis=1)) % RING
+        # At most `nth` readings were pushed since the batch began, so this many cannot have pushed it out.
+        sure_ring = in_ring & (age + nth < RING)
+        first, repeated = _first_like_it(segment, hashes)
+        sure_batch = repeated & ~in_ring & (nth - nth[first] <= RING)
+        duplicate = sure_ring | sure_batch
+        return duplicate, (in_ring | repeated) & ~duplicate
+
+    def _clock_before(self, slot: NDArray[np.int32], clock: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The latest believed time of each reading's device before that reading."""
+        before = self._clock[slot]
+        start, segment = _segments(slot)
+        inner = np.flatnonzero(~start)
+        if len(inner):
+            highest, _ = _running_highest(segment, clock, clock)
+            before[inner] = np.maximum(before[inner], clock[highest[inner - 1]])
+        return before
+
+    def _walk(self, rows: Sightings) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """The same verdicts for a few devices, one reading after the other."""
+        verdicts = np.empty((2, len(rows.slot)), np.bool_)
+        edges = np.flatnonzero(np.append(_segments(rows.slot)[0], True)).tolist()
+        for begin, end in itertools.pairwise(edges):
+            slot = int(rows.slot[begin])
+            device = OneDevice(
+                int(self._boot[slot]),
+                int(self._seq[slot]),
+                int(self._seen[slot]),
+                int(self._clock[slot]),
+                [int(self._ring[slot, at % RING]) for at in range(self._pushed[slot] - RING, self._pushed[slot])],
+                int(self._pushed[slot]),
+            )
+            for at in range(begin, end):
+                verdicts[:, at] = device.sight(
+                    int(rows.boot[at]),
+                    int(rows.seq[at]),
+                    int(rows.clock[at]),
+                    numbered=bool(rows.numbered[at]),
+                    hashed=bool(rows.hashed[at]),
+                    suspect=bool(rows.suspect[at]),
+                )
+            self._boot[slot], self._seq[slot], self._seen[slot] = device.boot, device.seq, device.seen
+            self._clock[slot], self._pushed[slot] = device.clock, device.pushed
+            for back, value in enumerate(reversed(device.ring), 1):
+                self._ring[slot, (device.pushed - back) % RING] = value
+        return verdicts[0], verdicts[1]
+
+    def _remember(
+        self, rows: Sightings, window: _Numbered, duplicate: NDArray[np.bool_], walked: NDArray[np.bool_]
+    ) -> None:
+        numbered = np.flatnonzero(rows.numbered)
+        here = ~walked[numbered]
+        if here.any():
+            self._move_window(rows.slot[numbered], rows.boot[numbered], rows.seq[numbered], window.highest, here)
+        hashed = np.flatnonzero(rows.hashed & ~duplicate & ~walked)
+        if len(hashed):
+            self._push_hashes(rows.slot[hashed], rows.seq[hashed])
+        timed = np.flatnonzero(~duplicate & ~walked & (rows.clock != NO_CLOCK))
+        if len(timed):
+            start, _ = _segments(rows.slot[timed])
+            device = rows.slot[timed][start]
+            latest = np.maximum.reduceat(rows.clock[timed], np.flatnonzero(start))
+            self._clock[device] = np.maximum(self._clock[device], latest)
+
+    def _move_window(
+        self,
+        slot: NDArray[np.int32],
+        boot: NDArray[np.int64],
+        seq: NDArray[np.int64],
+        highest: NDArray[np.intp],
+        here: NDArray[np.bool_],
+    ) -> None:
+        start, segment = _segments(slot)
+        begins = np.flatnonzero(start)
+        top = highest[np.append(begins[1:], len(slot)) - 1]
+        device = slot[begins]
+        own_boot, own_seq = self._boot[device], self._seq[device]
+        risen = _above(boot[top], seq[top], own_boot, own_seq)
+        new_boot, new_seq = np.where(risen, boot[top], own_boot), np.where(risen, seq[top], own_seq)
+        kept = np.where(new_boot == own_boot, np.minimum(new_seq - own_seq, WINDOW), WINDOW)
+        seen = np.where(kept < WINDOW, self._seen[device] << _shift(kept), np.uint64(0))
+        behind = np.where(boot == new_boot[segment], new_seq[segment] - seq, WINDOW)
+        inside = (behind >= 0) & (behind < WINDOW)
+        bits = np.where(inside, np.uint64(1) << _shift(np.where(inside, behind, 0)), np.uint64(0))
+        seen |= np.bitwise_or.reduceat(bits, begins)
+        move = here[begins]
+        device = device[move]
+        self._boot[device], self._seq[device], self._seen[device] = new_boot[move], new_seq[move], seen[move]
+
+    def _push_hashes(self, slot: NDArray[np.int32], hashes: NDArray[np.int64]) -> None:
+        start, segment = _segments(slot)
+        begins = np.flatnonzero(start)
+        count = np.diff(np.append(begins, len(slot)))
+        nth = np.arange(len(slot)) - begins[segment]
+        # Only the last RING of a device can still be in its ring; so no cell is written twice.
+        last = nth >= count[segment] - RING
+        cell = (self._pushed[slot] + nth) % RING
+        self._ring[slot[last], cell[last]] = hashes[last]
+        self._pushed[slot[begins]] += count
+
+
+_ARRAYS = ("boot", "seq", "seen", "clock", "ring", "pushed")
+
+
+def _segments(slot: NDArray[np.int32]) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+    """(which readings begin a device's run, the number of each reading's run) of readings sorted by device."""
+    start = np.empty(len(slot), np.bool_)
+    start[:1] = True
+    np.not_equal(slot[1:], slot[:-1], out=start[1:])
+    return start, np.cumsum(start) - 1
+
+
+def _above(
+    boot: NDArray[np.int64], seq: NDArray[np.int64], than_boot: NDArray[np.int64], than_seq: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    above: NDArray[np.bool_] = (boot > than_boot) | ((boot == than_boot) & (seq > than_seq))
+    return above
+
+
+def _shift(by: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """A shift distance that is defined: WINDOW (nothing left) is dealt with by the caller."""
+    return np.minimum(by, WINDOW - 1).astype(np.uint64)
+
+
+def _running_highest(
+    segment: NDArray[np.intp], major: NDArray[np.int64], minor: NDArray[np.int64]
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """(index of the highest (major, minor) of the run up to and including each reading, whether the same pair came
+    before in the run). Readings are sorted by run."""
+    n = len(segment)
+    rising = (segment[1:] != segment[:-1]) | _above(major[1:], minor[1:], major[:-1], minor[:-1])
+    if rising.all():  # what devices do that send in order
+        return np.arange(n), np.zeros(n, np.bool_)
+    # Ranks of (run, pair, arrival) keep each run inside its own stretch, so one running maximum serves all runs.
+    order = np.lexsort((minor, major, segment))
+    rank = np.empty(n, np.intp)
+    rank[order] = np.arange(n)
+    same = (segment[order[1:]] == segment[order[:-1]]) & (major[order[1:]] == major[order[:-1]])
+    repeated = np.zeros(n, np.bool_)
+    repeated[order[1:]] = same & (minor[order[1:]] == minor[order[:-1]])
+    return order[np.maximum.accumulate(rank)], repeated
+
+
+def _first_like_it(segment: NDArray[np.intp], values: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """(index of the first reading of the run with the same value, whether that is an earlier one)."""
+    n = len(segment)
+    order = np.lexsort((values, segment))
+    differs = np.ones(n, np.bool_)
+    differs[1:] = (segment[order[1:]] != segment[order[:-1]]) | (values[order[1:]] != values[order[:-1]])
+    first = np.empty(n, np.intp)
+    first[order] = order[np.maximum.accumulate(np.where(differs, np.arange(n), 0))]
+    return first, first != np.arange(n)
