@@ -158,14 +158,14 @@ def variable(key: str) -> str:
     return f"DAVY_{key.upper()}"
 
 
-def load_settings(environ: Mapping[str, str], here: Path) -> Settings:
-    """The settings told by `environ` and the TOML file, seen from folder `here`.
-    Raises CannotGoOn (usage) with one line per fault."""
+def load_settings(environ: Mapping[str, str], here: Path, data: str | None = None) -> Settings:
+    """The settings told by `environ` and the TOML file, seen from folder `here`; `data` is another default for the data
+    folder. Raises CannotGoOn (usage) with one line per fault."""
     faults: list[str] = []
     told: dict[str, tuple[str, Raw, Path]] = {}  # key -> how a person names it, value, folder of relative paths
     for key, definition in KEYS.items():
         if definition.default is not None:
-            told[key] = (key, definition.default, here)
+            told[key] = (key, data if data and key == "data" else definition.default, here)
     path = _config_path(environ, here)
     if path is not None:
         for key, raw in _read_toml(path).items():

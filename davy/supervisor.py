@@ -12,8 +12,7 @@ U4  Everything is stopped in the reverse order of its start, each within a bound
 import asyncio
 import contextlib
 import itertools
-import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import IO
@@ -23,6 +22,7 @@ from davy.exits import CannotGoOn, Exit
 from davy.part import Part, PartSpec, Say
 from davy.postgres_home import Home
 from davy.settings import Settings, variable
+from davy.signals import Hurry
 from engine.client import DoorClient, EngineAway
 from engine.messages import Status
 
@@ -33,9 +33,6 @@ API_READY_WITHIN_S = 60.0
 PORT_FREE_WITHIN_S = 5.0
 #: Pauses between attempts on a database that does not serve. Nothing but history waits for it.
 DATABASE_PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-
-#: What to do at a second signal.
-Hurry = list[Callable[[], None]]
 
 
 @dataclass(slots=True)
@@ -108,34 +105,6 @@ def mqtt_address(settings: Settings) -> str:
 
 def api_address(settings: Settings) -> str:
     return f"http{'s' if settings.http_tls_cert else ''}://{settings.http_host}:{settings.http_port}"
-
-
-async def until_signal(work: Callable[[Hurry], Coroutine[None, None, None]]) -> None:
-    """Run `work`; SIGINT or SIGTERM cancels it, and its end is then a clean one. A second signal calls what `work` has
-    added to its Hurry (U4)."""
-    hurry: Hurry = []
-    task = asyncio.ensure_future(work(hurry))
-    told: list[signal.Signals] = []
-
-    def on_signal(which: signal.Signals) -> None:
-        told.append(which)
-        if len(told) == 1:
-            task.cancel()
-        else:
-            for kill in hurry:
-                kill()
-
-    loop = asyncio.get_running_loop()
-    for which in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(which, on_signal, which)
-    try:
-        await task
-    except asyncio.CancelledError:
-        if not told:
-            raise
-    finally:
-        for which in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(which)
 
 
 async def ask_status(settings: Settings) -> Status | None:

@@ -1,0 +1,46 @@
+"""What commands print: tables for people, one JSON document for programs. Lines about the work go to standard error, so
+that standard output is the result and nothing else."""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+
+def console() -> Console:
+    """For results and the demo's story."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def write_json(result: object) -> None:
+    """One document, indented on a terminal."""
+    body = msgspec.json.encode(result)
+    if sys.stdout.isatty():
+        body = msgspec.json.format(body, indent=2)
+    sys.stdout.write(body.decode() + "\n")
+
+
+def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
+    table = Table(*columns, title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*row)
+    console().print(table)
+
+
+def say(line: str) -> None:
+    """One line about the work."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"davy: {line}", markup=False)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[None]:
+    """A spinner while something takes its time; on a terminal only."""
+    screen = Console(stderr=True)
+    if not screen.is_terminal:
+        yield
+        return
+    with screen.status(what):
+        yield

@@ -1,0 +1,127 @@
+"""The demo's story on the terminal: what happens in the simulated world, and what Davy makes of it, as both happen.
+
+Two sources meet here: the simulator's events (the truth) and the feed of the engine's decisions (the same one that
+operators see). Times are seconds since the leak began; before it, since the story began.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from engine.messages import FeedEvent
+from rules.decisions import (
+    AlarmChanged,
+    AlarmRaised,
+    Answered,
+    AttemptRequested,
+    CloseWanted,
+    CommandStepped,
+    Outcome,
+    Priority,
+    Step,
+    WantedEnded,
+)
+from simulators.events import SimEvent, What
+
+_MICROSECONDS = 1_000_000
+#: %LEL and ppm at which a rise or fall is told; a line per second would bury the story.
+_LEVELS = (1.0, 3.0, 5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0, 150.0, 300.0, 600.0, 1200.0)
+
+_COLOURS = {Priority.CRITICAL: "bold red", Priority.HIGH: "red", Priority.MEDIUM: "yellow", Priority.LOW: "cyan"}
+
+
+@dataclass(slots=True)
+class Story:
+    """Turns events into lines of rich markup, given to `tell`. `began`: when the story began, microseconds UTC.
+    `site_of`: identity of a device -> key of its site."""
+
+    began: int
+    tell: Callable[[str], None]
+    site_of: Mapping[str, str]
+    alarms: int = 0
+    confirmed: int = 0
+    gas_gone: bool = False
+    _leak: int | None = None
+    _level: dict[str, int] = field(default_factory=dict)
+    _close_at: dict[str, int] = field(default_factory=dict)
+
+    def world(self, event: SimEvent) -> None:
+        """Something really happened in the simulated homes."""
+        match event.what:
+            case What.RUN_STARTED | What.RUN_ENDED | What.BEFELL:
+                self._line(event.at, "", f"[dim]{event.text}[/]")
+            case What.LEAK_STARTED:
+                self._leak = self._leak or event.at
+                self._line(event.at, event.site, f"[bold]{event.text}[/]")
+            case What.LEAK_STOPPED:
+                self._line(event.at, event.site, f"[green]{event.text}[/]")
+            case What.GAS_AT_DETECTOR:
+                self._gas(event)
+            case What.DEVICE_ALARM | What.DEVICE_CLEAR:
+                self._line(event.at, event.site, f"the detector itself says: {event.text}")
+            case What.COMMAND_TAKEN:
+                self._line(event.at, event.site, f"the valve takes the command ({event.text})")
+            case What.VALVE_MOVED:
+                self._line(event.at, event.site, f"the valve is {event.text}")
+            case _:
+                assert_never(event.what)
+
+    def davy(self, event: FeedEvent) -> None:
+        """The engine decided something."""
+        decision, who = event.decision, event.identity
+        match decision:
+            case AlarmRaised():
+                self.alarms += 1
+                value = "" if decision.value is None else f", {decision.quantity} {decision.value:.1f}"
+                late = ", late" if decision.late else ""
+                self._davy(event, f"[{_COLOURS[decision.priority]}]ALARM {decision.rule}[/] at {who}{value}{late}")
+            case AlarmChanged():
+                state = decision.state.name.lower().replace("_", " ")
+                self._davy(event, f"alarm {decision.rule} {decision.change}: now {state}")
+            case CloseWanted():
+                self._close_at[decision.wanted] = decision.at
+                self._davy(event, f"[bold]{who} must close[/]: {decision.reason}")
+            case CommandStepped():
+                self._step(decision, event)
+            case WantedEnded():
+                took = (decision.at - self._close_at.pop(decision.wanted, decision.at)) / _MICROSECONDS
+                seen = decision.outcome is Outcome.CONFIRMED
+                self.confirmed += seen
+                words = f"[bold green]{who} is seen closed[/]" if seen else f"{who}: no more attempts"
+                self._davy(event, f"{words}, {decision.outcome} {took:.2f} s after it was wanted")
+            case Answered():
+                verdict = "accepted" if decision.accepted else f"refused: {decision.reason}"
+                self._davy(event, f"instruction {verdict}")
+            case AttemptRequested():
+                pass  # the step `sent` tells it, once the bytes have left
+            case _:
+                assert_never(decision)
+
+    def _step(self, decision: CommandStepped, event: FeedEvent) -> None:
+        note = f" ({decision.note})" if decision.note else ""
+        if decision.step is Step.SENT:
+            self._davy(event, f"[bold]CLOSE sent[/] to {event.identity}{note}")
+        elif decision.step not in (Step.REQUESTED, Step.CONFIRMED):  # the end of the wanting tells the latter
+            self._davy(event, f"command to {event.identity}: {decision.step}{note}")
+
+    def _gas(self, event: SimEvent) -> None:
+        value = event.value or 0.0
+        level = sum(value >= threshold for threshold in _LEVELS)
+        before = self._level.get(event.site, 0)
+        if level == before:
+            return
+        self._level[event.site] = level
+        rises = level > before
+        if not rises and level == 0:
+            self.gas_gone = True
+        colour = "red" if rises else "green"
+        word = "rises to" if rises else "falls to"
+        self._line(event.at, event.site, f"[{colour}]{event.text} {word} {value:.1f} {event.unit}[/]")
+
+    def _davy(self, event: FeedEvent, text: str) -> None:
+        self._line(event.decision.at, self.site_of.get(event.identity, ""), text, "Davy")
+
+    def _line(self, at: int, site: str, text: str, who: str = "") -> None:
+        since = (at - (self._leak or self.began)) / _MICROSECONDS
+        mark = "+" if self._leak else " "
+        self.tell(f"{mark}{since:6.2f} s  [cyan]{site:<12}[/] [magenta]{who:<4}[/] {text}")
