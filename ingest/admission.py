@@ -73,7 +73,7 @@ class Admission:
     def admit(self, decoded: Decoded, device_no: NDArray[np.int32], fleet: Fleet, now: int, cycle: int) -> Admitted:
         """`device_no`: (payloads,), whom each payload speaks for. `now`: the cycle's time, microseconds UTC.
 
-        Remembers what it admits: rows that are not to be stored must be left out before (`Decoded.without`).
+        Remembers what it admits: rows that are not to be stored must be left out of `decoded` before.
         """
         slots = fleet.slots(device_no)
         known = (slots >= 0) & fleet.present[np.maximum(slots, 0)] if len(fleet) else np.zeros(len(slots), np.bool_)

@@ -32,16 +32,3 @@ class Decoded:
     hashed: NDArray[np.bool_]
     extra: tuple[tuple[int, bytes], ...]
     refused: tuple[Refused, ...]
-
-    def without(self, message: NDArray[np.bool_]) -> "Decoded":
-        """The same without the readings of some payloads; `message`: shape (payloads,), True for those to leave out.
-        What is refused stays refused. For what must not be admitted yet: admission remembers whatever it has seen."""
-        keep = ~message[self.message]
-        place = np.cumsum(keep) - 1
-        return Decoded(
-            self.rows[keep],
-            self.message[keep],
-            self.hashed[keep],
-            tuple((int(place[at]), body) for at, body in self.extra if keep[at]),
-            self.refused,
-        )

@@ -9,21 +9,24 @@ from devices.topics import ID_PATTERN
 
 
 class ValveReply(NamedTuple):
-    """Which command was answered, and where the device says its valve stands. A reply without a position, or with a
-    word we do not know, says UNKNOWN, which confirms nothing (G7)."""
+    """id: which command was answered. position: where the device says its valve stands; without one, or with a word
+    we do not know, UNKNOWN, which confirms nothing (G7)."""
 
-    command: str
-    valve: ValvePosition
+    id: str
+    position: ValvePosition
 
 
-def decode_reply(payload: bytes) -> ValveReply:
-    """Raises PayloadRefused naming the key. Other keys are allowed and not kept."""
-    value = parse(payload)
+def decode_reply(payload: bytes) -> ValveReply | str:
+    """The reply, or the reason why it is none, naming the key. Other keys are allowed and not kept."""
+    try:
+        value = parse(payload)
+    except PayloadRefused as refused:
+        return str(refused)
     if not isinstance(value, dict):
-        raise PayloadRefused("a reply is an object")
+        return "a reply is an object"
     command, valve = value.get("id"), value.get("valve")
     if not isinstance(command, str) or not ID_PATTERN.match(command):
-        raise PayloadRefused("id: expected the id of the command, 1 to 64 of A-Z a-z 0-9 _ -")
+        return "id: expected the id of the command, 1 to 64 of A-Z a-z 0-9 _ -"
     if valve is not None and not isinstance(valve, str):
-        raise PayloadRefused("valve: expected a word")
+        return "valve: expected a word"
     return ValveReply(command, ValvePosition(VALVE_WORDS.get(valve or "", ValvePosition.UNKNOWN)))
