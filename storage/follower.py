@@ -1,0 +1,212 @@
+"""The follower: the engine's journal into PostgreSQL, for as long as the process lives.
+
+It never exits by itself and never loses a cycle: while the database is away, or refuses (not migrated yet), it waits
+with a growing pause and the engine keeps its journal; while there is no journal yet, it waits for one. Reading and
+assembling the next batch overlaps with the database's work on this one; at most two batches are in memory.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import apsw
+import psycopg
+
+from engine.client import EngineAway
+from engine.journal import JournalTrimmed
+from engine.records import CycleRecord
+from storage.batch import Batch, assemble
+from storage.database import DatabaseAway, DatabaseRefused, connect, ready, translated
+from storage.engine_side import Door, EngineSide, pause
+from storage.upkeep import Retention, keep_up
+from storage.writer import CursorMoved, Writer
+
+#: Readings in one transaction at most. Larger ones are no faster, and hold memory and locks for longer.
+MOST_READINGS = 100_000
+#: How long to wait for more when the journal gave less than it could: an idle system's latency, a busy one's batching.
+_SOON_S, _LATER_S = 0.05, 0.2
+_PAUSE_FIRST_S, _PAUSE_MOST_S = 0.2, 5.0
+_DOOR_TURN_S = 0.5
+
+
+class Journal(Protocol):
+    """What is read of the engine's journal (engine.journal.JournalReader)."""
+
+    engine: str
+
+    def read(self, after_cycle: int, most_readings: int) -> Sequence[CycleRecord]:
+        """Committed cycles in order; empty when there are none yet. Raises JournalTrimmed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How the follower stands. Counts are since this process started. `lag_s`: age of the newest cycle that is stored,
+    while there are more to store; 0 when there are not. The three last texts are empty when all is well."""
+
+    engine: str = ""
+    cycle: int = 0
+    stored: int = 0
+    duplicate: int = 0
+    poison: int = 0
+    quarantined: int = 0
+    cycles_missed: int = 0
+    lag_s: float = 0.0
+    database: str = "not connected yet"
+    journal: str = ""
+    door: str = ""
+    upkeep: str = ""
+
+
+@dataclass(slots=True)
+class _Shared:
+    """What the follower's tasks know of each other: replaced whole, by one event loop."""
+
+    progress: Progress
+    tell: Callable[[Progress], None]
+    engine_known: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def now(self, **changes: object) -> None:
+        changed = replace(self.progress, **changes)  # type: ignore[arg-type]
+        if changed != self.progress:
+            self.progress = changed
+            self.tell(changed)
+
+
+async def follow(
+    url: str,
+    open_journal: Callable[[], Journal],
+    door: Door,
+    *,
+    stop: asyncio.Event,
+    clock: Callable[[], int],
+    progress: Callable[[Progress], None] = lambda _: None,
+    retention: Retention | None = None,
+) -> None:
+    """Follow until `stop`. `open_journal` may raise FileNotFoundError while the engine has made no store yet; `clock`
+    gives microseconds since 1970 UTC; `progress` is called on every change, and must return at once."""
+    shared = _Shared(Progress(), progress)
+    tasks = [
+        asyncio.create_task(_journal_task(url, open_journal, stop, clock, shared), name="storage-journal"),
+        asyncio.create_task(_door_task(url, door, stop, shared), name="storage-door"),
+        asyncio.create_task(
+            keep_up(url, stop, clock, retention or Retention(), lambda text: shared.now(upkeep=text)),
+            name="storage-upkeep",
+        ),
+    ]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _journal_task(
+    url: str, open_journal: Callable[[], Journal], stop: asyncio.Event, clock: Callable[[], int], shared: _Shared
+) -> None:
+    wait_s = _PAUSE_FIRST_S
+    journal: Journal | None = None
+    while not stop.is_set():
+        try:
+            if journal is None:
+                journal = await asyncio.to_thread(open_journal)
+                shared.now(engine=journal.engine, journal="")
+                shared.engine_known.set()
+            async with contextlib.AsyncExitStack() as stack:
+                connection = await connect(url, name="follower")
+                stack.push_async_callback(connection.close)
+                mode = await ready(connection)
+                writer = Writer(connection, journal.engine, mode)
+                with translated():
+                    await writer.open()
+                shared.now(cycle=writer.cycle, database="")
+                wait_s = _PAUSE_FIRST_S
+                await _copy_across(journal, writer, stop, clock, shared)
+        except (DatabaseAway, CursorMoved) as away:
+            shared.now(database=f"away: {away}")
+        except (DatabaseRefused, psycopg.Error) as refused:
+            shared.now(database=f"refused: {refused}")
+        except FileNotFoundError as none_yet:
+            shared.now(journal=str(none_yet))
+        except (apsw.Error, ValueError) as broken:
+            journal = None
+            shared.now(journal=f"{type(broken).__name__}: {broken}")
+        await pause(stop, wait_s)
+        wait_s = min(2 * wait_s, _PAUSE_MOST_S)
+
+
+async def _copy_across(
+    journal: Journal, writer: Writer, stop: asyncio.Event, clock: Callable[[], int], shared: _Shared
+) -> None:
+    """Until `stop`, or an error that asks for a new connection."""
+
+    def read(after: int) -> Batch | None:
+        records = journal.read(after, MOST_READINGS)
+        return assemble(records) if records else None
+
+    ahead = asyncio.create_task(asyncio.to_thread(read, writer.cycle))
+    try:
+        while not stop.is_set():
+            try:
+                batch = await ahead
+            except JournalTrimmed as trimmed:
+                with translated():
+                    missed = await writer.miss(trimmed.oldest)
+                shared.now(cycle=writer.cycle, cycles_missed=shared.progress.cycles_missed + missed)
+                ahead = asyncio.create_task(asyncio.to_thread(read, writer.cycle))
+                continue
+            if batch is None:
+                shared.now(lag_s=0.0)
+                with translated():
+                    await writer.show_newest(clock())
+                await pause(stop, _LATER_S if not writer.has_unshown else _SOON_S)
+                ahead = asyncio.create_task(asyncio.to_thread(read, writer.cycle))
+                continue
+            ahead = asyncio.create_task(asyncio.to_thread(read, batch.last))
+            await _write(writer, batch, clock(), shared)
+            if len(batch.rows) < MOST_READINGS // 8:
+                await pause(stop, _SOON_S)
+    finally:
+        # The thread must be done with the journal before another begins.
+        with contextlib.suppress(Exception):
+            await ahead
+
+
+async def _write(writer: Writer, batch: Batch, now_us: int, shared: _Shared) -> None:
+    with translated():
+        written = await writer.write(batch, now_us)
+    was = shared.progress
+    shared.now(
+        cycle=writer.cycle,
+        stored=was.stored + written.stored,
+        duplicate=was.duplicate + written.duplicate,
+        poison=was.poison + written.poison,
+        quarantined=was.quarantined + written.quarantined,
+        lag_s=max(0.0, (now_us - batch.now) / 1e6),
+    )
+
+
+async def _door_task(url: str, door: Door, stop: asyncio.Event, shared: _Shared) -> None:
+    side = EngineSide(door)
+    connection = None
+    try:
+        while not stop.is_set():
+            try:
+                if shared.engine_known.is_set() and not shared.progress.database:
+                    if connection is None or connection.closed:
+                        connection = await connect(url, name="registry outbox")
+                    await side.turn(connection, shared.progress.engine, shared.progress.cycle)
+                    shared.now(door="")
+            except EngineAway as away:
+                shared.now(door=f"away: {away}")
+            except (DatabaseAway, DatabaseRefused, psycopg.Error) as away:
+                shared.now(door=f"the registry waits: {away}")
+                if connection is not None:
+                    await connection.close()
+            await pause(stop, _DOOR_TURN_S)
+    finally:
+        await door.close()
+        if connection is not None:
+            await connection.close()
