@@ -1,0 +1,34 @@
+"""The server's TLS context."""
+
+import ssl
+from pathlib import Path
+
+
+def server_context(
+    certificate: Path, key: Path, client_ca: Path | None = None, *, require_client: bool = True
+) -> ssl.SSLContext:
+    """A context for the endpoint: TLS 1.2 or newer, no renegotiation.
+
+    client_ca: verify client certificates against it; the common name `vendor/serial` then signs a device in without a
+        token. With `require_client` False a client without a certificate may still sign in by its token.
+    Raises ssl.SSLError or OSError naming what is wrong with a file.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.load_cert_chain(certificate, key)
+    if client_ca is not None:
+        context.load_verify_locations(client_ca)
+        context.verify_mode = ssl.CERT_REQUIRED if require_client else ssl.CERT_OPTIONAL
+    return context
+
+
+def certified_name(certificate: object) -> str | None:
+    """The one common name of a verified peer certificate as `ssl` gives it; None when there is none or several."""
+    if not isinstance(certificate, dict):
+        return None
+    subject: object = certificate.get("subject", ())
+    if not isinstance(subject, tuple):
+        return None
+    names = [value for rdn in subject for key, value in rdn if key == "commonName"]
+    return names[0] if len(names) == 1 else None
