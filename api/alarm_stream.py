@@ -90,6 +90,7 @@ def _place(header: str | None, after: str | None) -> EventId | None:
 @router.get(
     "/stream",
     operation_id="stream_alarms",
+    status_code=200,
     response_class=EventStream,
     responses={**_STREAM, **problem_answers(NOT_SIGNED_IN, BAD_PARAMETER, TOO_MANY, ENGINE_AWAY)},
 )

@@ -1,5 +1,7 @@
 """`/openapi.json`: what FastAPI reads off the routes, and what it cannot know."""
 
+import json
+import re
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -12,6 +14,7 @@ from api.problems import NOT_SIGNED_IN, ProblemDocument, problem_answers
 
 router = APIRouter(tags=["description"])
 
+_REF = re.compile(r"#/components/schemas/([^\"]+)\"")
 #: Shapes that no route returns by its type: problems, and the events of the stream.
 _UNSEEN: tuple[type[BaseModel], ...] = (
     ProblemDocument,
@@ -33,9 +36,19 @@ class DescribedApi(FastAPI):
             _, unseen = models_json_schema(
                 [(model, "serialization") for model in _UNSEEN], ref_template="#/components/schemas/{model}"
             )
-            document["components"]["schemas"] |= unseen["$defs"]
+            _only_named(document, document["components"]["schemas"] | unseen["$defs"])
         assert self.openapi_schema is not None
         return self.openapi_schema
+
+
+def _only_named(document: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Keep the components that something names: pydantic also lists enums that travel as words of our own."""
+    named: set[str] = set()
+    found = set(_REF.findall(json.dumps(document["paths"])))
+    while found - named:
+        named |= found
+        found = {ref for name in named for ref in _REF.findall(json.dumps(schemas[name]))}
+    document["components"]["schemas"] = {name: schemas[name] for name in sorted(named)}
 
 
 @router.get("/openapi.json", operation_id="get_description", responses=problem_answers(NOT_SIGNED_IN))

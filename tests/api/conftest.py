@@ -1,0 +1,69 @@
+"""A door, a database where a test asks for one, and the API in front of both."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from api.config import ApiConfig, Limits
+from devices.sites import token_sha256
+from storage.migrate import migrate
+from tests.api.door_double import DoorDouble
+from tests.api.homes import ADMIN_TOKEN, REGISTRY
+from tests.api.stand import Stand, serving
+from tests.postgres import Server, embedded_bin, running
+
+
+@pytest.fixture
+def door_path() -> Iterator[Path]:
+    """Not under tmp_path: a socket's path is bounded (107 bytes)."""
+    with tempfile.TemporaryDirectory(prefix="davy-api-") as folder:
+        yield Path(folder) / "door.sock"
+
+
+@pytest.fixture
+async def engine(door_path: Path) -> AsyncIterator[DoorDouble]:
+    double = DoorDouble(door_path, REGISTRY)
+    await double.start()
+    yield double
+    await double.stop()
+
+
+def config_of(door: Path, database_url: str | None = None, limits: Limits | None = None) -> ApiConfig:
+    return ApiConfig(
+        door=door,
+        database_url=database_url,
+        admin_token_sha256=token_sha256(ADMIN_TOKEN),
+        limits=limits or Limits(),
+    )
+
+
+@pytest.fixture
+async def stand(engine: DoorDouble) -> AsyncIterator[Stand]:
+    """The API with an engine and no database."""
+    async with serving(config_of(engine.path)) as served:
+        yield served
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    """For tests that serve with settings of their own."""
+    async with AsyncExitStack() as entered:
+        yield entered
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    with running("plain", embedded_bin()) as server:
+        yield server
+
+
+@pytest.fixture
+def database_url(postgres: Server) -> Iterator[str]:
+    template = postgres.template("plain", lambda url: asyncio.run(migrate(url)) and None)
+    url = postgres.database(template)
+    yield url
+    postgres.drop(url)

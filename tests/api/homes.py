@@ -1,0 +1,29 @@
+"""The registry the API's tests stand on: one home with a detector and a shut-off valve, one with a self-closing valve,
+and a gateway with a detector behind it."""
+
+from devices.models import load_catalogue
+from devices.sites import Credential, Device, Link, Registry, Site, token_sha256
+
+ADMIN_TOKEN = "a-token-of-the-administrator"
+DETECTOR, VALVE, SELF_CLOSING, GATEWAY, BEHIND = "acme/d1", "acme/v1", "acme/s1", "acme/g1", "acme/d2"
+TOKENS = {identity: f"token-of-{identity}" for identity in (DETECTOR, VALVE, SELF_CLOSING, GATEWAY)}
+
+
+def _device(no: int, identity: str, model: str, site: str, gateway: str = "") -> Device:
+    vendor, serial = identity.split("/")
+    return Device(device_no=no, vendor=vendor, serial=serial, model=model, site=site, gateway=gateway)
+
+
+REGISTRY = Registry(
+    models=load_catalogue(),
+    sites=(Site(key="home-1", name="Home 1", simulated=True), Site(key="home-2", name="Home 2", simulated=True)),
+    devices=(
+        _device(1, DETECTOR, "sim_detector_home", "home-1"),
+        _device(2, VALVE, "sim_valve_shut_off", "home-1"),
+        _device(3, SELF_CLOSING, "sim_valve_self_closing", "home-2"),
+        _device(4, GATEWAY, "sim_gateway", "home-2"),
+        _device(5, BEHIND, "sim_detector_home", "home-2", gateway=GATEWAY),
+    ),
+    links=(Link(detector=DETECTOR, valve=VALVE), Link(detector=BEHIND, valve=SELF_CLOSING)),
+    credentials=tuple(Credential(identity, token_sha256(token)) for identity, token in TOKENS.items()),
+)

@@ -1,0 +1,104 @@
+"""Live alarms: listed, acknowledged and reset through the engine alone."""
+
+import asyncio
+from uuid import uuid4
+
+from tests.api.door_double import DoorDouble
+from tests.api.homes import BEHIND, DETECTOR, GATEWAY
+from tests.api.stand import Stand
+
+
+async def test_an_alarm_is_listed_with_words_and_utc_times(stand: Stand) -> None:
+    alarm = await stand.alarm_at(DETECTOR)
+    (shown,) = await stand.alarms()
+    assert shown["alarm"] == alarm
+    assert (shown["priority"], shown["state"]) == ("critical", "unacknowledged")
+    assert (shown["device"], shown["device_no"], shown["site"]) == (DETECTOR, 1, "home-1")
+    assert shown["raised"].endswith("Z")
+    assert len(shown["raised"]) == len("2026-11-20T08:30:56.000001Z")
+    assert shown["because"] is None
+
+
+async def test_the_list_can_be_filtered_by_state_priority_and_site(stand: Stand) -> None:
+    first = await stand.alarm_at(DETECTOR)
+    await stand.push(BEHIND, GATEWAY, high_alarm=True)
+    await stand.http.post(f"/v1/alarms/{first}/acknowledge", json={})
+    assert {alarm["device"] for alarm in await stand.alarms()} == {DETECTOR, BEHIND}
+    assert [alarm["device"] for alarm in await stand.alarms("?site=home-2")] == [BEHIND]
+    assert [alarm["device"] for alarm in await stand.alarms("?state=acknowledged")] == [DETECTOR]
+    assert len(await stand.alarms("?state=acknowledged&state=unacknowledged&priority=critical")) == 2
+    assert await stand.alarms("?priority=low") == []
+
+
+async def test_pages_hold_every_alarm_once_also_when_alarms_arrive_between_them(stand: Stand) -> None:
+    for _ in range(5):
+        await stand.alarm_at(DETECTOR)
+    all_before = [alarm["alarm"] for alarm in await stand.alarms()]
+    page = (await stand.http.get("/v1/alarms?limit=2")).json()
+    seen = [alarm["alarm"] for alarm in page["alarms"]]
+    await stand.alarm_at(DETECTOR)
+    while page["next"]:
+        page = (await stand.http.get("/v1/alarms", params={"limit": 2, "cursor": page["next"]})).json()
+        seen += [alarm["alarm"] for alarm in page["alarms"]]
+    assert seen == all_before
+
+
+async def test_a_foreign_cursor_is_refused_by_name(stand: Stand) -> None:
+    for cursor in ("x", "!!!!", "gqFhAQ", "é"):
+        answer = await stand.http.get("/v1/alarms", params={"cursor": cursor})
+        assert answer.status_code == 422
+        assert "cursor" in answer.json()["detail"]
+
+
+async def test_acknowledging_names_the_person_and_keeps_the_comment(stand: Stand, engine: DoorDouble) -> None:
+    alarm = await stand.alarm_at(DETECTOR)
+    answer = await stand.http.post(f"/v1/alarms/{alarm}/acknowledge", json={"comment": " looked at it "})
+    assert answer.status_code == 200
+    assert answer.json()["subject"] == alarm
+    (shown,) = await stand.alarms()
+    assert (shown["state"], shown["acknowledged_by"]) == ("acknowledged", "administrator")
+    assert getattr(engine.feed[-1].decision, "comment", "") == "looked at it"
+
+
+async def test_the_same_idempotency_key_is_answered_again_and_done_once(stand: Stand, engine: DoorDouble) -> None:
+    alarm = await stand.alarm_at(DETECTOR)
+    headers, cycle = {"Idempotency-Key": str(uuid4())}, engine.cycle
+    answers = [await stand.http.post(f"/v1/alarms/{alarm}/acknowledge", json={}, headers=headers) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert len({answer.text for answer in answers}) == 1
+    assert engine.cycle == cycle + 1
+
+
+async def test_an_idempotency_key_of_another_alarm_is_refused(stand: Stand) -> None:
+    one, other = await stand.alarm_at(DETECTOR), await stand.alarm_at(DETECTOR)
+    headers = {"Idempotency-Key": "k"}
+    assert (await stand.http.post(f"/v1/alarms/{one}/acknowledge", json={}, headers=headers)).status_code == 200
+    assert (await stand.http.post(f"/v1/alarms/{other}/acknowledge", json={}, headers=headers)).status_code == 409
+
+
+async def test_a_refused_instruction_says_why(stand: Stand) -> None:
+    alarm = await stand.alarm_at(DETECTOR)
+    refused = await stand.http.post(f"/v1/alarms/{alarm}/reset")
+    assert refused.status_code == 409
+    assert refused.json()["type"] == "urn:davy:problem:refused"
+    assert refused.json()["detail"]
+
+
+async def test_an_unknown_alarm_is_not_found(stand: Stand) -> None:
+    nobody = "0" * 32
+    assert (await stand.http.post(f"/v1/alarms/{nobody}/acknowledge", json={})).status_code == 404
+    assert (await stand.http.post("/v1/alarms/no-id/acknowledge", json={})).status_code == 422
+
+
+async def test_one_alarm_is_shown_by_the_engine_without_a_database(stand: Stand) -> None:
+    alarm = await stand.alarm_at(DETECTOR)
+    shown = (await stand.http.get(f"/v1/alarms/{alarm}")).json()
+    assert (shown["source"], shown["alarm"]["alarm"], shown["steps"]) == ("engine", alarm, None)
+
+
+async def test_many_requests_for_the_list_are_few_for_the_engine(stand: Stand, engine: DoorDouble) -> None:
+    await stand.alarms()
+    listed = engine.listed
+    found = await asyncio.gather(*(stand.alarms() for _ in range(40)))
+    assert len(found) == 40
+    assert engine.listed - listed < 40
