@@ -154,7 +154,7 @@ def load_pack(body: bytes, name: str) -> RulePack:
 def _convert(fields: dict[str, Any]) -> tuple[Rule | None, list[_Fault]]:
     """The rule, or None, and what is wrong with it."""
     word = fields.get("priority")
-    if word is not None and word not in _PRIORITIES:
+    if word is not None and not (isinstance(word, str) and word in _PRIORITIES):
         return None, [("priority", f"{word!r} is not one of {', '.join(_PRIORITIES)}")]
     try:
         rule = msgspec.convert(fields if word is None else fields | {"priority": _PRIORITIES[word]}, Rule)
