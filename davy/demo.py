@@ -16,7 +16,7 @@ import msgspec
 
 from davy.exits import CannotGoOn, Exit, disk_refused
 from davy.output import console, progress, say
-from davy.part import Part, PartSpec
+from davy.part import Part, PartSpec, davy_command
 from davy.settings import Settings, variable
 from davy.signals import Hurry
 from davy.story import Story
@@ -92,8 +92,8 @@ async def _registered(now: Running, homes: HomesSource) -> None:
         except TimeoutError:
             raise CannotGoOn(Exit.DATABASE, f"the database was not ready within {READY_WITHIN_S:.0f} s") from None
     with progress("registering the homes"):
-        arguments = ("registry", "import", str(_homes_file(now.settings)), "--yes", "--json")
-        importing = Part(PartSpec("registry import", arguments, now.variables, again=False, lines=_nothing), say)
+        command = davy_command("registry", "import", str(_homes_file(now.settings)), "--yes", "--json")
+        importing = Part(PartSpec("registry import", command, now.variables, again=False, lines=_nothing), say)
         await importing.start()
         try:
             code = await importing.ended()
@@ -123,7 +123,7 @@ async def _introduce(now: Running, homes: HomesSource, tell: Callable[[str], Non
     settings = now.settings
     kinds = Counter(device.model for device in homes.devices)
     tell(f"  database   {await _database_words(now)}")
-    tell(f"  API        {api_address(settings)}/docs   token in {settings.admin_token}")
+    tell(f"  API        {api_address(settings)}/v1   administrator's token in {settings.admin_token}")
     tell(f"  devices    {mqtt_address(settings)}   log in {settings.logs / 'demo.log'}")
     tell(
         f"  homes      {len(homes.sites)}: {kinds[SHUT_OFF_MODEL]} with a valve that takes CLOSE, "
@@ -152,8 +152,8 @@ def _world(now: Running, story: Story) -> Part:
             story.world(_sim_event.decode(text))
 
     homes = str(_homes_file(now.settings))
-    arguments = ("simulate", SCENARIO, "--homes", homes, "--json")
-    return Part(PartSpec("simulator", arguments, now.variables, again=False, lines=line), say)
+    command = davy_command("simulate", SCENARIO, "--homes", homes, "--json")
+    return Part(PartSpec("simulator", command, now.variables, again=False, lines=line), say)
 
 
 _sim_event = msgspec.json.Decoder(SimEvent)
@@ -185,7 +185,7 @@ async def _ledger(now: Running) -> None:
     while status is not None and status.followers.get(FOLLOWER, 0) < status.cycle and time.monotonic() < deadline:
         await asyncio.sleep(0.1)
         status = await ask_status(now.settings)
-    printing = Part(PartSpec("ledger", ("ledger",), now.variables, again=False), say)
+    printing = Part(PartSpec("ledger", davy_command("ledger"), now.variables, again=False), say)
     await printing.start()
     try:
         await printing.ended()

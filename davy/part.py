@@ -33,11 +33,11 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class PartSpec:
-    """What to run: `python -m davy <arguments>` with these variables. `again`: restart it when it ends. `needed`: P2.
+    """What to run, with these DAVY_* variables and no others. `again`: restart it when it ends. `needed`: P2.
     `output`: where its standard error goes (None: ours). `lines`: called with each line of its standard output."""
 
     name: str
-    arguments: tuple[str, ...]
+    command: tuple[str, ...]
     environment: Mapping[str, str]
     again: bool = True
     needed: bool = False
@@ -110,11 +110,7 @@ class Part:
     async def _launch(self) -> None:
         spec = self.spec
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",  # a file of the present folder must not stand in for a module
-            "-m",
-            "davy",
-            *spec.arguments,
+            *spec.command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE if spec.lines else spec.output,
             stderr=spec.output,
@@ -147,6 +143,11 @@ class Part:
             async for line in process.stdout:
                 self.spec.lines(line.decode(errors="replace").rstrip())
         return await process.wait()
+
+
+def davy_command(*arguments: str) -> tuple[str, ...]:
+    """This very Davy with these arguments. -P: a file of the present folder must not stand in for a module."""
+    return (sys.executable, "-P", "-m", "davy", *arguments)
 
 
 def _environment(told: Mapping[str, str]) -> dict[str, str]:

@@ -140,8 +140,9 @@ KEYS: dict[str, Key] = {
     "store_cap_bytes": Key(values.size_bytes(64 << 20), "4GiB", "the engine store may grow to this"),
     "store_reserve_pct": Key(values.whole(1, 50), "10", "% of it kept for alarm-relevant readings"),
     "checkpoint_s": Key(values.whole(1, 60), "5", "seconds between checkpoints of rule state"),
-    "retention_raw_days": Key(values.whole(1, 36500), "30", "days that readings are kept"),
-    "retention_1m_days": Key(values.whole(1, 36500), "400", "days that one-minute roll-ups are kept"),
+    # 3: the storage follower still writes into the last two days (storage/partitions.py, YOUNG_DAYS).
+    "retention_raw_days": Key(values.whole(3, 36500), "30", "days that readings are kept"),
+    "retention_1m_days": Key(values.whole(3, 36500), "400", "days that one-minute roll-ups are kept"),
     "rules": Key(values.file, None, "a rule pack (TOML); not set: the built-in one"),
     "mode": Key(
         values.one_of("auto", "plain", "timescale-apache", "timescale-tsl"), "auto", "database mode when it is made"

@@ -19,7 +19,7 @@ from typing import IO
 
 from davy import embedded, folders, ports
 from davy.exits import CannotGoOn, Exit
-from davy.part import Part, PartSpec, Say
+from davy.part import Part, PartSpec, Say, davy_command
 from davy.postgres_home import Home
 from davy.settings import Settings, variable
 from davy.signals import Hurry
@@ -65,7 +65,8 @@ async def running(settings: Settings, demo: bool, say: Say, hurry: Hurry) -> Asy
         output = stack.enter_context(_log_file(settings, demo))
 
         def part(name: str, needed: bool = False, again: bool = True) -> Part:
-            made = Part(PartSpec(name, (name,), now.variables, again=again, needed=needed, output=output), say)
+            command = davy_command(name)
+            made = Part(PartSpec(name, command, now.variables, again=again, needed=needed, output=output), say)
             now.parts.append(made)
             return made
 
@@ -91,7 +92,7 @@ async def up(settings: Settings, say: Say, hurry: Hurry) -> None:
     """`davy up`: runs until it is cancelled."""
     async with running(settings, demo=False, say=say, hurry=hurry):
         say(f"devices: {mqtt_address(settings)}")
-        say(f"API: {api_address(settings)}/v1 (documents at {api_address(settings)}/docs)")
+        say(f"API: {api_address(settings)}/v1, described at /openapi.json")
         say(f"administrator's token: {settings.admin_token}")
         try:
             await asyncio.get_running_loop().create_future()

@@ -25,7 +25,7 @@ class Unavailable(Exception):
 
 
 def mosquitto_bin() -> Path | None:
-    """The folder of mosquitto_pub and mosquitto_sub: DAVY_TEST_MOSQUITTO_BIN, the cache, or the system's; None: none."""
+    """The folder of mosquitto_pub and _sub: DAVY_TEST_MOSQUITTO_BIN, the cache, the system's, or None."""
     named = os.environ.get("DAVY_TEST_MOSQUITTO_BIN")
     if named:
         return Path(named)

@@ -1,0 +1,53 @@
+"""The storage process: the follower with what it reads, writes and tells."""
+
+import asyncio
+import time
+
+import structlog
+
+from davy.exits import CannotGoOn, Exit
+from davy.postgres_home import running_url
+from davy.settings import Settings
+from engine.client import DoorClient
+from engine.journal import JournalReader
+from storage.follower import Progress, follow
+from storage.retention import Retention
+
+_log = structlog.get_logger()
+
+
+async def run_storage(settings: Settings, stop: asyncio.Event) -> None:
+    """Follow the engine's journal until `stop`. Raises CannotGoOn when there is no database to follow into, or the
+    settings' retention is too short."""
+    url = settings.database_url or running_url(settings)
+    if url is None:
+        raise CannotGoOn(Exit.DATABASE, "no database is running for this data folder: `davy up`, or DAVY_DATABASE_URL")
+    try:
+        retention = Retention(raw_days=settings.retention_raw_days, minutes_days=settings.retention_1m_days)
+    except ValueError as wrong:
+        raise CannotGoOn(Exit.USAGE, f"settings: {wrong}") from wrong
+    await follow(
+        url,
+        lambda: JournalReader(settings.engine_store),
+        DoorClient(settings.door),
+        stop=stop,
+        clock=lambda: time.time_ns() // 1_000,
+        progress=_Troubles(),
+        retention=retention,
+    )
+
+
+class _Troubles:
+    """Logs what is in the follower's way when it appears and when it has gone, once each."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def __call__(self, progress: Progress) -> None:
+        for side in ("database", "journal", "door", "upkeep"):
+            words, before = getattr(progress, side), self._known.get(side, "")
+            if words and words != before:
+                _log.warning("storage waits", side=side, because=words)
+            elif before and not words:
+                _log.info("storage goes on", side=side, cycle=progress.cycle)
+            self._known[side] = words
