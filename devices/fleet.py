@@ -30,7 +30,7 @@ class ShutOffValve:
 class Fleet:
     """Per-device columns, each of shape (slots,), and the look-ups between names, numbers and slots.
 
-    slot_of: shape (highest device_no + 1,), i4; -1 where there is no such device.
+    slot_of: shape (highest device_no + 1,), i4; -1 where there is no such device, or no longer.
     present: bool; False for a device that has left the registry but keeps its slot.
     interval_us, max_age_us: i8.
     simulated: bool.
@@ -56,6 +56,12 @@ class Fleet:
     def __len__(self) -> int:
         return len(self.device_no)
 
+    def identity(self, device_no: int) -> str:
+        """`vendor/serial`, or empty for a number that is not, or no longer, in the registry."""
+        slot = int(self.slot_of[device_no]) if 0 <= device_no < len(self.slot_of) else -1
+        device = self.devices[slot] if slot >= 0 else None
+        return device.identity if device else ""
+
     def slots(self, device_no: NDArray[np.int32]) -> NDArray[np.int32]:
         """Slots of device numbers, shape (n,) -> (n,) i4; -1 for a number nobody has."""
         known = (device_no >= 0) & (device_no < len(self.slot_of))
@@ -80,7 +86,9 @@ def build_fleet(registry: Registry, before: Fleet | None = None, *, order: Seque
     site_by_slot = tuple(sites[d.site] if d else None for d in devices)
     slot_by_identity = {device.identity: slot for slot, device in enumerate(devices) if device}
     slot_of = np.full(max(order, default=0) + 1, -1, np.int32)
-    slot_of[np.array(order, np.int64)] = np.arange(len(order), dtype=np.int32)
+    for slot, device in enumerate(devices):
+        if device is not None:
+            slot_of[device.device_no] = slot
     valves = {
         slot: ShutOffValve(slot, device, model.actuator)
         for slot, (device, model) in enumerate(zip(devices, model_by_slot, strict=True))

@@ -8,19 +8,25 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
-from ingest.admission import Admission
 from numpy.typing import NDArray
-from rules.document import RulePack, default_pack, load_pack
-from rules.state import State, decode_snapshot, encode_snapshot
-from rules.step import step
 
 from devices.fleet import Fleet, build_fleet
 from devices.readings import Batch
 from devices.sites import Registry, decode_registry
 from engine.records import CycleRecord
+from ingest.admission import Admission
 from rules.decisions import Decision, Event, RegistryChanged, RulesChanged
+from rules.document import RulePack, default_pack, load_pack
+from rules.kernels import compile_pack
+from rules.reshape import reshape
+from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from rules.state import State
+from rules.step import step
 
 Bodies = Callable[[str], bytes]
+
+#: The `number` of a rule pack document that came with Davy, so that a newer Davy may bring a newer one.
+BUILT_IN = 1
 
 
 class Frozen(msgspec.Struct, frozen=True):
@@ -63,7 +69,7 @@ class Memory:
             self.rules_sha256 = event.sha256
         else:
             return []
-        return self.state.reshape(self.fleet, self.pack, now)
+        return reshape(self.state, self.fleet, compile_pack(self.pack), now)
 
     def judge(self, batch: Batch, events: Sequence[Event], now: int) -> list[Decision]:
         """Decide. The admission windows were advanced by `admit` (live) or are by `replay`."""
@@ -84,7 +90,7 @@ class Memory:
 
     def freeze(self) -> "Thaw":
         """A consistent copy, cheap enough for the loop (arrays are copied, nothing is encoded yet)."""
-        state = self.state.snapshot()
+        state = snapshot(self.state)
         admission = self.admission.snapshot()
         registry, rules, device_no = self.registry_sha256, self.rules_sha256, self.fleet.device_no
 
@@ -113,7 +119,7 @@ class Memory:
                 for name, (dtype, shape, body) in frozen.admission.items()
             }
         )
-        memory = cls(fleet, pack, State.restore(decode_snapshot(frozen.state), fleet, pack), admission)
+        memory = cls(fleet, pack, restore(decode_snapshot(frozen.state), fleet, pack), admission)
         memory.registry_sha256, memory.rules_sha256 = frozen.registry_sha256, frozen.rules_sha256
         memory.registry_number = number
         return memory

@@ -156,6 +156,8 @@ class Change(StrEnum):
     RETURNED = "returned"
     REALARMED = "re-alarmed"
     RESET = "reset"
+    #: Its rule or its device is no longer there.
+    REMOVED = "removed"
 
 
 class AlarmChanged(_Decision, frozen=True, tag="alarm_changed"):

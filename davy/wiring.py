@@ -1,0 +1,146 @@
+"""The engine process, built in one straight line and taken down in reverse.
+
+Read it from top to bottom and you know what an engine is made of: store, memory, links, cycle, door, checkpoints.
+"""
+
+import asyncio
+import gc
+import resource
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import structlog
+from ingest.mqtt_endpoint import MqttEndpoint
+from rules.document import default_pack, load_pack
+
+from davy.settings import Settings
+from devices.fleet import Fleet
+from engine.checkpoint import Keeper, recall
+from engine.cycle import Change, Cycle
+from engine.door import Door
+from engine.feed import Feed
+from engine.journal import JournalReader
+from engine.memory import BUILT_IN
+from engine.pushes import PushLink
+from engine.store import Store, document
+from ingest.mqtt_directory import Directory
+from ingest.mqtt_tls import server_context
+from rules.decisions import RulesChanged
+
+_log = structlog.get_logger()
+
+#: Garbage collections of the youngest objects happen after so many allocations: a cycle of 8,192 messages makes
+#: far more than Python's default of 700 in lists that are about to be freed anyway.
+GC_THRESHOLDS = (100_000, 50, 1_000)
+
+
+def wall_clock_us() -> int:
+    """Microseconds since 1970 UTC."""
+    return time.time_ns() // 1000
+
+
+async def run_engine(settings: Settings, stop: asyncio.Event) -> None:
+    """Protect until `stop`. Raises engine.cycle.Ended when a commit fails, StoreRefused or OSError when the store
+    cannot be opened, ValueError for a rule pack that is wrong."""
+    async with AsyncExitStack() as down:
+        store = Store(settings.engine_store, cap_bytes=settings.store_cap_bytes, reserve_pct=settings.store_reserve_pct)
+        down.callback(store.close)
+        memory = recall(store, settings.checkpoints)
+        cycle = Cycle(store, memory, (), wall_clock_us)
+        _rules_in_force(cycle, settings.rules)
+
+        endpoint = MqttEndpoint(Directory.of(memory.fleet.registry), wake=cycle.wake)
+        pushes = PushLink(cycle.wake)
+        cycle.links = (endpoint, pushes)
+
+        journal = JournalReader(settings.engine_store)
+        down.callback(journal.close)
+        feed = Feed(store.engine, journal, lambda device_no: memory.fleet.identity(device_no))
+        cycle.on_committed.append(feed.publish)
+        door = Door(cycle, pushes, feed, settings.door, _gauges(cycle, endpoint, pushes, feed))
+
+        def registry_changed(fleet: Fleet) -> None:
+            endpoint.replace_directory(Directory.of(fleet.registry))
+            door.know(fleet)
+
+        cycle.on_fleet.append(registry_changed)
+        door.know(memory.fleet)
+
+        keeper = Keeper(store, memory, settings.checkpoints, settings.checkpoint_s)
+        down.push_async_callback(keeper.checkpoint)
+        await endpoint.start(settings.mqtt_host, settings.mqtt_port, _tls(settings))
+        down.push_async_callback(endpoint.close)
+        await door.open()
+        down.push_async_callback(door.close)
+        _settle_memory()
+        _log.info("engine is protecting", devices=len(memory.fleet), cycle=store.last_cycle, mqtt=settings.mqtt_port)
+        await _until(stop, cycle, keeper)
+
+
+async def _until(stop: asyncio.Event, cycle: Cycle, keeper: Keeper) -> None:
+    """Run the loop and the checkpoints until told to stop, or until one of them fails."""
+    tasks = [
+        asyncio.create_task(cycle.run(), name="cycle"),
+        asyncio.create_task(keeper.run(), name="checkpoints"),
+        asyncio.create_task(stop.wait(), name="stop"),
+    ]
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        if not task.cancelled() and (failed := task.exception()) is not None:
+            raise failed
+
+
+def _rules_in_force(cycle: Cycle, path: Path | None) -> None:
+    """The pack named in the settings, or the built-in one where none (or an older built-in one) is in force."""
+    current = cycle.store.current("rules")
+    if path is None and current is not None and current.number != BUILT_IN:
+        return
+    body, name = (default_pack(), "built-in rules") if path is None else (path.read_bytes(), str(path))
+    doc = document("rules", body, BUILT_IN if path is None else 0)
+    if current is None or current.sha256 != doc.sha256:
+        load_pack(body, name)
+        event = RulesChanged(at=cycle.now(), sha256=doc.sha256, by=name)
+        cycle.pending.changes.append(Change(event, doc, None, lambda _: None))
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.mqtt_tls_cert is None or settings.mqtt_tls_key is None:
+        return None
+    return server_context(settings.mqtt_tls_cert, settings.mqtt_tls_key, settings.mqtt_client_ca)
+
+
+def _gauges(cycle: Cycle, endpoint: MqttEndpoint, pushes: PushLink, feed: Feed) -> Callable[[], dict[str, float]]:
+    def gauges() -> dict[str, float]:
+        figures, store = cycle.figures, cycle.store
+        return {
+            "cycles_total": figures.cycles,
+            "readings_total": figures.readings,
+            "cycle_seconds_total": figures.cycle_seconds,
+            "commit_seconds_total": figures.commit_seconds,
+            "longest_cycle_seconds": figures.longest_cycle_seconds,
+            "withheld_total": figures.withheld,
+            "store_bytes": store.used_bytes,
+            "store_cap_bytes": store.cap_bytes,
+            "store_in_reserve": float(store.in_reserve),
+            "checkpoint_cycle": store.checkpointed,
+            "replay_mismatches": cycle.memory.mismatches,
+            "feed_followers": feed.followers,
+            "pushes_refused_busy_total": pushes.refused_busy,
+            "resident_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            **endpoint.gauges(),
+        }
+
+    return gauges
+
+
+def _settle_memory() -> None:
+    """What was loaded stays: take it out of the garbage collector's sight, and let it run seldom."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)

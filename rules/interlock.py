@@ -1,0 +1,322 @@
+"""Cause and effect: an alarm wants valves closed; attempts go out until the position is seen closed.
+
+V1  CLOSE is idempotent and is attempted until the valve is seen closed or a named person cancels (G6). There is no
+    code here, and no decision type, that opens a valve.
+V2  `confirmed` is an observed position, received after an attempt had left; an acknowledgement only ends doubt about
+    delivery (G7). Past the model's deadline an unconfirmed CLOSE raises its own alarm, and attempts go on.
+V3  Every attempt carries its expiry (G8). A fresh attempt follows while the position is still wanted.
+V4  Only a `ShutOffValve` can be wanted closed, and a simulated detector only closes simulated valves (G10).
+"""
+
+import msgspec
+
+from devices.fleet import MICROSECONDS, ShutOffValve
+from devices.quantities import ValvePosition
+from rules import alarms
+from rules.alarms import Out
+from rules.decisions import (
+    AlarmState,
+    AttemptRequested,
+    CloseWanted,
+    CommandStepped,
+    Outcome,
+    Step,
+    WantedEnded,
+    command_id,
+    wanted_id,
+)
+from rules.lifecycle import IS_ACTIVE
+from rules.state import MOST_ENDED, NEVER, Attempt, OpenAlarm, State, StepRecord, Timer, Wanted
+
+#: Pauses between attempts in seconds, the last one for ever. Source: product choice (reliability: 1, 2, 4, 8, 15).
+BACK_OFF_S = (1, 2, 4, 8, 15)
+#: Steps of one wanted position that are kept: an hour and a half of attempts at a dead valve. The journal has them all.
+MOST_STEPS = 1_000
+
+
+def alarm_raised(state: State, out: Out, alarm: OpenAlarm, rule: int, at: int) -> None:
+    """An alarm became active. If its rule closes valves, want every shut-off valve of the detector closed."""
+    if not state.compiled.closes[rule]:
+        return
+    slot = alarm.slot
+    here = bool(state.fleet.simulated[slot])
+    valves = [valve for valve in state.fleet.links.get(slot, ()) if bool(state.fleet.simulated[valve.slot]) == here]
+    if not valves and state.compiled.no_valve >= 0:
+        alarms.raise_alarm(state, out, slot, state.compiled.no_valve, onset=alarm.onset, at=at, because=alarm.alarm)
+    for valve in valves:
+        places = state.closed_for.get(valve.slot, ())
+        if (slot, rule) not in places:
+            state.closed_for[valve.slot] = (*places, (slot, rule))
+        want_closed(state, out, valve, at=at, reason=alarm.rule, alarm=alarm.alarm)
+
+
+def alarm_settled(state: State, out: Out, slot: int, rule: int, at: int) -> None:
+    """An alarm is no longer active, or is over: what stood only because of it goes with it."""
+    if not state.compiled.closes[rule]:
+        return
+    no_valve = state.compiled.no_valve
+    still = any(state.compiled.closes[r] and alarms.is_active(state, slot, r) for r in range(len(state.compiled)))
+    if no_valve >= 0 and not still:
+        alarms.return_alarm(state, out, slot, no_valve, at=at)
+    if (slot, rule) in state.open:
+        return
+    for valve in state.fleet.links.get(slot, ()):
+        forget_cause(state, out, valve.slot, (slot, rule), at)
+
+
+def forget_cause(state: State, out: Out, valve: int, cause: tuple[int, int], at: int) -> None:
+    """This alarm no longer keeps the valve closed."""
+    left = tuple(place for place in state.closed_for.get(valve, ()) if place != cause)
+    if left:
+        state.closed_for[valve] = left
+    else:
+        state.closed_for.pop(valve, None)
+        if state.compiled.reopened >= 0:
+            alarms.return_alarm(state, out, valve, state.compiled.reopened, at=at)
+    state.refresh_watched(valve)
+
+
+def want_closed(
+    state: State, out: Out, valve: ShutOffValve, *, at: int, reason: str, alarm: str = "", by: str = ""
+) -> Wanted:
+    """Want it closed; the wanted position that is open already is kept."""
+    before = state.wanted_by_slot.get(valve.slot)
+    if before is not None:
+        return before
+    device = valve.device
+    state.epoch[valve.slot] += 1
+    epoch = int(state.epoch[valve.slot])
+    wanted = Wanted(
+        wanted=wanted_id(device.device_no, epoch),
+        slot=valve.slot,
+        device_no=device.device_no,
+        identity=device.identity,
+        site=device.site,
+        epoch=epoch,
+        reason=reason,
+        alarm=alarm,
+        by=by,
+        since=at,
+        confirm_by=at + round(valve.actuator.confirm_within_s * MICROSECONDS),
+        next_attempt=NEVER,
+        position=ValvePosition(int(state.position[valve.slot])),
+    )
+    state.wanted_by_slot[valve.slot] = wanted
+    state.by_wanted[wanted.wanted] = valve.slot
+    state.watched[valve.slot] = True
+    state.remind(wanted.confirm_by, Timer.CONFIRM, valve.slot, epoch)
+    out.append(
+        CloseWanted(
+            at=at,
+            wanted=wanted.wanted,
+            device_no=device.device_no,
+            epoch=epoch,
+            reason=reason,
+            alarm=alarm,
+            by=by,
+            confirm_by=wanted.confirm_by,
+        )
+    )
+    return attempt(state, out, wanted, at)
+
+
+def attempt(state: State, out: Out, wanted: Wanted, at: int) -> Wanted:
+    """Send one CLOSE now, and plan the next."""
+    valve = state.fleet.valves.get(wanted.slot)
+    if valve is None:
+        return wanted
+    number = len(wanted.attempts) + 1
+    expires = at + round(valve.actuator.attempt_expires_s * MICROSECONDS)
+    made = Attempt(command_id(wanted.wanted, number), number, expires)
+    pause_s = BACK_OFF_S[min(number, len(BACK_OFF_S)) - 1]
+    wanted = msgspec.structs.replace(
+        wanted, attempts=(*wanted.attempts, made), next_attempt=at + pause_s * MICROSECONDS
+    )
+    wanted = _noted(state, wanted, made, Step.REQUESTED, at, "")
+    state.remind(wanted.next_attempt, Timer.ATTEMPT, wanted.slot, wanted.epoch)
+    state.remind(expires, Timer.EXPIRY, wanted.slot, number)
+    out.append(
+        AttemptRequested(
+            at=at,
+            command=made.command,
+            wanted=wanted.wanted,
+            device_no=wanted.device_no,
+            epoch=wanted.epoch,
+            attempt=number,
+            expires=expires,
+            reason=wanted.reason,
+        )
+    )
+    return wanted
+
+
+def sent(state: State, out: Out, command: str, at: int) -> None:
+    found = _find(state, command)
+    if found is not None:
+        wanted, made = found
+        wanted = msgspec.structs.replace(wanted, first_sent=wanted.first_sent or at)
+        _step(state, out, wanted, msgspec.structs.replace(made, sent=True), Step.SENT, at)
+
+
+def failed(state: State, out: Out, command: str, reason: str, at: int) -> None:
+    found = _find(state, command)
+    if found is not None:
+        _step(state, out, found[0], msgspec.structs.replace(found[1], over=True), Step.FAILED, at, reason)
+
+
+def acknowledged(state: State, out: Out, command: str, at: int, note: str = "") -> None:
+    """The device has the command. For a valve that cannot report its position there is nothing more to see."""
+    found = _find(state, command)
+    if found is None:
+        return
+    wanted = _step(state, out, found[0], found[1], Step.ACKNOWLEDGED, at, note)
+    valve = state.fleet.valves.get(wanted.slot)
+    if valve is not None and not valve.actuator.reports_position:
+        wanted = _step(state, out, wanted, found[1], Step.UNVERIFIABLE, at, "this model reports no position")
+        end(state, out, wanted, Outcome.UNVERIFIABLE, at)
+
+
+def replied(state: State, out: Out, command: str, device_no: int, position: ValvePosition, at: int) -> None:
+    """The device answered: proof of delivery, and where its valve stands."""
+    found = _find(state, command)
+    slot = int(state.fleet.slot_of[device_no]) if 0 <= device_no < len(state.fleet.slot_of) else -1
+    if found is not None and found[0].slot != slot:
+        return  # a device may only answer for its own valve
+    if found is not None:
+        acknowledged(state, out, command, at, f"valve {position.name.lower()}")
+    if slot >= 0 and position is not ValvePosition.UNKNOWN:
+        state.position[slot] = position
+        observed(state, out, slot, position, at)
+
+
+def observed(state: State, out: Out, slot: int, position: ValvePosition, at: int) -> None:
+    """A watched valve was seen in a position, by a reading that is not late or by a reply."""
+    wanted = state.wanted_by_slot.get(slot)
+    if wanted is not None:
+        wanted = state.wanted_by_slot[slot] = msgspec.structs.replace(wanted, position=position)
+        if position is ValvePosition.CLOSED and wanted.first_sent and at >= wanted.first_sent:
+            made = next(one for one in reversed(wanted.attempts) if one.sent)
+            wanted = _step(state, out, wanted, made, Step.CONFIRMED, at)
+            end(state, out, wanted, Outcome.CONFIRMED, at)
+    elif position in (ValvePosition.OPEN, ValvePosition.OPENING):
+        _opened_again(state, out, slot, at)
+    elif position is ValvePosition.CLOSED and state.compiled.reopened >= 0:
+        alarms.return_alarm(state, out, slot, state.compiled.reopened, at=at)
+
+
+#: States in which an alarm forbids its valves to be open: the condition is there, or waits for a manual reset.
+_FORBIDS = {
+    AlarmState.UNACKNOWLEDGED,
+    AlarmState.ACKNOWLEDGED,
+    AlarmState.LATCHED_UNACKNOWLEDGED,
+    AlarmState.LATCHED_ACKNOWLEDGED,
+}
+
+
+def _opened_again(state: State, out: Out, slot: int, at: int) -> None:
+    """A valve that was closed for an alarm is open although the alarm is not over. People are told; while the gas is
+    still there it is closed again. (With the condition gone somebody on site may be at work: the alarm tells.)"""
+    causes = [state.open[place] for place in state.closed_for.get(slot, ()) if place in state.open]
+    standing = [alarm for alarm in causes if alarm.state in _FORBIDS]
+    if not standing:
+        return
+    because = next((alarm for alarm in standing if IS_ACTIVE[alarm.state]), standing[0])
+    if state.compiled.reopened >= 0:
+        alarms.raise_alarm(state, out, slot, state.compiled.reopened, onset=at, at=at, because=because.alarm)
+    valve = state.fleet.valves.get(slot)
+    if valve is not None and IS_ACTIVE[because.state]:
+        want_closed(state, out, valve, at=at, reason=because.rule, alarm=because.alarm)
+
+
+def reachable(state: State, out: Out, device_no: int, at: int) -> None:
+    """A valve is connected: what was wanted meanwhile is attempted at once."""
+    slot = int(state.fleet.slot_of[device_no]) if 0 <= device_no < len(state.fleet.slot_of) else -1
+    wanted = state.wanted_by_slot.get(slot)
+    if wanted is not None:
+        attempt(state, out, wanted, at)
+
+
+def resumed(state: State, out: Out, at: int) -> None:
+    """After a restart every wanted position gets a fresh attempt; nobody knows what became of the last one."""
+    for wanted in list(state.wanted_by_slot.values()):
+        attempt(state, out, wanted, at)
+
+
+def cancel(state: State, out: Out, wanted_name: str, by: str, reason: str, at: int) -> str:
+    """A named person ends the attempts. Returns why not, or empty."""
+    wanted = state.find_wanted(wanted_name)
+    if wanted is None:
+        return f"there is no wanted position {wanted_name!r}"
+    if wanted.outcome is not None:
+        return f"it has ended already: {wanted.outcome}"
+    end(state, out, wanted, Outcome.CANCELLED, at, by=by, comment=reason)
+    return ""
+
+
+def attempt_due(state: State, out: Out, slot: int, epoch: int, due: int) -> None:
+    wanted = state.wanted_by_slot.get(slot)
+    if wanted is not None and wanted.epoch == epoch and wanted.next_attempt == due:
+        attempt(state, out, wanted, due)
+
+
+def expiry_due(state: State, out: Out, slot: int, number: int, due: int) -> None:
+    wanted = state.wanted_by_slot.get(slot)
+    if wanted is None or number > len(wanted.attempts):
+        return
+    made = wanted.attempts[number - 1]
+    if made.expires == due and not made.over:
+        _step(state, out, wanted, msgspec.structs.replace(made, over=True), Step.EXPIRED, due)
+
+
+def confirm_due(state: State, out: Out, slot: int, epoch: int, due: int) -> None:
+    """The deadline of the model has passed and nobody has seen the valve closed (G7)."""
+    wanted = state.wanted_by_slot.get(slot)
+    if wanted is not None and wanted.epoch == epoch and state.compiled.unconfirmed >= 0:
+        alarms.raise_alarm(
+            state, out, slot, state.compiled.unconfirmed, onset=wanted.since, at=due, because=wanted.alarm
+        )
+
+
+def end(state: State, out: Out, wanted: Wanted, outcome: Outcome, at: int, *, by: str = "", comment: str = "") -> None:
+    """Attempts are over. The record is kept among the last MOST_ENDED."""
+    wanted = msgspec.structs.replace(wanted, outcome=outcome, ended=at, next_attempt=NEVER)
+    state.wanted_by_slot.pop(wanted.slot, None)
+    state.by_wanted.pop(wanted.wanted, None)
+    state.ended[wanted.wanted] = wanted
+    while len(state.ended) > MOST_ENDED:
+        del state.ended[next(iter(state.ended))]
+    state.refresh_watched(wanted.slot)
+    out.append(
+        WantedEnded(at=at, wanted=wanted.wanted, device_no=wanted.device_no, outcome=outcome, by=by, comment=comment)
+    )
+    for rule in (state.compiled.unconfirmed, state.compiled.reopened if outcome is Outcome.CONFIRMED else -1):
+        if rule >= 0:
+            alarms.return_alarm(state, out, wanted.slot, rule, at=at, comment=comment)
+
+
+def _find(state: State, command: str) -> tuple[Wanted, Attempt] | None:
+    """The open wanted position and attempt of a command; None when it is over or was never ours."""
+    for wanted in state.wanted_by_slot.values():
+        for made in wanted.attempts:
+            if made.command == command:
+                return wanted, made
+    return None
+
+
+def _step(state: State, out: Out, wanted: Wanted, made: Attempt, step: Step, at: int, note: str = "") -> Wanted:
+    attempts = list(wanted.attempts)
+    attempts[made.number - 1] = made
+    wanted = msgspec.structs.replace(wanted, attempts=tuple(attempts))
+    out.append(
+        CommandStepped(
+            at=at, command=made.command, wanted=wanted.wanted, device_no=wanted.device_no, step=step, note=note
+        )
+    )
+    return _noted(state, wanted, made, step, at, note)
+
+
+def _noted(state: State, wanted: Wanted, made: Attempt, step: Step, at: int, note: str) -> Wanted:
+    record = StepRecord(made.command, made.number, step, at, note)
+    wanted = msgspec.structs.replace(wanted, steps=(*wanted.steps, record)[-MOST_STEPS:])
+    state.wanted_by_slot[wanted.slot] = wanted
+    return wanted

@@ -1,0 +1,164 @@
+"""Readings against rules, for many devices at once.
+
+R1  Every device's readings are judged in their order; devices do not see each other here, so the result does not
+    depend on how readings of different devices are mixed or batched (G5).
+R2  Only devices at which something is true or under way cost more than the matrix of conditions: their readings go
+    through in rounds, the n-th reading of each device in round n.
+R3  What changes is collected and applied in the order of the readings, because there effects meet (two detectors, one
+    valve).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.quantities import ALARM_FLAGS, Flag, ValvePosition
+from devices.readings import Rows
+from rules import alarms, interlock
+from rules.alarms import Out
+from rules.kernels import Conditions, conditions
+from rules.lifecycle import IS_ACTIVE, NEXT, Happening
+from rules.state import SILENT_INTERVALS, State, Timer
+
+
+class _Item(NamedTuple):
+    """Something to apply. rule -1: the valve of this row was seen. onset 0: the condition returned."""
+
+    row: int
+    rule: int
+    onset: int
+    late: bool = False
+
+
+def judge(state: State, out: Out, rows: Rows, slots: NDArray[np.int32], at: int) -> None:
+    """Judge rows that were all received at `at`. rows: shape (n,); slots: shape (n,), i4, none negative."""
+    late = (rows["flags"] & int(Flag.LATE)) != 0
+    state.heard[slots] = at
+    soonest = at + SILENT_INTERVALS * int(state.fleet.interval_us[slots].min())
+    state.silence_floor = min(state.silence_floor, soonest)
+    found = conditions(state.compiled, rows, state.looks[slots])
+    live = np.flatnonzero(~late)
+    state.skew[slots[live]] = at - rows["ts"][live]
+    items = _positions(state, rows, slots, live)
+    if late.any():
+        items += _late_alarms(rows, found, late)
+    touched = _Touched.of(state, rows, slots, live, found)
+    if touched is not None:
+        items += touched.rounds(at)
+    if items:
+        _apply(state, out, rows, slots, sorted(items), at)
+    if touched is not None:
+        touched.write_back()
+
+
+def _positions(state: State, rows: Rows, slots: NDArray[np.int32], live: NDArray[np.intp]) -> list[_Item]:
+    """Remember where valves were seen; watched ones are looked at one by one."""
+    seen = live[rows["valve"][live] != ValvePosition.UNKNOWN]
+    if not len(seen):
+        return []
+    state.position[slots[seen]] = rows["valve"][seen]
+    return [_Item(int(row), -1, 0) for row in seen[state.watched[slots[seen]]]]
+
+
+def _late_alarms(rows: Rows, found: Conditions, late: NDArray[np.bool_]) -> list[_Item]:
+    """A late alarm bit still reaches people; which rules it raises is what they say at once (G10)."""
+    says = late & ((rows["flags"] & int(ALARM_FLAGS)) != 0)
+    where, rule = np.nonzero(found.at_once & says[:, None])
+    return [_Item(int(row), int(r), int(rows["ts"][row]), late=True) for row, r in zip(where, rule, strict=True)]
+
+
+def _apply(state: State, out: Out, rows: Rows, slots: NDArray[np.int32], items: list[_Item], at: int) -> None:
+    for row, rule, onset, late in items:
+        slot = int(slots[row])
+        if rule < 0:
+            interlock.observed(state, out, slot, ValvePosition(int(rows["valve"][row])), at)
+            continue
+        quantity = state.compiled.rules[rule].quantity
+        value = float(rows[quantity][row]) if quantity else None
+        if late:
+            alarms.raise_late(state, out, slot, rule, onset=onset, at=at, value=value)
+        elif onset:
+            alarm = alarms.raise_alarm(state, out, slot, rule, onset=onset, at=at, value=value)
+            if alarm is not None:
+                interlock.alarm_raised(state, out, alarm, rule, at)
+        elif alarms.return_alarm(state, out, slot, rule, at=at) is not None:
+            interlock.alarm_settled(state, out, slot, rule, at)
+
+
+class _Touched:
+    """The devices of a batch at which something is true or under way, and the copies the rounds work on.
+
+    Shapes: slots (d,); phase, since, due (d, rules); row (m,) rows of these devices in order, device (m,) their place
+    in slots, rank (m,) how many rows of the same device come before.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        rows: Rows,
+        found: Conditions,
+        slots: NDArray[np.int32],
+        row: NDArray[np.intp],
+        device: NDArray[np.intp],
+    ) -> None:
+        self.state, self.rows, self.found = state, rows, found
+        self.slots, self.row, self.device = slots, row, device
+        self.phase = state.phase[slots]
+        self.since = state.since[slots]
+        self.due = state.due[slots]
+
+    @classmethod
+    def of(
+        cls, state: State, rows: Rows, slots: NDArray[np.int32], live: NDArray[np.intp], found: Conditions
+    ) -> "_Touched | None":
+        busy = (found.raised[live] == 1).any(axis=1) | state.busy[slots[live]]
+        if not busy.any():
+            return None
+        distinct = np.unique(slots[live[busy]])
+        at = np.minimum(np.searchsorted(distinct, slots[live]), len(distinct) - 1)
+        mine = distinct[at] == slots[live]
+        return cls(state, rows, found, distinct, live[mine], at[mine])
+
+    def rounds(self, at: int) -> list[_Item]:
+        order = np.argsort(self.device, kind="stable")
+        starts = np.flatnonzero(np.diff(self.device[order], prepend=-1))
+        rank = np.empty(len(order), np.intp)
+        rank[order] = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
+        items: list[_Item] = []
+        for turn in range(int(rank.max()) + 1):
+            items += self._round(rank == turn, at)
+        return items
+
+    def _round(self, mine: NDArray[np.bool_], at: int) -> list[_Item]:
+        rules = self.state.compiled
+        row, device = self.row[mine], self.device[mine]
+        raised, cleared = self.found.raised[row], self.found.cleared[row]
+        phase, since = self.phase[device], self.since[device]
+        ts = self.rows["ts"][row][:, None]
+        active = IS_ACTIVE[phase]
+        up, down = ~active & (raised == 1), active & (cleared == 1)
+        going = up | down
+        stopped = np.where(active, cleared == 0, raised == 0)
+        began = np.where(going, np.where(since == 0, ts, np.minimum(since, ts)), np.where(stopped, 0, since))
+        hold = np.where(active, rules.clear_hold_us, rules.hold_us)
+        fire = going & ((ts - began >= hold) | (up & self.found.at_once[row]))
+        back = np.where(rules.latch, NEXT[phase, Happening.RETURN_LATCHED], NEXT[phase, Happening.RETURN])
+        self.phase[device] = np.where(fire, np.where(active, back, NEXT[phase, Happening.CONDITION]), phase)
+        held = np.where(fire, 0, began)
+        self.since[device] = held
+        self.due[device] = np.where(held == since, self.due[device], np.where(held == 0, 0, held + hold + (at - ts)))
+        which, rule = np.nonzero(fire)
+        return [
+            _Item(int(row[w]), int(r), 0 if active[w, r] else int(began[w, r]))
+            for w, r in zip(which, rule, strict=True)
+        ]
+
+    def write_back(self) -> None:
+        """Holds that run on, and the reminders of those that are new."""
+        state = self.state
+        fresh = (self.since != 0) & (self.due != state.due[self.slots])
+        state.since[self.slots], state.due[self.slots] = self.since, self.due
+        for device, rule in zip(*np.nonzero(fresh), strict=True):
+            state.remind(int(self.due[device, rule]), Timer.HOLD, int(self.slots[device]), int(rule))
+        state.refresh_busy(self.slots)

@@ -1,0 +1,152 @@
+"""Pure array functions: what each rule's condition says of each reading. Three-valued: 1 true, 0 false, -1 unknown.
+
+N1  A value that is NaN or whose quality is not GOOD makes a comparison unknown, never false (G9).
+N2  The device's own flags are facts: they make a condition true whatever the quantities say.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.fleet import Fleet
+from devices.quantities import (
+    ALARM_FLAGS,
+    GAS_QUANTITIES,
+    QUALITY_BITS,
+    Flag,
+    Quality,
+    quality_shift,
+)
+from devices.readings import Rows
+from rules.document import Action, Kind, Rule, RulePack
+
+TRUE, FALSE, UNKNOWN = np.int8(1), np.int8(0), np.int8(-1)
+_NIBBLE = (1 << QUALITY_BITS) - 1
+_BROKEN = np.zeros(1 << QUALITY_BITS, np.bool_)
+_BROKEN[[Quality.OUT_OF_RANGE, Quality.SENSOR_FAULT, Quality.SENTINEL]] = True
+#: While these are set the device's judgement says nothing about clean air: its alarm bits raise, but do not clear.
+_BLIND = Flag.WARM_UP | Flag.INHIBIT | Flag.FAULT
+MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A pack as columns, each of shape (rules,). hold and clear_hold in microseconds."""
+
+    pack: RulePack
+    rules: tuple[Rule, ...]
+    flags: NDArray[np.int64]
+    hold_us: NDArray[np.int64]
+    clear_hold_us: NDArray[np.int64]
+    latch: NDArray[np.bool_]
+    closes: NDArray[np.bool_]
+    by_id: dict[str, int]
+    silence: tuple[int, ...]
+    unconfirmed: int
+    no_valve: int
+    reopened: int
+
+    def __len__(self) -> int:
+        return len(self.rules)
+
+
+def compile_pack(pack: RulePack) -> Compiled:
+    rules = pack.rules
+    kinds = {kind: [i for i, rule in enumerate(rules) if rule.kind is kind] for kind in Kind}
+
+    def only(kind: Kind) -> int:
+        return kinds[kind][0] if kinds[kind] else -1
+
+    return Compiled(
+        pack=pack,
+        rules=rules,
+        flags=np.array([_mask(rule) for rule in rules], np.int64),
+        hold_us=np.array([round(rule.hold_s * MICROSECONDS) for rule in rules], np.int64),
+        clear_hold_us=np.array([round(rule.clear_hold_s * MICROSECONDS) for rule in rules], np.int64),
+        latch=np.array([rule.latch for rule in rules], np.bool_),
+        closes=np.array([rule.action is Action.CLOSE for rule in rules], np.bool_),
+        by_id={rule.id: i for i, rule in enumerate(rules)},
+        silence=tuple(kinds[Kind.SILENCE]),
+        unconfirmed=only(Kind.UNCONFIRMED),
+        no_valve=only(Kind.NO_VALVE),
+        reopened=only(Kind.REOPENED),
+    )
+
+
+def _mask(rule: Rule) -> int:
+    mask = 0
+    for name in rule.flags:
+        mask |= Flag[name.upper()]
+    return mask
+
+
+def applies(compiled: Compiled, fleet: Fleet) -> NDArray[np.bool_]:
+    """Which rule looks at which device, shape (slots, rules)."""
+    kinds = [model.kind if model else None for model in fleet.model_by_slot]
+    columns = [
+        np.array([kind is not None and (not rule.applies_to or kind in rule.applies_to) for kind in kinds], np.bool_)
+        for rule in compiled.rules
+    ]
+    shape = (len(fleet), len(compiled))
+    return np.stack(columns, axis=1) if columns and len(fleet) else np.zeros(shape, np.bool_)
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """raised, cleared: shape (n, rules), i1, three-valued. at_once: shape (n, rules), bool: the device itself says so,
+    so no hold applies."""
+
+    raised: NDArray[np.int8]
+    cleared: NDArray[np.int8]
+    at_once: NDArray[np.bool_]
+
+
+def conditions(compiled: Compiled, rows: Rows, looks: NDArray[np.bool_]) -> Conditions:
+    """What every rule says of every row. looks: shape (n, rules), the rows of `applies`."""
+    shape = (len(rows), len(compiled))
+    raised, cleared = np.zeros(shape, np.int8), np.full(shape, UNKNOWN, np.int8)
+    at_once = np.zeros(shape, np.bool_)
+    flags, quality = np.ascontiguousarray(rows["flags"]), np.ascontiguousarray(rows["quality"])
+    for i, rule in enumerate(compiled.rules):
+        if rule.kind is Kind.MEASURED:
+            raised[:, i], cleared[:, i] = _measured(rule, rows, flags, quality)
+            if compiled.flags[i]:
+                says = (flags & compiled.flags[i]) != 0
+                raised[says, i], cleared[says, i] = TRUE, FALSE
+                at_once[:, i] = says
+        elif rule.kind is Kind.QUALITY:
+            broken = _broken(flags, quality)
+            raised[:, i], cleared[:, i] = broken, ~broken
+        elif rule.kind is Kind.SILENCE:
+            cleared[:, i] = TRUE
+    raised[~looks] = FALSE
+    cleared[~looks] = UNKNOWN
+    at_once &= looks
+    return Conditions(raised, cleared, at_once)
+
+
+def _measured(
+    rule: Rule, rows: Rows, flags: NDArray[np.int64], quality: NDArray[np.int64]
+) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    if not rule.quantity:
+        blind = ((flags & int(_BLIND)) != 0) & bool(_mask(rule) & int(ALARM_FLAGS))
+        return np.zeros(len(rows), np.int8), np.where(blind, UNKNOWN, TRUE)
+    value = np.ascontiguousarray(rows[rule.quantity])
+    known = (((quality >> quality_shift(rule.quantity)) & _NIBBLE) == Quality.GOOD) & ~np.isnan(value)
+    with np.errstate(invalid="ignore"):
+        if rule.at_or_above is not None and rule.clear_below is not None:
+            over, clear = value >= np.float32(rule.at_or_above), value < np.float32(rule.clear_below)
+        else:
+            assert rule.at_or_below is not None
+            assert rule.clear_above is not None
+            over, clear = value <= np.float32(rule.at_or_below), value > np.float32(rule.clear_above)
+    return np.where(known, over, UNKNOWN).astype(np.int8), np.where(known, clear, UNKNOWN).astype(np.int8)
+
+
+def _broken(flags: NDArray[np.int64], quality: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """The device reports a fault, or a gas value of it cannot be believed for a reason that will not pass by itself."""
+    broken: NDArray[np.bool_] = (flags & int(Flag.FAULT)) != 0
+    for name in GAS_QUANTITIES:
+        broken |= _BROKEN[(quality >> quality_shift(name)) & _NIBBLE]
+    return broken

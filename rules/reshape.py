@@ -1,0 +1,99 @@
+"""A registry or rule change: the state laid out anew, nobody's timers moved.
+
+H1  Slots are kept and appended; a rule that keeps its id keeps its alarms and its timers.
+H2  An open alarm whose rule or device is gone, or whose rule no longer looks at its device, ends with the reason said.
+    A wanted position whose valve is gone ends as cancelled.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.fleet import Fleet
+from rules import alarms, interlock
+from rules.alarms import Out
+from rules.decisions import AlarmState, Change, Decision, Outcome
+from rules.kernels import Compiled, applies
+from rules.state import NEVER, State, Timer
+
+
+def reshape(state: State, fleet: Fleet, compiled: Compiled, now: int) -> list[Decision]:
+    """Returns what ended because of the change."""
+    out: Out = []
+    looks = applies(compiled, fleet)
+    _end_orphans(state, out, fleet, compiled, looks, now)
+    old_rules = [state.compiled.by_id.get(rule.id, -1) for rule in compiled.rules]
+    _lay_out(state, len(fleet), old_rules, now)
+    renumbered = {old: new for new, old in enumerate(old_rules) if old >= 0}
+    state.open = {(slot, renumbered[rule]): alarm for (slot, rule), alarm in state.open.items()}
+    state.by_alarm = {alarm.alarm: place for place, alarm in state.open.items()}
+    state.closed_for = {
+        valve: kept
+        for valve, places in state.closed_for.items()
+        if (kept := tuple((slot, renumbered[rule]) for slot, rule in places if renumbered.get(rule, -1) >= 0))
+    }
+    state.fleet, state.compiled, state.looks = fleet, compiled, looks
+    state.since[~looks] = 0
+    state.due[~looks] = 0
+    _end_unactuated(state, out, now)
+    state.refresh_busy(np.arange(len(fleet), dtype=np.int32))
+    for slot in range(len(fleet)):
+        if state.watched[slot] or slot in state.closed_for:
+            state.refresh_watched(slot)
+    remind_all(state)
+    return out
+
+
+def _end_orphans(state: State, out: Out, fleet: Fleet, compiled: Compiled, looks: NDArray[np.bool_], now: int) -> None:
+    for (slot, rule), alarm in list(state.open.items()):
+        new_rule = compiled.by_id.get(alarm.rule, -1)
+        if new_rule < 0:
+            why = f"rule {alarm.rule} is no longer in force"
+        elif fleet.devices[slot] is None:
+            why = f"device {alarm.identity} has left the registry"
+        elif not looks[slot, new_rule]:
+            why = f"rule {alarm.rule} no longer applies to {alarm.identity}"
+        else:
+            continue
+        state.phase[slot, rule] = AlarmState.NORMAL
+        state.since[slot, rule] = state.due[slot, rule] = 0
+        alarms.change(state, out, slot, rule, Change.REMOVED, AlarmState.NORMAL, now, comment=why)
+        for valve in tuple(state.closed_for):
+            interlock.forget_cause(state, out, valve, (slot, rule), now)
+
+
+def _lay_out(state: State, slots: int, old_rules: list[int], now: int) -> None:
+    """Columns by rule id, rows by slot; new devices count as heard now."""
+    kept = [(new, old) for new, old in enumerate(old_rules) if old >= 0]
+    before = len(state.heard)
+    for name, dtype in (("phase", np.uint8), ("since", np.int64), ("due", np.int64)):
+        old_array, array = getattr(state, name), np.zeros((slots, len(old_rules)), dtype)
+        for new, old in kept:
+            array[:before, new] = old_array[:, old]
+        setattr(state, name, array)
+    for name in ("heard", "skew", "position", "epoch", "busy", "watched"):
+        old_array = getattr(state, name)
+        array = np.zeros(slots, old_array.dtype)
+        array[:before] = old_array
+        setattr(state, name, array)
+    state.heard[before:] = now
+
+
+def _end_unactuated(state: State, out: Out, now: int) -> None:
+    for slot, wanted in list(state.wanted_by_slot.items()):
+        if slot not in state.fleet.valves:
+            why = "the valve has left the registry, or its model no longer takes commands"
+            interlock.end(state, out, wanted, Outcome.CANCELLED, now, comment=why)
+
+
+def remind_all(state: State) -> None:
+    """Rebuild the heap from what is really due (state A3); the entries' total order makes the result unique."""
+    state.timers.clear()
+    for slot, rule in zip(*np.nonzero(state.since), strict=True):
+        state.remind(int(state.due[slot, rule]), Timer.HOLD, int(slot), int(rule))
+    for slot, wanted in state.wanted_by_slot.items():
+        state.remind(wanted.next_attempt, Timer.ATTEMPT, slot, wanted.epoch)
+        state.remind(wanted.confirm_by, Timer.CONFIRM, slot, wanted.epoch)
+        for made in wanted.attempts:
+            if not made.over:
+                state.remind(made.expires, Timer.EXPIRY, slot, made.number)
+    state.silence_floor = 0 if len(state.heard) else NEVER

@@ -1,0 +1,176 @@
+"""The rule engine's memory: what the decisions so far have left behind. Mutable, private to one engine.
+
+A1  The state is a function of the inputs that were stepped through it and of nothing else (G5).
+A2  Dense facts are arrays laid out [device, rule], so that a device's rules share cache lines; rare ones (open alarms,
+    wanted positions) are frozen records in dictionaries, replaced when they change. So a snapshot is a few copies.
+A3  Timers are entries of a heap ordered by (due, kind, slot, number); an entry is only a reminder, and what is really
+    due is looked up when it comes up. The heap can therefore be rebuilt from the rest.
+"""
+
+import heapq
+from enum import IntEnum
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.fleet import Fleet
+from devices.quantities import ALARM_FLAGS, Flag, ValvePosition
+from devices.readings import Rows
+from rules.decisions import AlarmState, Outcome, Priority, Step
+from rules.document import RulePack
+from rules.kernels import Compiled, applies, compile_pack, conditions
+
+#: "No timer": later than any clock.
+NEVER = 1 << 62
+#: Wanted positions that ended are kept for people to look at, so many.
+MOST_ENDED = 1_000
+#: Silence is this many report intervals without a reading. Source: product choice, usual for NB-IoT fleets.
+SILENT_INTERVALS = 3
+
+
+class OpenAlarm(msgspec.Struct, frozen=True):
+    """An alarm that is not NORMAL. `raised` and `changed` are when it was decided; `onset` is effective time."""
+
+    alarm: str
+    rule: str
+    slot: int
+    device_no: int
+    identity: str
+    site: str
+    priority: Priority
+    state: AlarmState
+    onset: int
+    raised: int
+    changed: int
+    quantity: str
+    value: float | None
+    late: bool
+    because: str
+    acknowledged_by: str
+
+
+class StepRecord(msgspec.Struct, frozen=True):
+    command: str
+    attempt: int
+    step: Step
+    at: int
+    note: str
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One CLOSE. `over`: failed or expired; nothing more is expected of it."""
+
+    command: str
+    number: int
+    expires: int
+    sent: bool = False
+    over: bool = False
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """A valve that shall be closed. `first_sent` 0: nothing has left yet; `next_attempt` NEVER: attempts are over."""
+
+    wanted: str
+    slot: int
+    device_no: int
+    identity: str
+    site: str
+    epoch: int
+    reason: str
+    alarm: str
+    by: str
+    since: int
+    confirm_by: int
+    next_attempt: int
+    attempts: tuple[Attempt, ...] = ()
+    steps: tuple[StepRecord, ...] = ()
+    first_sent: int = 0
+    outcome: Outcome | None = None
+    ended: int = 0
+    position: ValvePosition = ValvePosition.UNKNOWN
+
+
+class Timer(IntEnum):
+    """Kinds of heap entries: (due, kind, slot, number)."""
+
+    HOLD = 0  # number: rule
+    SILENCE = 1  # number: rule
+    ATTEMPT = 2  # number: epoch
+    EXPIRY = 3  # number: attempt
+    CONFIRM = 4  # number: epoch
+
+
+class State:
+    """Per (slot, rule): phase (AlarmState, u1), since (i8, onset of a running hold or clear hold, 0: none), due (i8,
+    when that hold ends on the engine's clock). Per slot: heard (i8, last received), skew (i8, received - ts of the
+    newest reading), position (u1, ValvePosition as last observed), epoch (i4), busy and watched (bool).
+
+    closed_for: valve slot -> alarms (slot, rule) that asked for its closing and are still open."""
+
+    def __init__(self, fleet: Fleet, compiled: Compiled, now: int) -> None:
+        self.now = now
+        self.fleet = fleet
+        self.compiled = compiled
+        self.looks = applies(compiled, fleet)
+        slots, rules = len(fleet), len(compiled)
+        self.phase = np.zeros((slots, rules), np.uint8)
+        self.since = np.zeros((slots, rules), np.int64)
+        self.due = np.zeros((slots, rules), np.int64)
+        self.heard = np.full(slots, now, np.int64)
+        self.skew = np.zeros(slots, np.int64)
+        self.position = np.zeros(slots, np.uint8)
+        self.epoch = np.zeros(slots, np.int32)
+        self.busy = np.zeros(slots, np.bool_)
+        self.watched = np.zeros(slots, np.bool_)
+        self.open: dict[tuple[int, int], OpenAlarm] = {}
+        self.by_alarm: dict[str, tuple[int, int]] = {}
+        self.by_wanted: dict[str, int] = {}
+        self.wanted_by_slot: dict[int, Wanted] = {}
+        self.ended: dict[str, Wanted] = {}
+        self.closed_for: dict[int, tuple[tuple[int, int], ...]] = {}
+        self.timers: list[tuple[int, int, int, int]] = []
+        self.silence_floor = 0 if slots else NEVER
+
+    @classmethod
+    def initial(cls, fleet: Fleet, pack: RulePack, now: int) -> "State":
+        """A state in which nothing has happened; every device counts as heard at `now`."""
+        return cls(fleet, compile_pack(pack), now)
+
+    @property
+    def next_deadline(self) -> int:
+        """No timer is due before this (microseconds UTC); it may come up early, never late."""
+        return min(self.timers[0][0] if self.timers else NEVER, self.silence_floor)
+
+    def remind(self, due: int, kind: Timer, slot: int, number: int) -> None:
+        if due < NEVER:
+            heapq.heappush(self.timers, (due, kind, slot, number))
+
+    def refresh_busy(self, slots: NDArray[np.int32] | list[int]) -> None:
+        """After a change: a slot is busy while one of its rules is not at rest. Only busy ones go through rounds."""
+        self.busy[slots] = (self.phase[slots] != 0).any(axis=1) | (self.since[slots] != 0).any(axis=1)
+
+    def refresh_watched(self, slot: int) -> None:
+        """A valve is watched while its closing is wanted, or while an alarm that closed it is open."""
+        self.watched[slot] = slot in self.wanted_by_slot or bool(self.closed_for.get(slot))
+
+    def alarms(self) -> tuple[OpenAlarm, ...]:
+        """Every alarm that is not NORMAL."""
+        return tuple(self.open.values())
+
+    def wanted(self) -> tuple[Wanted, ...]:
+        """Every open wanted position and the last MOST_ENDED that ended, newest first."""
+        found = [*self.wanted_by_slot.values(), *self.ended.values()]
+        return tuple(sorted(found, key=lambda one: (-one.since, one.wanted)))
+
+    def find_wanted(self, wanted: str) -> Wanted | None:
+        slot = self.by_wanted.get(wanted)
+        return self.wanted_by_slot[slot] if slot is not None else self.ended.get(wanted)
+
+    def matters(self, rows: Rows, slots: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Which readings are alarm-relevant, shape (n,): the device's own alarm or fault bit, a value at or beyond a
+        limit, a device with an open alarm or a running hold, a valve whose closing is wanted (G4)."""
+        says = (rows["flags"] & int(ALARM_FLAGS | Flag.FAULT)) != 0
+        beyond = (conditions(self.compiled, rows, self.looks[slots]).raised == 1).any(axis=1)
+        relevant: NDArray[np.bool_] = says | beyond | self.busy[slots] | self.watched[slots]
+        return relevant

@@ -1,0 +1,173 @@
+"""One step of the rule engine: events, readings and timers in the order of their times; decisions out.
+
+Pure save for the state it advances: no clock, no randomness, no I/O. Any split of the same inputs into steps, with or
+without empty steps between, gives the same decisions: inputs are taken in the order of their times, and every timer
+that is due by then fires first, at its own deadline (G5).
+"""
+
+import heapq
+from collections.abc import Sequence
+
+import numpy as np
+
+from devices.quantities import ValvePosition
+from devices.readings import Batch
+from rules import alarms, interlock
+from rules.alarms import Out
+from rules.decisions import (
+    Acknowledge,
+    Answered,
+    AttemptAcknowledged,
+    AttemptFailed,
+    AttemptSent,
+    CancelClose,
+    CloseValve,
+    Connected,
+    Decision,
+    Event,
+    Instruction,
+    Replied,
+    Reset,
+    Resumed,
+)
+from rules.judge import judge
+from rules.lifecycle import IS_ACTIVE
+from rules.state import NEVER, SILENT_INTERVALS, State, Timer
+
+
+def step(state: State, batch: Batch, events: Sequence[Event], now: int) -> list[Decision]:
+    """Advance `state` by one batch (rows in order of arrival) and these events; `now` is not before any of them.
+    RegistryChanged and RulesChanged were applied by `reshape` before; they are passed over."""
+    out: Out = []
+    received = batch.rows["received"]
+    times = sorted({event.at for event in events}.union(np.unique(received).tolist()))
+    for at in times:
+        _timers(state, out, at)
+        for event in events:
+            if event.at == at:
+                _event(state, out, event)
+        mine = np.flatnonzero(received == at)
+        if len(mine):
+            whole = len(mine) == len(received)
+            judge(
+                state,
+                out,
+                batch.rows if whole else batch.rows[mine],
+                batch.slots if whole else batch.slots[mine],
+                at,
+            )
+    _timers(state, out, now)
+    state.now = now
+    return out
+
+
+def _event(state: State, out: Out, event: Event) -> None:
+    match event:
+        case Connected():
+            interlock.reachable(state, out, event.device_no, event.at)
+        case AttemptSent():
+            interlock.sent(state, out, event.command, event.at)
+        case AttemptFailed():
+            interlock.failed(state, out, event.command, event.reason, event.at)
+        case AttemptAcknowledged():
+            interlock.acknowledged(state, out, event.command, event.at)
+        case Replied():
+            position = ValvePosition(event.valve)
+            interlock.replied(state, out, event.command, event.device_no, position, event.at)
+        case Resumed():
+            state.heard += event.down_us
+            interlock.resumed(state, out, event.at)
+        case Acknowledge() | Reset() | CloseValve() | CancelClose():
+            _instruction(state, out, event)
+        case _:
+            pass
+
+
+def _instruction(state: State, out: Out, said: Instruction) -> None:
+    """Do what a person said, or say why not. The answer stands after its effects."""
+    refused, subject = "", ""
+    match said:
+        case Acknowledge() | Reset():
+            subject = said.alarm
+            place = state.by_alarm.get(said.alarm)
+            if isinstance(said, Acknowledge):
+                refused = alarms.acknowledge(state, out, said.alarm, said.by, said.comment, said.at)
+            else:
+                refused = alarms.reset(state, out, said.alarm, said.by, said.at)
+            if place is not None and not refused:
+                interlock.alarm_settled(state, out, *place, said.at)
+        case CloseValve():
+            refused, subject = _close(state, out, said)
+        case CancelClose():
+            subject = said.wanted
+            refused = interlock.cancel(state, out, said.wanted, said.by, said.reason, said.at)
+    out.append(Answered(at=said.at, id=said.id, accepted=not refused, reason=refused, subject=subject))
+
+
+def _close(state: State, out: Out, said: CloseValve) -> tuple[str, str]:
+    fleet = state.fleet
+    slot = int(fleet.slot_of[said.device_no]) if 0 <= said.device_no < len(fleet.slot_of) else -1
+    if slot < 0 or fleet.devices[slot] is None:
+        return f"there is no device {said.device_no}", ""
+    valve = fleet.valves.get(slot)
+    if valve is None:
+        model = fleet.model_by_slot[slot]
+        kind = model.kind.replace("_", " ") if model else "device"
+        return f"a {kind} takes no commands: its model declares no actuator", ""
+    wanted = interlock.want_closed(state, out, valve, at=said.at, reason=said.reason, by=said.by)
+    return "", wanted.wanted
+
+
+def _timers(state: State, out: Out, until: int) -> None:
+    """Fire everything due by `until`, earliest first; what that makes due fires in its turn."""
+    while state.next_deadline <= until:
+        if state.silence_floor <= until:
+            _look_for_silence(state, until)
+            continue
+        due, kind, slot, number = heapq.heappop(state.timers)
+        match kind:
+            case Timer.HOLD:
+                _hold_due(state, out, slot, number, due)
+            case Timer.SILENCE:
+                _silence_due(state, out, slot, number, due)
+            case Timer.ATTEMPT:
+                interlock.attempt_due(state, out, slot, number, due)
+            case Timer.EXPIRY:
+                interlock.expiry_due(state, out, slot, number, due)
+            case _:
+                interlock.confirm_due(state, out, slot, number, due)
+
+
+def _hold_due(state: State, out: Out, slot: int, rule: int, due: int) -> None:
+    since = int(state.since[slot, rule])
+    if since == 0 or int(state.due[slot, rule]) != due:
+        return
+    if alarms.is_active(state, slot, rule):
+        if alarms.return_alarm(state, out, slot, rule, at=due) is not None:
+            interlock.alarm_settled(state, out, slot, rule, due)
+    else:
+        alarm = alarms.raise_alarm(state, out, slot, rule, onset=since, at=due)
+        if alarm is not None:
+            interlock.alarm_raised(state, out, alarm, rule, due)
+    state.refresh_busy([slot])
+
+
+def _look_for_silence(state: State, until: int) -> None:
+    """Turn silences due by `until` into timers, and find the next time to look. One pass over all devices, at most
+    once per shortest silence when everybody reports."""
+    state.silence_floor = NEVER
+    due = state.heard + SILENT_INTERVALS * state.fleet.interval_us
+    for rule in state.compiled.silence:
+        waiting = state.fleet.present & state.looks[:, rule] & ~IS_ACTIVE[state.phase[:, rule]]
+        now_due = np.flatnonzero(waiting & (due <= until))
+        for slot in now_due.tolist():
+            state.remind(int(due[slot]), Timer.SILENCE, slot, rule)
+        later = due[waiting & (due > until)]
+        if len(later):
+            state.silence_floor = min(state.silence_floor, int(later.min()))
+
+
+def _silence_due(state: State, out: Out, slot: int, rule: int, due: int) -> None:
+    still = int(state.heard[slot] + SILENT_INTERVALS * state.fleet.interval_us[slot])
+    if still == due:
+        alarms.raise_alarm(state, out, slot, rule, onset=due, at=due)
