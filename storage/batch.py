@@ -73,7 +73,7 @@ def assemble(records: Sequence[CycleRecord]) -> Batch:
         first=records[0].cycle,
         last=records[-1].cycle,
         now=records[-1].inputs.now,
-        rows=sort_by_key(rows if possible.all() else rows[possible]),
+        rows=sort_by_key(rows if possible.all() else np.take(rows, np.flatnonzero(possible))),
         refused=rows[:0] if possible.all() else rows[~possible],
         extras=tuple(extras),
         decided=tuple(

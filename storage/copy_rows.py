@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from devices.quantities import QUANTITY_NAMES
 from devices.readings import NO_TIME, READING, Rows
+from storage.times import DAY_US
 
 #: The columns of `reading`, in the order COPY is given them.
 COLUMNS: tuple[str, ...] = READING.names or ()
@@ -29,7 +30,8 @@ _TIMES = frozenset({"ts", "device_ts", "received"})
 _NULLABLE: tuple[str, ...] = (*QUANTITY_NAMES, "device_ts")
 _HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _TRAILER = b"\xff\xff"
-_KEY = ("device_no", "ts", "boot", "seq")
+#: Rows per piece: about 300 KiB, which fits the second-level cache of any server.
+_PIECE = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +45,33 @@ class _Layout:
 
 def sort_by_key(rows: Rows) -> Rows:
     """The rows in the order of the database key: device, effective time, boot, sequence."""
-    return rows[np.lexsort(tuple(rows[name] for name in reversed(_KEY)))]
+    if len(rows) < 2:
+        return rows
+    device_no, ts = rows["device_no"].astype(np.int64), rows["ts"]
+    first = int(ts.min())
+    span = int(ts.max()) - first + 1
+    order = None
+    if int(device_no.min()) >= 0 and int(device_no.max()) < (1 << 62) // span:
+        # Device and time as one integer: ten times faster than sorting by several keys.
+        both = device_no * span + (ts - first)
+        order = np.argsort(both, kind="stable")
+        if (np.diff(both[order]) == 0).any():
+            order = None
+    if order is None:
+        order = np.lexsort((rows["seq"], rows["boot"], ts, device_no))
+    # take(), because indexing copies a structured row field by field.
+    return np.take(rows, order)
 
 
 def copy_payload(rows: Rows) -> Iterator[bytes]:
-    """The whole COPY stream for `rows`, dtype READING, in a few large pieces."""
+    """The whole COPY stream for `rows`, dtype READING, in pieces of at most a few hundred KiB."""
     yield _HEADER
     patterns = _null_patterns(rows)
-    lowest = patterns.min(initial=0) if len(patterns) else 0
     if len(patterns) and (patterns == patterns[0]).all():
-        yield _records(rows, int(patterns[0]))
-    elif len(patterns):
-        del lowest
+        yield from _records(rows, int(patterns[0]))
+    else:
         for pattern in np.unique(patterns):
-            yield _records(rows[patterns == pattern], int(pattern))
+            yield from _records(np.take(rows, np.flatnonzero(patterns == pattern)), int(pattern))
     yield _TRAILER
 
 
@@ -70,19 +85,35 @@ def _null_patterns(rows: Rows) -> NDArray[np.int64]:
     return patterns
 
 
-def _records(rows: Rows, pattern: int) -> bytes:
+def _records(rows: Rows, pattern: int) -> Iterator[bytes]:
     layout = _layout(pattern)
-    records = np.repeat(layout.template, len(rows))
-    for name in layout.present:
-        records[name] = _postgres_time(rows[name]) if name in _TIMES else rows[name]
-    return records.tobytes()
+    # One buffer, filled again for every piece: it stays in the processor's cache, and lengths are written once.
+    records = np.repeat(layout.template, min(len(rows), _PIECE))
+    for at in range(0, len(rows), _PIECE):
+        part = rows[at : at + _PIECE]
+        for name in layout.present:
+            records[name][: len(part)] = _postgres_time(part[name]) if name in _TIMES else part[name]
+        yield records[: len(part)].tobytes()
 
 
 def _postgres_time(times: NDArray[np.int64]) -> NDArray[np.int64]:
+    if len(times) and int(times.min()) >= _LOWEST_TIME_US and int(times.max()) <= _HIGHEST_TIME_US:
+        return times - POSTGRES_EPOCH_US
     shifted = np.clip(times, _LOWEST_TIME_US, _HIGHEST_TIME_US) - POSTGRES_EPOCH_US
     shifted[times < _LOWEST_TIME_US] = np.iinfo(np.int64).min
     shifted[times > _HIGHEST_TIME_US] = np.iinfo(np.int64).max
     return shifted
+
+
+def rows_per_day(rows: Rows) -> dict[int, int]:
+    """How many rows each day (days since 1970 UTC, by effective time) has, days ascending."""
+    if not len(rows):
+        return {}
+    first, last = int(rows["ts"].min()) // DAY_US, int(rows["ts"].max()) // DAY_US
+    if first == last:
+        return {first: len(rows)}
+    days, counts = np.unique(rows["ts"] // DAY_US, return_counts=True)
+    return {int(day): int(n) for day, n in zip(days, counts, strict=True)}
 
 
 @cache

@@ -11,7 +11,7 @@ import numpy as np
 
 from devices.readings import Rows
 from storage.batch import empty_rows
-from storage.copy_rows import COLUMNS
+from storage.copy_rows import COLUMNS, sort_by_key
 from storage.database import Connection
 from storage.store_rows import copy
 from storage.times import as_datetime
@@ -46,11 +46,9 @@ class Newest:
         """`rows` are sorted by key."""
         if not len(rows):
             return self
-        last = rows[np.append(rows["device_no"][1:] != rows["device_no"][:-1], True)]
+        last = _last_of_each(rows)
         if len(self.rows):
-            both = np.concatenate((self.rows, last))
-            both = both[np.lexsort((both["seq"], both["boot"], both["ts"], both["device_no"]))]
-            last = both[np.append(both["device_no"][1:] != both["device_no"][:-1], True)]
+            last = _last_of_each(sort_by_key(np.concatenate((self.rows, last))))
         return Newest(last, self.refreshed_us)
 
     def due(self, now_us: int) -> bool:
@@ -61,6 +59,11 @@ class Newest:
     def from_us(self) -> int | None:
         """The oldest effective time that the table may not show yet."""
         return int(self.rows["ts"].min()) if len(self.rows) else None
+
+
+def _last_of_each(rows: Rows) -> Rows:
+    device_no = rows["device_no"]
+    return np.take(rows, np.append(np.flatnonzero(device_no[1:] != device_no[:-1]), len(rows) - 1))
 
 
 async def prepare(connection: Connection) -> None:

@@ -6,9 +6,8 @@ either dropped and counted as dropped, or stored after it (storage/retention.py)
 
 from datetime import timedelta
 
-import numpy as np
-
 from devices.readings import Rows
+from storage.copy_rows import rows_per_day
 from storage.database import Connection
 from storage.modes import Mode
 from storage.times import DAY_US, as_datetime
@@ -43,9 +42,9 @@ class Partitions:
 
     async def for_rows(self, connection: Connection, rows: Rows, now_us: int) -> None:
         """Inside the transaction that writes `rows`: every day they need is there, and stays until it ends."""
-        if not len(rows):
+        days = list(rows_per_day(rows))
+        if not days:
             return
-        days = [int(day) for day in np.unique(rows["ts"] // DAY_US)]
         young = day_of(now_us) - YOUNG_DAYS + 1
         if self._mode is not Mode.PLAIN:
             if days[0] < young:
@@ -79,8 +78,8 @@ class Partitions:
 
     def committed(self, rows: Rows) -> None:
         """The transaction of `rows` is committed: its days are known now."""
-        for day in np.unique(rows["ts"] // DAY_US):
-            self._known |= {("reading", int(day)), ("reading_extra", int(day))}
+        for day in rows_per_day(rows):
+            self._known |= {("reading", day), ("reading_extra", day)}
 
     @staticmethod
     async def _add(connection: Connection, table: str, day: int, days: int) -> None:

@@ -11,13 +11,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import LiteralString, Protocol, Self, TypeVar
 
-import numpy as np
 import psycopg
 
 from devices.readings import Rows
-from storage.copy_rows import COLUMNS, copy_payload
+from storage.copy_rows import COLUMNS, copy_payload, rows_per_day
 from storage.database import Connection
-from storage.times import DAY_US
 
 _COLUMN_LIST = ", ".join(COLUMNS)
 COPY_READING = f"COPY reading ({_COLUMN_LIST}) FROM STDIN (FORMAT BINARY)"
@@ -100,7 +98,7 @@ class RowStore:
                 try:
                     async with self._connection.transaction():
                         await copy(self._connection, COPY_READING, part)
-                    days = _per_day(part)
+                    days = rows_per_day(part)
                 except psycopg.errors.UniqueViolation:
                     self._staged_batches = _STAGED_BATCHES
                     days = await self._through_staging(part)
@@ -124,8 +122,3 @@ async def copy(connection: Connection, statement: str | LiteralString, rows: Row
     async with connection.cursor() as cursor, cursor.copy(statement.encode()) as stream:
         for piece in copy_payload(rows):
             await stream.write(piece)
-
-
-def _per_day(rows: Rows) -> dict[int, int]:
-    days, counts = np.unique(rows["ts"] // DAY_US, return_counts=True)
-    return {int(day): int(n) for day, n in zip(days, counts, strict=True)}
