@@ -202,7 +202,7 @@ class Store:
                 (oldest, now - DECISIONS_KEPT_US),
             ).fetchall()
             if gone:
-                last_gone = str(max(int(row[0]) for row in gone))
+                last_gone = str(max(cycle for (cycle,) in gone if isinstance(cycle, int)))
                 self._db.execute("UPDATE meta SET value = ? WHERE key = 'decisions_gone'", (last_gone,))
             self._db.execute(
                 "DELETE FROM answer WHERE id IN (SELECT id FROM answer WHERE at < ? LIMIT 256)",

@@ -132,6 +132,7 @@ def attempt(state: State, out: Out, wanted: Wanted, at: int) -> Wanted:
     wanted = msgspec.structs.replace(
         wanted, attempts=(*wanted.attempts, made), next_attempt=at + pause_s * MICROSECONDS
     )
+    state.by_command[made.command] = (wanted.slot, number)
     wanted = _noted(state, wanted, made, Step.REQUESTED, at, "")
     state.remind(wanted.next_attempt, Timer.ATTEMPT, wanted.slot, wanted.epoch)
     state.remind(expires, Timer.EXPIRY, wanted.slot, number)
@@ -282,6 +283,8 @@ def end(state: State, out: Out, wanted: Wanted, outcome: Outcome, at: int, *, by
     wanted = msgspec.structs.replace(wanted, outcome=outcome, ended=at, next_attempt=NEVER)
     state.wanted_by_slot.pop(wanted.slot, None)
     state.by_wanted.pop(wanted.wanted, None)
+    for made in wanted.attempts:
+        state.by_command.pop(made.command, None)
     state.ended[wanted.wanted] = wanted
     while len(state.ended) > MOST_ENDED:
         del state.ended[next(iter(state.ended))]
@@ -296,11 +299,11 @@ def end(state: State, out: Out, wanted: Wanted, outcome: Outcome, at: int, *, by
 
 def _find(state: State, command: str) -> tuple[Wanted, Attempt] | None:
     """The open wanted position and attempt of a command; None when it is over or was never ours."""
-    for wanted in state.wanted_by_slot.values():
-        for made in wanted.attempts:
-            if made.command == command:
-                return wanted, made
-    return None
+    place = state.by_command.get(command)
+    if place is None:
+        return None
+    wanted = state.wanted_by_slot[place[0]]
+    return wanted, wanted.attempts[place[1] - 1]
 
 
 def _step(state: State, out: Out, wanted: Wanted, made: Attempt, step: Step, at: int, note: str = "") -> Wanted:

@@ -69,6 +69,9 @@ def restore(taken: Snapshot, fleet: Fleet, pack: RulePack) -> State:
     state.by_alarm = {alarm.alarm: place for place, alarm in state.open.items()}
     state.wanted_by_slot = {wanted.slot: wanted for wanted in records.wanted}
     state.by_wanted = {wanted.wanted: wanted.slot for wanted in records.wanted}
+    state.by_command = {
+        made.command: (wanted.slot, made.number) for wanted in records.wanted for made in wanted.attempts
+    }
     state.ended = {wanted.wanted: wanted for wanted in records.ended}
     state.closed_for = dict(records.closed_for)
     remind_all(state)

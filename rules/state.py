@@ -106,6 +106,7 @@ class State:
     when that hold ends on the engine's clock). Per slot: heard (i8, last received), skew (i8, received - ts of the
     newest reading), position (u1, ValvePosition as last observed), epoch (i4), busy and watched (bool).
 
+    by_command: command -> (valve slot, attempt), of open wanted positions.
     closed_for: valve slot -> alarms (slot, rule) that asked for its closing and are still open."""
 
     def __init__(self, fleet: Fleet, compiled: Compiled, now: int) -> None:
@@ -126,6 +127,7 @@ class State:
         self.open: dict[tuple[int, int], OpenAlarm] = {}
         self.by_alarm: dict[str, tuple[int, int]] = {}
         self.by_wanted: dict[str, int] = {}
+        self.by_command: dict[str, tuple[int, int]] = {}
         self.wanted_by_slot: dict[int, Wanted] = {}
         self.ended: dict[str, Wanted] = {}
         self.closed_for: dict[int, tuple[tuple[int, int], ...]] = {}
