@@ -222,6 +222,19 @@ def test_more_than_eight_unnumbered_readings_told_again_are_late_and_left_to_the
     assert (home.say(*said).batch.rows["flags"] == Flag.HASHED | Flag.LATE).all()
 
 
+def test_the_ninth_unnumbered_reading_pushes_the_first_out_within_one_batch_too(home: Home) -> None:
+    said: list[dict[str, object]] = [{"ts": home.ago(20) + at, "co_ppm": at} for at in range(9)]
+    assert home.say(*said, said[0], no=NO).duplicate.tolist() == []
+    assert home.say(*said[:8], said[0], no=NO + 1).duplicate.tolist() == [8]
+
+
+def test_a_duplicate_does_not_keep_itself_known(home: Home) -> None:
+    said: list[dict[str, object]] = [{"ts": home.ago(20) + at, "co_ppm": at} for at in range(11)]
+    home.say(said[0])
+    # Told again after five others it is known; after nine others it is not, the telling in between notwithstanding.
+    assert home.say(*said[1:6], said[0], *said[6:10], said[0]).duplicate.tolist() == [5]
+
+
 def test_an_unnumbered_reading_older_than_the_last_is_late(home: Home) -> None:
     home.flags(ts=home.ago(5), co_ppm=1)
     assert home.flags(ts=home.ago(10), co_ppm=1) == Flag.HASHED | Flag.LATE
