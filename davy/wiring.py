@@ -52,7 +52,7 @@ async def run_engine(settings: Settings, stop: asyncio.Event) -> None:
         cycle = Cycle(store, memory, (), wall_clock_us)
         _rules_in_force(cycle, settings.rules)
 
-        endpoint = MqttEndpoint(Directory.of(memory.fleet.registry), wake=cycle.wake)
+        endpoint = MqttEndpoint(Directory.of(memory.fleet.registry), wake=cycle.wake, utc=wall_clock_us)
         pushes = PushLink(cycle.wake)
         cycle.links = (endpoint, pushes)
 
@@ -70,7 +70,6 @@ async def run_engine(settings: Settings, stop: asyncio.Event) -> None:
         door.know(memory.fleet)
 
         keeper = Keeper(store, memory, settings.checkpoints, settings.checkpoint_s)
-        down.push_async_callback(keeper.checkpoint)
         await endpoint.start(settings.mqtt_host, settings.mqtt_port, _tls(settings))
         down.push_async_callback(endpoint.close)
         await door.open()
@@ -78,6 +77,8 @@ async def run_engine(settings: Settings, stop: asyncio.Event) -> None:
         _settle_memory()
         _log.info("engine is protecting", devices=len(memory.fleet), cycle=store.last_cycle, mqtt=settings.mqtt_port)
         await _until(stop, cycle, keeper)
+        # Only here, after a clean stop: when a commit failed, the memory is ahead of the log and must not be kept.
+        await keeper.checkpoint()
 
 
 async def _until(stop: asyncio.Event, cycle: Cycle, keeper: Keeper) -> None:

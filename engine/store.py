@@ -10,6 +10,7 @@ S5  On opening, the write-ahead log is moved into the file and fsynced before a 
     earlier process could not fsync is either really on disk afterwards or the opening fails.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -268,7 +269,9 @@ class Store:
         return int(value)
 
     def close(self) -> None:
-        self._db.close()
+        """Let go. What is in the log is durable already, so a disk that refuses here takes nothing away."""
+        with contextlib.suppress(apsw.Error):
+            self._db.close()
         self._lock.close()
 
 
