@@ -47,9 +47,10 @@ class BoundedBodies:
             await self._app(scope, receive, send)
             return
         due = asyncio.get_running_loop().time() + self._within_s
-        announced = dict(scope["headers"]).get(b"content-length", b"0")
-        if not announced.isdigit() or len(announced) > 12 or int(announced) > MOST_BODY_BYTES:
-            await _throw_away(receive, due)
+        announced = _announced_bytes(scope)
+        if announced > MOST_BODY_BYTES:
+            if announced <= MOST_THROWN_AWAY_BYTES:
+                await _throw_away(receive, due)
             refusal = Problem(TOO_LARGE, _TOO_LARGE)
             answer = problem_response(quote(scope["path"]), TOO_LARGE, _TOO_LARGE, dict(refusal.headers or {}))
             await answer(scope, receive, send)
@@ -77,6 +78,11 @@ class BoundedBodies:
             return message
 
         return bounded
+
+
+def _announced_bytes(scope: Scope) -> int:
+    """Content-Length, which the server has checked to be a number; 0 where there is none."""
+    return int(dict(scope["headers"]).get(b"content-length", b"0"))
 
 
 async def _throw_away(receive: Receive, due: float) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import psycopg
@@ -32,6 +32,7 @@ class Parts:
     tokens: Tokens
     counts: HttpCounts
     pool: Pool | None
+    counting_rows: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def engine(self) -> str:
         """The engine's id, the first part of an event id. Raises EngineAway."""

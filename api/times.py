@@ -12,19 +12,21 @@ _MICROSECOND = timedelta(microseconds=1)
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)\Z", re.ASCII)
 
 
+#: The times RFC 3339 can say with Python's calendar: the years 1 to 9999.
+LOWEST_US = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+HIGHEST_US = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+
+
 def rfc3339(at_us: int) -> str:
-    """`2026-11-20T08:30:56.000001Z`. Raises OverflowError outside the years 1 to 9999."""
+    """`2026-11-20T08:30:56.000001Z`; the nearest time that can be said for one outside the years 1 to 9999, because
+    one absurd time must not hide the list it stands in."""
+    at_us = min(max(at_us, LOWEST_US), HIGHEST_US)
     return (_EPOCH + at_us * _MICROSECOND).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def rfc3339_or_none(at_us: int | None) -> str | None:
-    """For what a device claims: a clock may say a year that no calendar has, and none must break an answer."""
-    if at_us is None:
-        return None
-    try:
-        return rfc3339(at_us)
-    except OverflowError:
-        return None
+    """For what a device claims: a clock may say a year that no calendar has."""
+    return rfc3339(at_us) if at_us is not None and LOWEST_US <= at_us <= HIGHEST_US else None
 
 
 def parse_rfc3339(text: str) -> int:
