@@ -1,0 +1,94 @@
+"""docs/WIRE.md says what the code does: its examples are decoded, its tables compared."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from devices.codecs.native import CBOR, decode
+from devices.codecs.reply import ValveReply, decode_reply
+from devices.codecs.telemetry import (
+    CAUSE_WORDS,
+    FIELDS,
+    MOST_BOOT,
+    MOST_DEPTH,
+    MOST_EXTRA_BYTES,
+    MOST_PAYLOAD_BYTES,
+    MOST_READING_BYTES,
+    MOST_READINGS,
+    MOST_SEQ,
+    VALVE_WORDS,
+)
+from devices.commands import Verb, decode_command
+from devices.quantities import QUANTITIES, Flag, ValveCause, ValvePosition
+from ingest.admission import FUTURE_US
+from ingest.one_device import RING, WINDOW
+
+WIRE = (Path(__file__).parents[2] / "docs" / "WIRE.md").read_text("utf-8")
+DAY_US = 1_764_633_600_000_000
+
+
+def example(name: str) -> str:
+    match = re.search(rf"<!-- test: {name} -->\n```\w*\n(.*?)```", WIRE, re.DOTALL)
+    assert match is not None, f"docs/WIRE.md has no example {name!r}"
+    return match[1]
+
+
+def test_the_first_example_is_one_reading() -> None:
+    decoded = decode([example("reading").encode()], {})
+    row = decoded.rows[0]
+    assert (row["device_ts"], row["boot"], row["seq"], row["flags"]) == (DAY_US, 3, 17, 0)
+    assert (row["combustible_lel"], row["co_ppm"], row["battery_pct"]) == (0.5, 0, 97)
+    assert (decoded.refused, decoded.extra) == ((), ())
+
+
+def test_the_array_is_two_readings() -> None:
+    rows = decode([example("readings").encode()], {}).rows
+    assert rows["device_ts"].tolist() == [DAY_US + 250_000, DAY_US + 10_000_000]
+    assert rows["flags"].tolist() == [Flag.LOW_ALARM, 0]
+    assert (rows["valve"][1], rows["valve_cause"][1]) == (ValvePosition.CLOSED, ValveCause.ALARM)
+    assert np.isnan(rows["combustible_lel"][1])
+
+
+def test_the_cbor_example_is_what_it_says() -> None:
+    decoded = decode([bytes.fromhex(example("cbor"))], {0: CBOR})
+    assert (decoded.rows["seq"][0], decoded.rows["co_ppm"][0]) == (1, 3)
+
+
+def test_the_command_and_its_reply_fit_together() -> None:
+    command = decode_command(example("command").encode())
+    assert command.verb is Verb.CLOSE
+    assert decode_reply(example("reply").encode()) == ValveReply(command.id, ValvePosition.CLOSING)
+    assert all(f"`{verb}`" in WIRE for verb in Verb)
+
+
+@pytest.mark.parametrize("key", FIELDS)
+def test_every_field_stands_in_the_table(key: str) -> None:
+    assert re.search(rf"^\|[^|]*`{key}`", WIRE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("quantity", QUANTITIES, ids=lambda quantity: quantity.name)
+def test_the_range_of_every_quantity_is_the_one_in_the_code(quantity: object) -> None:
+    (row,) = [line for line in WIRE.splitlines() if line.startswith(f"| `{quantity.name}` |")]  # type: ignore[attr-defined]
+    assert row.endswith(f" {quantity.lowest:g} to {quantity.highest:.7g} |")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("key", "words"), [("valve", VALVE_WORDS), ("valve_cause", CAUSE_WORDS)])
+def test_every_word_of_a_valve_stands_beside_its_key(key: str, words: dict[str, int]) -> None:
+    (row,) = [line for line in WIRE.splitlines() if line.startswith(f"| `{key}` |")]
+    assert set(re.findall(r"`(\w+)`", row)) == {key, *words}
+
+
+@pytest.mark.parametrize("limit", [MOST_READINGS, MOST_READING_BYTES, MOST_PAYLOAD_BYTES, MOST_EXTRA_BYTES])
+def test_every_limit_in_the_document_is_the_one_in_the_code(limit: int) -> None:
+    assert f"{limit:,}" in WIRE
+
+
+def test_the_numbers_in_its_sentences_are_those_in_the_code() -> None:
+    assert f"0 to {MOST_BOOT}:" in WIRE
+    assert f"0 to {MOST_SEQ}:" in WIRE
+    assert f"deeper than {MOST_DEPTH} levels" in WIRE
+    assert f"the last {WINDOW} numbers" in WIRE
+    assert f"the last {RING} are remembered" in WIRE
+    assert f"at most {FUTURE_US // 60_000_000}\nminutes ahead" in WIRE
