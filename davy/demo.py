@@ -92,15 +92,17 @@ async def _registered(now: Running, homes: HomesSource) -> None:
         except TimeoutError:
             raise CannotGoOn(Exit.DATABASE, f"the database was not ready within {READY_WITHIN_S:.0f} s") from None
     with progress("registering the homes"):
-        command = davy_command("registry", "import", str(_homes_file(now.settings)), "--yes", "--json")
-        importing = Part(PartSpec("registry import", command, now.variables, again=False, lines=_nothing), say)
+        command = davy_command("registry", "import", str(_homes_file(now.settings)), "--yes")
+        importing = Part(PartSpec("registry import", command, now.variables, again=False, output=now.log), say)
         await importing.start()
         try:
             code = await importing.ended()
         finally:
             await importing.stop()
         if code != Exit.OK:
-            raise CannotGoOn(Exit.FAILED, "the demo's homes could not be registered; see the line above")
+            raise CannotGoOn(
+                Exit.FAILED, f"the demo's homes could not be registered; see {now.log.name if now.log else 'above'}"
+            )
         deadline = time.monotonic() + READY_WITHIN_S
         while await _devices(now.settings) < len(homes.devices):
             if time.monotonic() > deadline:
@@ -108,10 +110,6 @@ async def _registered(now: Running, homes: HomesSource) -> None:
                     Exit.FAILED, "the engine has not taken the demo's homes; see the log in the data folder"
                 )
             await asyncio.sleep(0.05)
-
-
-def _nothing(_: str) -> None:
-    """The import's report is of no interest here; its faults go to standard error."""
 
 
 async def _devices(settings: Settings) -> int:
@@ -153,7 +151,7 @@ def _world(now: Running, story: Story) -> Part:
 
     homes = str(_homes_file(now.settings))
     command = davy_command("simulate", SCENARIO, "--homes", homes, "--json")
-    return Part(PartSpec("simulator", command, now.variables, again=False, lines=line), say)
+    return Part(PartSpec("simulator", command, now.variables, output=now.log, lines=line), say)
 
 
 _sim_event = msgspec.json.Decoder(SimEvent)

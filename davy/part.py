@@ -140,7 +140,13 @@ class Part:
 
     async def _until_end(self, process: asyncio.subprocess.Process) -> int:
         if process.stdout is not None and self.spec.lines is not None:
-            async for line in process.stdout:
+            while True:
+                try:
+                    line = await process.stdout.readline()
+                except ValueError:  # longer than the reader's 64 KiB, which it has thrown away
+                    continue
+                if not line:
+                    break
                 self.spec.lines(line.decode(errors="replace").rstrip())
         return await process.wait()
 

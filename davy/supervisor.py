@@ -37,10 +37,12 @@ DATABASE_PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 @dataclass(slots=True)
 class Running:
-    """What runs. `database_ready` is set once the schema is there and the follower has been started."""
+    """What runs. `variables` are what every part is told; `log` is where they write (None: our standard error).
+    `database_ready` is set once the schema is there and the follower has been started."""
 
     settings: Settings
     variables: dict[str, str]
+    log: IO[str] | None
     parts: list[Part] = field(default_factory=list)
     postgres: embedded.EmbeddedPostgres | None = None
     postgres_restarts: int = 0
@@ -60,13 +62,13 @@ async def running(settings: Settings, demo: bool, say: Say, hurry: Hurry) -> Asy
     async with AsyncExitStack() as stack:
         home = await _preflight(settings, demo, stack)
         url = settings.database_url or (home.url if home else None)
-        now = Running(settings, settings.environment() | ({variable("database_url"): url} if url else {}))
+        told = settings.environment() | ({variable("database_url"): url} if url else {})
+        now = Running(settings, told, stack.enter_context(_log_file(settings, demo)))
         hurry.append(now.kill)
-        output = stack.enter_context(_log_file(settings, demo))
 
         def part(name: str, needed: bool = False, again: bool = True) -> Part:
             command = davy_command(name)
-            made = Part(PartSpec(name, command, now.variables, again=again, needed=needed, output=output), say)
+            made = Part(PartSpec(name, command, now.variables, again=again, needed=needed, output=now.log), say)
             now.parts.append(made)
             return made
 
