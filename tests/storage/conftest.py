@@ -1,4 +1,5 @@
-"""Databases for tests: a migrated template per server, copied for each test."""
+"""Databases for tests: a migrated template per server, copied for each test. Every test that asks for `database` or
+`url` runs on plain PostgreSQL and on TimescaleDB; one that asks for `plain_server` runs on plain PostgreSQL only."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -9,6 +10,7 @@ from storage.database import Connection, connect
 from storage.migrate import migrate
 from storage.modes import Mode
 from tests.postgres import Server, embedded_bin, running
+from tests.timescale import NoTimescale, timescale_bin
 
 
 @pytest.fixture(scope="session")
@@ -17,16 +19,36 @@ def plain_server() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def timescale_server() -> Iterator[Server]:
+    found = timescale_bin()
+    if isinstance(found, NoTimescale):
+        pytest.skip(found.reason)
+    with running("timescale", found, "timescaledb") as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["plain", "timescale"])
+def server(request: pytest.FixtureRequest) -> Server:
+    found: Server = request.getfixturevalue(f"{request.param}_server")
+    return found
+
+
 @pytest.fixture
-def url(plain_server: Server) -> Iterator[str]:
-    template = plain_server.template("plain", lambda url: asyncio.run(_migrated(url)) and None)
-    url = plain_server.database(template)
+def url(server: Server) -> Iterator[str]:
+    """A migrated database of its own, in the best mode its server can serve."""
+    template = server.template("migrated", migrated)
+    url = server.database(template)
     yield url
-    plain_server.drop(url)
+    server.drop(url)
 
 
-async def _migrated(url: str) -> Mode:
-    return (await migrate(url)).mode
+@pytest.fixture
+def empty_url(server: Server) -> Iterator[str]:
+    """A database without tables."""
+    url = server.database()
+    yield url
+    server.drop(url)
 
 
 @pytest.fixture
@@ -34,3 +56,15 @@ async def database(url: str) -> AsyncIterator[Connection]:
     connection = await connect(url, name="test")
     yield connection
     await connection.close()
+
+
+@pytest.fixture
+async def mode(database: Connection) -> Mode:
+    row = await (await database.execute("SELECT mode FROM davy_mode")).fetchone()
+    assert row is not None
+    return Mode(row[0])
+
+
+def migrated(url: str) -> None:
+    """Make Davy's tables in an empty database."""
+    asyncio.run(migrate(url))
