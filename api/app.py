@@ -21,9 +21,12 @@ from api.permits import answer_invalid_requests
 from api.problems import answer_with_problems
 from api.stream_events import encode_event
 from api.tokens import Tokens
-from storage.database import query_pool
+from storage.database import Pool, query_pool
 
 _log = structlog.get_logger()
+
+#: Of one round of attempts to reach the database; about as long as a request waits for a connection.
+GIVE_UP_AFTER_S = 2.0
 
 _DESCRIPTION = """Davy supervises gas-safety devices: readings come in, alarms go out, valves are seen to close.
 Times are RFC 3339 UTC with microseconds; names carry their units; errors are problem documents (RFC 9457)."""
@@ -39,7 +42,7 @@ def create_app(config: ApiConfig) -> FastAPI:
         feed=Feed(config.door, encode_event, limits.answer_within_s),
         tokens=Tokens(door, config.admin_token_sha256, limits.token_lives_s, time.monotonic),
         counts=HttpCounts(),
-        pool=query_pool(config.database_url, name="api") if config.database_url else None,
+        pool=_pool(config.database_url) if config.database_url else None,
     )
 
     @contextlib.asynccontextmanager
@@ -67,6 +70,14 @@ def create_app(config: ApiConfig) -> FastAPI:
     app.add_middleware(BoundedBodies, within_s=limits.body_within_s)
     app.add_middleware(Surroundings, counts=parts.counts)  # added last: outermost
     return app
+
+
+def _pool(url: str) -> Pool:
+    """psycopg_pool doubles its pause between attempts until it gives up; with its own 300 s a database that comes back
+    after an hour could be found minutes later. Having given up, it tries again at the next request."""
+    pool = query_pool(url, name="api")
+    pool.reconnect_timeout = GIVE_UP_AFTER_S
+    return pool
 
 
 @contextlib.asynccontextmanager

@@ -1,6 +1,7 @@
 """What routes share, made once per application; and how a route gets it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ from storage.database import Connection, DatabaseAway, DatabaseRefused, Pool, fr
 
 #: A health question waits so long for the database, less than the usual probe waits for its answer.
 _PING_WITHIN_S = 1.0
+#: After the database was found away, so long nobody waits for it: an alarm's page is not to take seconds each time.
+_AWAY_FOR_S = 1.0
+_DETAIL = "Alarms, acknowledgements and closing valves go on; history has to wait. Ask again."
 
 
 @dataclass(slots=True)
@@ -32,6 +36,7 @@ class Parts:
     tokens: Tokens
     counts: HttpCounts
     pool: Pool | None
+    away_until_s: float = 0.0
     counting_rows: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def engine(self) -> str:
@@ -48,10 +53,13 @@ class Parts:
         """None: there is none."""
         if self.pool is None:
             return None
+        if time.monotonic() < self.away_until_s:
+            return False
         with suppress(DatabaseAway, DatabaseRefused, TimeoutError):
             async with asyncio.timeout(_PING_WITHIN_S), from_pool(self.pool) as connection:
                 await server_version(connection)
             return True
+        self.away_until_s = time.monotonic() + _AWAY_FOR_S
         return False
 
     @asynccontextmanager
@@ -59,12 +67,14 @@ class Parts:
         """A connection for reading. Raises Problem (503) while the database is away."""
         if self.pool is None:
             raise Problem(DATABASE_AWAY, "This installation runs without a database")
+        if time.monotonic() < self.away_until_s:
+            raise Problem(DATABASE_AWAY, _DETAIL, retry_after_s=RETRY_AFTER_S)
         try:
             async with from_pool(self.pool) as connection:
                 yield connection
         except (DatabaseAway, DatabaseRefused) as away:
-            detail = "Alarms, acknowledgements and closing valves go on; history has to wait. Ask again."
-            raise Problem(DATABASE_AWAY, detail, retry_after_s=RETRY_AFTER_S) from away
+            self.away_until_s = time.monotonic() + _AWAY_FOR_S
+            raise Problem(DATABASE_AWAY, _DETAIL, retry_after_s=RETRY_AFTER_S) from away
         except psycopg.DataError as wrong:  # such as NUL in a text: the database cannot even look for it
             raise Problem(BAD_PARAMETER, "A value in the request is one that no row can have") from wrong
 

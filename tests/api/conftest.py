@@ -61,9 +61,17 @@ def postgres() -> Iterator[Server]:
         yield server
 
 
+def migrated(server: Server) -> str:
+    """The name of a template database with Davy's tables."""
+
+    def migrate_it(url: str) -> None:
+        asyncio.run(migrate(url))
+
+    return server.template("plain", migrate_it)
+
+
 @pytest.fixture
 def database_url(postgres: Server) -> Iterator[str]:
-    template = postgres.template("plain", lambda url: asyncio.run(migrate(url)) and None)
-    url = postgres.database(template)
+    url = postgres.database(migrated(postgres))
     yield url
     postgres.drop(url)

@@ -1,23 +1,28 @@
 """The past: devices, readings, alarms, commands and the ledger, read from a real PostgreSQL."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from api.times import rfc3339
-from tests.api.conftest import config_of
+from tests.api.conftest import config_of, migrated
 from tests.api.door_double import DoorDouble
 from tests.api.homes import BEHIND, DETECTOR, GATEWAY, VALVE
 from tests.api.stand import Stand, serving
 from tests.api.stored_past import ALARM, COMMAND, READINGS, WANTED, Past, write_past
+from tests.postgres import Server
 from tests.storage.cycles import DAY, HOUR, MINUTE, SECOND, T0
 
 
-@pytest.fixture
-async def past(database_url: str) -> Past:
-    return await write_past(database_url)
+@pytest.fixture(scope="module")
+def past(postgres: Server) -> Iterator[Past]:
+    """Written once: these tests only read it."""
+    url = postgres.database(migrated(postgres))
+    yield asyncio.run(write_past(url))
+    postgres.drop(url)
 
 
 @pytest.fixture
