@@ -10,8 +10,24 @@ from devices.codecs.telemetry import MOST_DEPTH, MOST_READINGS, PayloadRefused
 # Major types and additional information of RFC 8949, section 3.
 _BYTES, _TEXT, _ARRAY, _MAP, _TAG = 2, 3, 4, 5, 6
 _LARGEST_IN_HEAD, _FIRST_RESERVED, _INDEFINITE = 23, 28, 31
+_BREAK = 0xFF
 #: In place of a count: items until the break.
 _UNTIL_BREAK = -1
+
+
+def _leaf_sizes() -> list[int]:
+    """By first byte: how long an item is that this byte alone decides; 0 for all others."""
+    sizes = [0] * 256
+    for major in (0, 1, _BYTES, _TEXT, 7):
+        for info in range(_LARGEST_IN_HEAD + 1):
+            sizes[major << 5 | info] = 1 + (info if major in (_BYTES, _TEXT) else 0)
+        if major not in (_BYTES, _TEXT):
+            for power in range(4):  # integers, and simple values and floats, of 1, 2, 4 and 8 bytes
+                sizes[major << 5 | _LARGEST_IN_HEAD + 1 + power] = 1 + (1 << power)
+    return sizes
+
+
+_LEAF_SIZE = _leaf_sizes()
 
 
 def split(payload: bytes) -> list[bytes]:
@@ -41,31 +57,38 @@ def split(payload: bytes) -> list[bytes]:
 
 def _end(data: bytes, at: int) -> int:
     """The byte after the item that starts at `at`."""
-    open_items = [1]
-    while open_items:
-        left = open_items[-1]
-        if left == 0:
-            open_items.pop()
-            continue
-        if left == _UNTIL_BREAK and data[at : at + 1] == b"\xff":
-            open_items.pop()
+    enclosing: list[int] = []
+    left = 1  # items still to come at this level; below zero: until the break
+    while True:
+        while left == 0:
+            if not enclosing:
+                if at > len(data):
+                    raise PayloadRefused(f"truncated at byte {len(data)}")
+                return at
+            left = enclosing.pop()
+        if at >= len(data):
+            raise PayloadRefused(f"truncated at byte {len(data)}")
+        head = data[at]
+        if head == _BREAK and left < 0:
+            left = 0
             at += 1
             continue
-        if left != _UNTIL_BREAK:
-            open_items[-1] = left - 1
+        left -= 1
+        size = _LEAF_SIZE[head]
+        if size:
+            at += size
+            continue
         start = at
         major, argument, at = _head(data, at)
         if major == _TAG:
             raise PayloadRefused(f"tag {argument} at byte {start}; tags are not part of this protocol")
         if major in (_BYTES, _TEXT) and argument != _UNTIL_BREAK:
             at += argument
-            if at > len(data):
-                raise PayloadRefused(f"truncated at byte {len(data)}")
-        elif major in (_BYTES, _TEXT, _ARRAY, _MAP):
-            if len(open_items) > MOST_DEPTH:
-                raise PayloadRefused(f"nested more than {MOST_DEPTH} deep at byte {start}")
-            open_items.append(2 * argument if major == _MAP and argument > 0 else argument)
-    return at
+            continue
+        if len(enclosing) >= MOST_DEPTH:
+            raise PayloadRefused(f"nested more than {MOST_DEPTH} deep at byte {start}")
+        enclosing.append(left)
+        left = 2 * argument if major == _MAP and argument > 0 else argument
 
 
 def _head(data: bytes, at: int) -> tuple[int, int, int]:

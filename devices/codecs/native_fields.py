@@ -3,8 +3,6 @@
 import json
 import math
 
-import msgspec
-
 from devices.codecs.rfc3339 import microseconds
 from devices.codecs.strict_json import quoted
 from devices.codecs.telemetry import (
@@ -25,6 +23,7 @@ from devices.quantities import QUANTITY_NAMES
 _QUANTITIES = frozenset(QUANTITY_NAMES)
 _FLAGS = frozenset(FLAG_NAMES)
 _MOST_INTEGER = {"boot": MOST_BOOT, "seq": MOST_SEQ}
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _WORDS = {"valve": VALVE_WORDS, "valve_cause": CAUSE_WORDS}
 
 
@@ -71,7 +70,7 @@ def encode_extra(extra: dict[str, object]) -> bytes:
 
 
 def _json(extra: dict[str, object]) -> bytes:
-    return json.dumps(extra, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return _encode(extra).encode()
 
 
 def _time(said: object) -> int | str | None:
@@ -126,6 +125,5 @@ def _kind(value: object) -> str:
         list: "an array",
         dict: "an object",
         type(None): "null",
-        msgspec.UnsetType: "nothing",
     }
     return names.get(type(value), type(value).__name__)

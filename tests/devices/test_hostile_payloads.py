@@ -35,6 +35,19 @@ def test_a_number_that_never_compares_is_refused(literal: str) -> None:
     reason(f'{{"seq":1,"vendor":{{"x":[{literal}]}}}}'.encode())
 
 
+@pytest.mark.parametrize(
+    "number", ["1" * 250 + "e99", "1" + "0" * 308 + ".0e1", "1e0000309", "9" * 309, "-" + "9" * 309 + ".5"]
+)
+def test_a_number_beyond_a_float_is_found_however_it_is_written(number: str) -> None:
+    assert "64-bit float" in reason(f'{{"seq":1,"vendor":{number}}}'.encode())
+    assert "64-bit float" in reason(f'{{"seq":1,"co_ppm":{number}}}'.encode())
+
+
+@pytest.mark.parametrize("number", ["1" * 199, "1e99", "1" * 198 + "e99", "1e-400", "1e0000308", "0.00000e99999"])
+def test_a_large_number_that_is_one_is_kept(number: str) -> None:
+    assert stored(f'{{"seq":1,"vendor":{number}}}'.encode()) == {"vendor": pytest.approx(float(number))}
+
+
 @pytest.mark.parametrize("digits", [310, 5_000, 15_000])
 def test_an_integer_of_thousands_of_digits_is_refused(digits: int) -> None:
     for key in ("seq", "ts", "co_ppm", "vendor"):

@@ -15,7 +15,10 @@ offsets = st.integers(-23 * 60 - 59, 23 * 60 + 59).map(lambda minutes: timezone(
 # A day inside the calendar at both ends, because an offset moves a time by up to one.
 @given(st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=offsets))  # noqa: DTZ001 - naive bounds
 def test_any_time_of_any_offset_is_read_to_the_microsecond(time: datetime) -> None:
-    assert microseconds(time.isoformat()) == (time - EPOCH) // timedelta(microseconds=1)
+    expected = (time - EPOCH) // timedelta(microseconds=1)
+    assert microseconds(time.isoformat()) == expected
+    # Lower case takes the way that is done by hand.
+    assert microseconds(time.astimezone(UTC).isoformat().lower().replace("+00:00", "z")) == expected
 
 
 @pytest.mark.parametrize(
@@ -25,6 +28,8 @@ def test_any_time_of_any_offset_is_read_to_the_microsecond(time: datetime) -> No
         ("1970-01-01t00:00:01.5z", 1_500_000),
         ("1970-01-01 00:00:00.0000019Z", 1),
         ("1969-12-31T23:59:59-00:00", -1_000_000),
+        ("0001-01-01T00:00:00+23:59", -62_135_596_800_000_000 - 86_340_000_000),
+        ("9999-12-31T23:59:59-23:59", 253_402_300_799_000_000 + 86_340_000_000),
         ("2016-12-31T23:59:60Z", 1_483_228_800_000_000),
         ("2016-12-31T23:59:60.25+00:00", 1_483_228_800_250_000),
     ],
