@@ -95,8 +95,7 @@ async def _import(
             try:
                 await ready(connection)
                 done = await _planned(connection, rows, dry_run=True)
-                refused = bool(done.faults)
-                if not refused and not dry_run and (yes or _agreed(done, as_json)):
+                if not _refused(done) and not dry_run and (yes or _agreed(done, as_json)):
                     done = await _planned(connection, rows, dry_run=False)
             finally:
                 await connection.close()
@@ -104,8 +103,13 @@ async def _import(
         write_json(done)
     else:
         _show(done, file)
-    if done.faults:
-        raise CannotGoOn(Exit.USAGE, f"{file}: nothing was changed; {len(done.faults)} faults, see above")
+    if refused := _refused(done):
+        raise CannotGoOn(Exit.USAGE, f"{file}: nothing was changed, because {refused} rows or rules were refused")
+
+
+def _refused(planned: "Imported") -> int:
+    """How many rows were refused, or faults of the whole that no row is to blame for."""
+    return sum(row.fate == "refused" for row in planned.fates) + len(planned.faults)
 
 
 async def _planned(connection: "Connection", rows: "Sequence[SourceRow]", *, dry_run: bool) -> "Imported":
@@ -141,7 +145,7 @@ def _show(done: "Imported", file: Path) -> None:
         write_table(("device", "token, shown this once"), done.tokens)
     if done.applied:
         typer.echo(f"registered; document {done.number}" if done.number else "nothing new")
-    elif not done.faults:
+    elif not _refused(done):
         typer.echo(f"nothing was changed; to do it: davy registry import {file} --yes")
 
 

@@ -81,8 +81,8 @@ def held(settings: Settings) -> Iterator[bool]:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield killed
-        os.ftruncate(descriptor, 0)
     finally:
+        os.ftruncate(descriptor, 0)
         os.close(descriptor)
 
 

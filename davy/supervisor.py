@@ -78,13 +78,13 @@ async def running(settings: Settings, demo: bool, say: Say, hurry: Hurry) -> Asy
             stack.push_async_callback(now.postgres.stop)
         stack.push_async_callback(engine.stop)
         await engine.start()
-        if not await engine.ready(lambda: _engine_answers(settings), ENGINE_READY_WITHIN_S):
-            say(f"engine: no answer after {ENGINE_READY_WITHIN_S:.0f} s; still waiting for it in the background")
         stack.push_async_callback(storage.stop)
         database = asyncio.create_task(_keep_database(now, storage, part("migrate", again=False), say), name="database")
         stack.push_async_callback(_cancelled, database)
         stack.push_async_callback(api.stop)
         await api.start()
+        if not await engine.ready(lambda: _engine_answers(settings), ENGINE_READY_WITHIN_S):
+            say(f"engine: no answer after {ENGINE_READY_WITHIN_S:.0f} s; still waiting for it in the background")
         if not await api.ready(lambda: _port_answers(settings), API_READY_WITHIN_S):
             say(f"api: no answer after {API_READY_WITHIN_S:.0f} s; still waiting for it in the background")
         yield now

@@ -1,0 +1,169 @@
+"""`davy up`, U1 to U4: it starts, it survives, it refuses in one line, it stops, and leaves nothing behind."""
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from davy.embedded import prepare
+from davy.exits import Exit
+from davy.folders import prepare_data_folder
+from davy.settings import Settings
+from tests.platform.conftest import needs_root
+from tests.platform.davy_process import PARTS, WITHIN_S, davy, environment, up
+
+SettingsFor = Callable[..., Settings]
+
+
+@pytest.fixture
+def settings(open_folder: Path, settings_for: SettingsFor) -> Settings:
+    return settings_for(open_folder / "data")
+
+
+def gone(pids: dict[str, int]) -> list[str]:
+    """The names of processes that still live after a generous while."""
+    left = []
+    for name, pid in pids.items():
+        try:
+            watch = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        if not select.select([watch], [], [], WITHIN_S)[0]:
+            left.append(name)
+        os.close(watch)
+    return left
+
+
+def ready(settings: Settings) -> bytes:
+    with urllib.request.urlopen(f"http://127.0.0.1:{settings.http_port}/readyz", timeout=10) as answer:
+        body: bytes = answer.read()
+        return body
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_up_runs_everything_and_stops_all_of_it_on_a_signal(settings: Settings, ending: signal.Signals) -> None:
+    with up(settings) as running:
+        assert ready(settings)
+        check = davy(settings, "check", "--json")
+        assert check.returncode == Exit.OK, check.stdout
+        parts = running.all_parts()
+        assert running.stop(ending) == Exit.OK
+    assert gone(parts) == []
+    assert not settings.door.exists()
+    assert settings.lock.read_text() == ""
+
+
+def test_each_part_that_is_killed_is_started_again(settings: Settings) -> None:
+    with up(settings) as running:
+        before = running.all_parts()
+        for name in sorted(PARTS):
+            os.kill(before[name], signal.SIGKILL)
+            running.until_said("PostgreSQL ended" if name == "postgres" else f"{name} ended (signal SIGKILL)")
+        after = running.all_parts()
+        assert not set(before.values()) & set(after.values())
+        assert running.stop() == Exit.OK
+
+
+def test_after_kill_9_of_the_supervisor_nothing_runs_on_and_the_next_up_starts(settings: Settings) -> None:
+    with up(settings) as running:
+        parts = running.all_parts()
+        os.kill(running.pid, signal.SIGKILL)
+        running.ended()
+    assert gone(parts) == []
+    with up(settings) as again:
+        assert ready(settings)
+        assert again.stop() == Exit.OK
+
+
+def test_without_its_database_it_protects_and_says_what_is_missing(
+    settings_for: SettingsFor, open_folder: Path
+) -> None:
+    settings = settings_for(open_folder / "data", DAVY_DATABASE_URL=f"postgresql:///davy?host={open_folder}/nowhere")
+    with up(settings) as running:
+        assert any("alarms and valves work without it" in line for line in running.said) or running.until_said(
+            "alarms and valves work without it"
+        )
+        assert ready(settings)
+        with socket.create_connection(("127.0.0.1", settings.mqtt_port), timeout=10):
+            pass
+        assert running.stop() == Exit.OK
+
+
+@pytest.mark.parametrize("side", ["mqtt", "http"])
+def test_a_port_in_use_is_one_line_and_nothing_is_left(settings: Settings, side: str) -> None:
+    port = getattr(settings, f"{side}_port")
+    with socket.create_server(("127.0.0.1", port)):
+        refused = davy(settings, "up")
+    assert refused.returncode == Exit.PORT
+    assert refused.stderr.splitlines() == [
+        f"davy: port {port} on 127.0.0.1 is in use: stop what listens there, or set DAVY_{side.upper()}_PORT"
+    ]
+    assert not settings.postgres.exists()
+
+
+def test_a_database_of_another_version_is_one_line(settings: Settings) -> None:
+    prepare_data_folder(settings, demo=False)
+    home = prepare(settings)
+    (home.cluster / "PG_VERSION").write_text("15\n")
+    refused = davy(settings, "up")
+    assert refused.returncode == Exit.VERSION
+    assert len(refused.stderr.splitlines()) == 1
+    assert "was made by PostgreSQL 15" in refused.stderr
+
+
+def test_a_second_up_on_the_same_folder_is_refused(settings: Settings) -> None:
+    with up(settings) as running:
+        refused = davy(settings, "up")
+        assert refused.returncode == Exit.BUSY
+        assert refused.stderr == f"davy: davy is already running on {settings.data} (process {running.pid})\n"
+        assert running.stop() == Exit.OK
+
+
+@needs_root
+def test_a_read_only_disk_is_one_line(settings_for: SettingsFor, open_folder: Path) -> None:
+    disk = open_folder / "disk"
+    disk.mkdir()
+    settings = settings_for(disk / "data")
+    # A mount name space of its own: the read-only disk is seen by this command alone and goes with it.
+    script = f'mount -t tmpfs -o ro none {disk} && exec "$@"'
+    refused = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, "sh", sys.executable, "-P", "-m", "davy", "up"],
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=False,
+    )
+    if "unshare:" in refused.stderr or "mount:" in refused.stderr:
+        pytest.skip("this machine lets nobody mount, not even root")
+    assert refused.returncode == Exit.DISK
+    assert refused.stderr == (
+        f"davy: cannot write {settings.data}: the disk is read-only (DAVY_DATA names the data folder)\n"
+    )
+
+
+@needs_root
+def test_a_disk_without_room_is_one_line(settings_for: SettingsFor, open_folder: Path) -> None:
+    disk = open_folder / "disk"
+    disk.mkdir()
+    settings = settings_for(disk / "data")
+    script = f'mount -t tmpfs -o size=8m none {disk} && exec "$@"'
+    refused = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, "sh", sys.executable, "-P", "-m", "davy", "up"],
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=False,
+    )
+    if "unshare:" in refused.stderr or "mount:" in refused.stderr:
+        pytest.skip("this machine lets nobody mount, not even root")
+    assert refused.returncode == Exit.DISK
+    assert "8 MiB are free" in refused.stderr or "7 MiB are free" in refused.stderr
