@@ -44,7 +44,7 @@ def raise_alarm(
 
 def raise_late(state: State, out: Out, slot: int, rule: int, *, onset: int, at: int, value: float | None) -> None:
     """A late alarm bit: people are told of an alarm that may be over; nothing moves (G10)."""
-    if state.phase[slot, rule] == AlarmState.NORMAL and state.since[slot, rule] == 0:
+    if state.phase[slot, rule] == AlarmState.NORMAL:
         state.phase[slot, rule] = AlarmState.RETURNED_UNACKNOWLEDGED
         state.busy[slot] = True
         now_in = AlarmState.RETURNED_UNACKNOWLEDGED

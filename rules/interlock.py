@@ -183,6 +183,8 @@ def replied(state: State, out: Out, command: str, device_no: int, position: Valv
     slot = int(state.fleet.slot_of[device_no]) if 0 <= device_no < len(state.fleet.slot_of) else -1
     if found is not None and found[0].slot != slot:
         return  # a device may only answer for its own valve
+    if found is None and slot in state.wanted_by_slot:
+        return  # an answer to an older command says nothing of the closing that is wanted now (G7)
     if found is not None:
         acknowledged(state, out, command, at, f"valve {position.name.lower()}")
     if slot >= 0 and position is not ValvePosition.UNKNOWN:
@@ -192,6 +194,9 @@ def replied(state: State, out: Out, command: str, device_no: int, position: Valv
 
 def observed(state: State, out: Out, slot: int, position: ValvePosition, at: int) -> None:
     """A watched valve was seen in a position, by a reading that is not late or by a reply."""
+    valve = state.fleet.valves.get(slot)
+    if valve is None or not valve.actuator.reports_position:
+        return  # what such a valve says of its position is no observation
     wanted = state.wanted_by_slot.get(slot)
     if wanted is not None:
         wanted = state.wanted_by_slot[slot] = msgspec.structs.replace(wanted, position=position)
@@ -288,11 +293,14 @@ def end(state: State, out: Out, wanted: Wanted, outcome: Outcome, at: int, *, by
     state.ended[wanted.wanted] = wanted
     while len(state.ended) > MOST_ENDED:
         del state.ended[next(iter(state.ended))]
+    if outcome is Outcome.CANCELLED:
+        state.closed_for.pop(wanted.slot, None)  # a named person decided: the valve open now is not "opened again"
     state.refresh_watched(wanted.slot)
     out.append(
         WantedEnded(at=at, wanted=wanted.wanted, device_no=wanted.device_no, outcome=outcome, by=by, comment=comment)
     )
-    for rule in (state.compiled.unconfirmed, state.compiled.reopened if outcome is Outcome.CONFIRMED else -1):
+    settled = outcome in (Outcome.CONFIRMED, Outcome.CANCELLED)
+    for rule in (state.compiled.unconfirmed, state.compiled.reopened if settled else -1):
         if rule >= 0:
             alarms.return_alarm(state, out, wanted.slot, rule, at=at, comment=comment)
 

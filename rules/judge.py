@@ -40,9 +40,9 @@ def judge(state: State, out: Out, rows: Rows, slots: NDArray[np.int32], at: int)
     found = conditions(state.compiled, rows, state.looks[slots])
     live = np.flatnonzero(~late)
     state.skew[slots[live]] = at - rows["ts"][live]
-    items = _positions(state, rows, slots, live)
+    items = _positions(state, rows, slots, live) + _heard_again(state, slots)
     if late.any():
-        items += _late_alarms(rows, found, late)
+        items += _late_alarms(state, rows, slots, late)
     touched = _Touched.of(state, rows, slots, live, found)
     if touched is not None:
         items += touched.rounds(at)
@@ -61,10 +61,18 @@ def _positions(state: State, rows: Rows, slots: NDArray[np.int32], live: NDArray
     return [_Item(int(row), -1, 0) for row in seen[state.watched[slots[seen]]]]
 
 
-def _late_alarms(rows: Rows, found: Conditions, late: NDArray[np.bool_]) -> list[_Item]:
-    """A late alarm bit still reaches people; which rules it raises is what they say at once (G10)."""
-    says = late & ((rows["flags"] & int(ALARM_FLAGS)) != 0)
-    where, rule = np.nonzero(found.at_once & says[:, None])
+def _heard_again(state: State, slots: NDArray[np.int32]) -> list[_Item]:
+    """Any reading ends a silence, a late one too: the device is there. So this is no matter of conditions."""
+    silence = np.array(state.compiled.silence, np.intp)
+    where, which = np.nonzero(IS_ACTIVE[state.phase[slots[:, None], silence]])
+    return [_Item(int(row), int(silence[w]), 0) for row, w in zip(where, which, strict=True)]
+
+
+def _late_alarms(state: State, rows: Rows, slots: NDArray[np.int32], late: NDArray[np.bool_]) -> list[_Item]:
+    """A late alarm bit still reaches people, by the rules that listen to that bit (G10); what else a late reading
+    says (tamper, fault, a value) is history."""
+    bits = rows["flags"][:, None] & (state.compiled.flags & int(ALARM_FLAGS))
+    where, rule = np.nonzero((bits != 0) & late[:, None] & state.looks[slots])
     return [_Item(int(row), int(r), int(rows["ts"][row]), late=True) for row, r in zip(where, rule, strict=True)]
 
 
@@ -84,6 +92,8 @@ def _apply(state: State, out: Out, rows: Rows, slots: NDArray[np.int32], items: 
                 interlock.alarm_raised(state, out, alarm, rule, at)
         elif alarms.return_alarm(state, out, slot, rule, at=at) is not None:
             interlock.alarm_settled(state, out, slot, rule, at)
+            if rule in state.compiled.silence:
+                state.expect(slot)
 
 
 class _Touched:

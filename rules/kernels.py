@@ -25,6 +25,8 @@ TRUE, FALSE, UNKNOWN = np.int8(1), np.int8(0), np.int8(-1)
 _NIBBLE = (1 << QUALITY_BITS) - 1
 _BROKEN = np.zeros(1 << QUALITY_BITS, np.bool_)
 _BROKEN[[Quality.OUT_OF_RANGE, Quality.SENSOR_FAULT, Quality.SENTINEL]] = True
+_HIDDEN = np.zeros(1 << QUALITY_BITS, np.bool_)
+_HIDDEN[[Quality.WARM_UP, Quality.INHIBITED, Quality.STALE]] = True
 #: While these are set the device's judgement says nothing about clean air: its alarm bits raise, but do not clear.
 _BLIND = Flag.WARM_UP | Flag.INHIBIT | Flag.FAULT
 MICROSECONDS = 1_000_000
@@ -111,15 +113,12 @@ def conditions(compiled: Compiled, rows: Rows, looks: NDArray[np.bool_]) -> Cond
     for i, rule in enumerate(compiled.rules):
         if rule.kind is Kind.MEASURED:
             raised[:, i], cleared[:, i] = _measured(rule, rows, flags, quality)
-            if compiled.flags[i]:
-                says = (flags & compiled.flags[i]) != 0
-                raised[says, i], cleared[says, i] = TRUE, FALSE
-                at_once[:, i] = says
         elif rule.kind is Kind.QUALITY:
-            broken = _broken(flags, quality)
-            raised[:, i], cleared[:, i] = broken, ~broken
-        elif rule.kind is Kind.SILENCE:
-            cleared[:, i] = TRUE
+            raised[:, i], cleared[:, i] = _unbelievable(quality)
+        if compiled.flags[i]:
+            says = (flags & compiled.flags[i]) != 0
+            raised[says, i], cleared[says, i] = TRUE, FALSE
+            at_once[:, i] = says
     raised[~looks] = FALSE
     cleared[~looks] = UNKNOWN
     at_once &= looks
@@ -144,9 +143,13 @@ def _measured(
     return np.where(known, over, UNKNOWN).astype(np.int8), np.where(known, clear, UNKNOWN).astype(np.int8)
 
 
-def _broken(flags: NDArray[np.int64], quality: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """The device reports a fault, or a gas value of it cannot be believed for a reason that will not pass by itself."""
-    broken: NDArray[np.bool_] = (flags & int(Flag.FAULT)) != 0
+def _unbelievable(quality: NDArray[np.int64]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    """A gas value cannot be believed for a reason that will not pass by itself. While a reason that does pass hides
+    the sensor (warm-up), nobody knows."""
+    broken, hidden = np.zeros(len(quality), np.bool_), np.zeros(len(quality), np.bool_)
     for name in GAS_QUANTITIES:
-        broken |= _BROKEN[(quality >> quality_shift(name)) & _NIBBLE]
-    return broken
+        says = (quality >> quality_shift(name)) & _NIBBLE
+        broken |= _BROKEN[says]
+        hidden |= _HIDDEN[says]
+    hidden &= ~broken
+    return np.where(hidden, UNKNOWN, broken).astype(np.int8), np.where(hidden, UNKNOWN, ~broken).astype(np.int8)

@@ -148,6 +148,11 @@ class State:
         if due < NEVER:
             heapq.heappush(self.timers, (due, kind, slot, number))
 
+    def expect(self, slot: int) -> None:
+        """A silent device was heard again: its next silence may come before anybody else's."""
+        due = int(self.heard[slot] + SILENT_INTERVALS * self.fleet.interval_us[slot])
+        self.silence_floor = min(self.silence_floor, due)
+
     def refresh_busy(self, slots: NDArray[np.int32] | list[int]) -> None:
         """After a change: a slot is busy while one of its rules is not at rest. Only busy ones go through rounds."""
         self.busy[slots] = (self.phase[slots] != 0).any(axis=1) | (self.since[slots] != 0).any(axis=1)

@@ -40,12 +40,14 @@ def step(state: State, batch: Batch, events: Sequence[Event], now: int) -> list[
     RegistryChanged and RulesChanged were applied by `reshape` before; they are passed over."""
     out: Out = []
     received = batch.rows["received"]
-    times = sorted({event.at for event in events}.union(np.unique(received).tolist()))
-    for at in times:
+    told: dict[int, list[Event]] = {}
+    for event in events:
+        told.setdefault(event.at, []).append(event)
+    for at in sorted(told.keys() | set(np.unique(received).tolist())):
+        _away(state, out, told.get(at, ()), at)
         _timers(state, out, at)
-        for event in events:
-            if event.at == at:
-                _event(state, out, event)
+        for event in told.get(at, ()):
+            _event(state, out, event)
         mine = np.flatnonzero(received == at)
         if len(mine):
             whole = len(mine) == len(received)
@@ -59,6 +61,15 @@ def step(state: State, batch: Batch, events: Sequence[Event], now: int) -> list[
     _timers(state, out, now)
     state.now = now
     return out
+
+
+def _away(state: State, out: Out, told: Sequence[Event], at: int) -> None:
+    """What was due before the engine went away is fired; then everybody's silence starts later by its absence, before
+    any silence of that time can be found."""
+    away_us = sum(event.down_us for event in told if isinstance(event, Resumed))
+    if away_us:
+        _timers(state, out, at - away_us)
+        state.heard += away_us
 
 
 def _event(state: State, out: Out, event: Event) -> None:
@@ -75,7 +86,6 @@ def _event(state: State, out: Out, event: Event) -> None:
             position = ValvePosition(event.valve)
             interlock.replied(state, out, event.command, event.device_no, position, event.at)
         case Resumed():
-            state.heard += event.down_us
             interlock.resumed(state, out, event.at)
         case Acknowledge() | Reset() | CloseValve() | CancelClose():
             _instruction(state, out, event)

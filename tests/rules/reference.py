@@ -1,0 +1,516 @@
+"""The rule engine as its semantics read, one input at a time, without arrays, heaps or cleverness.
+
+Written from docs/RULES.md and the guarantees, not from the engine: every step scans everything. It is what the
+vectorised engine is compared with, so plainness is all it is for. Ids and decisions are the contract's own.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from devices.fleet import Fleet
+from devices.quantities import ALARM_FLAGS, GAS_QUANTITIES, Flag, Quality, ValvePosition, quality_shift
+from devices.readings import Rows
+from rules.decisions import (
+    Acknowledge,
+    AlarmChanged,
+    AlarmRaised,
+    AlarmState,
+    Answered,
+    AttemptAcknowledged,
+    AttemptFailed,
+    AttemptRequested,
+    AttemptSent,
+    CancelClose,
+    Change,
+    CloseValve,
+    CloseWanted,
+    CommandStepped,
+    Connected,
+    Decision,
+    Event,
+    Outcome,
+    Replied,
+    Reset,
+    Resumed,
+    Step,
+    WantedEnded,
+    alarm_id,
+    command_id,
+    wanted_id,
+)
+from rules.document import Action, Kind, Rule, RulePack
+
+S = AlarmState
+TRUE, FALSE, UNKNOWN = 1, 0, -1
+SECOND = 1_000_000
+PAUSES_S = (1, 2, 4, 8, 15)
+BROKEN = (Quality.OUT_OF_RANGE, Quality.SENSOR_FAULT, Quality.SENTINEL)
+UNSURE = (Quality.WARM_UP, Quality.INHIBITED, Quality.STALE)
+
+
+@dataclass
+class Cell:
+    """One rule at one device. since, due: a running hold (or clear hold, when active), or None."""
+
+    state: AlarmState = S.NORMAL
+    since: int | None = None
+    due: int | None = None
+    alarm: str = ""
+    onset: int = 0
+
+    @property
+    def active(self) -> bool:
+        return self.state in (S.UNACKNOWLEDGED, S.ACKNOWLEDGED)
+
+
+@dataclass
+class Try:
+    command: str
+    expires: int
+    sent: bool = False
+    over: bool = False
+
+
+@dataclass
+class Want:
+    wanted: str
+    slot: int
+    epoch: int
+    reason: str
+    alarm: str
+    since: int
+    confirm_by: int
+    tries: list[Try] = field(default_factory=list)
+    next_try: int = 0
+    first_sent: int | None = None
+    unconfirmed_told: bool = False
+
+
+class Reference:
+    def __init__(self, fleet: Fleet, pack: RulePack, now: int) -> None:
+        self.fleet, self.rules = fleet, pack.rules
+        self.cells = {(slot, rule): Cell() for slot in range(len(fleet)) for rule in range(len(pack.rules))}
+        self.heard = dict.fromkeys(range(len(fleet)), now)
+        self.epochs = dict.fromkeys(range(len(fleet)), 0)
+        self.wants: dict[int, Want] = {}
+        self.ended: set[str] = set()
+        self.causes: dict[int, list[tuple[int, int]]] = {}
+        self.out: list[Decision] = []
+
+    # ---- inputs -----------------------------------------------------------------------------------------------------
+
+    def step(self, rows: Rows, slots: Sequence[int], events: Sequence[Event], now: int) -> list[Decision]:
+        self.out = []
+        for at in sorted({event.at for event in events} | {int(at) for at in rows["received"]}):
+            away_us = sum(event.down_us for event in events if isinstance(event, Resumed) and event.at == at)
+            if away_us:
+                self.fire(at - away_us)
+                self.heard = {slot: heard + away_us for slot, heard in self.heard.items()}
+            self.fire(at)
+            for event in (event for event in events if event.at == at):
+                self.event(event)
+            for n in range(len(rows)):
+                if int(rows["received"][n]) == at:
+                    self.reading(rows[n : n + 1], int(slots[n]), at)
+        self.fire(now)
+        return self.out
+
+    def reading(self, row: Rows, slot: int, at: int) -> None:
+        self.heard[slot] = at
+        flags, ts = int(row["flags"][0]), int(row["ts"][0])
+        late = bool(flags & Flag.LATE)
+        valve = ValvePosition(int(row["valve"][0]))
+        if not late and valve is not ValvePosition.UNKNOWN:
+            self.observed(slot, valve, at)
+        for number, rule in enumerate(self.rules):
+            if not self.looks(slot, rule):
+                continue
+            value = float(row[rule.quantity][0]) if rule.quantity else float("nan")
+            if rule.kind is Kind.SILENCE:
+                self.lower(slot, number, at)
+            elif late:
+                if flags & self.mask(rule) & ALARM_FLAGS:
+                    self.raise_late(slot, number, ts, at, value)
+            elif rule.kind in (Kind.MEASURED, Kind.QUALITY):
+                self.judge(slot, number, row, at)
+
+    def judge(self, slot: int, number: int, row: Rows, at: int) -> None:
+        rule, cell, ts = self.rules[number], self.cells[slot, number], int(row["ts"][0])
+        at_once, raised, cleared = self.condition(rule, row)
+        going = cleared == TRUE if cell.active else raised == TRUE
+        stopped = cleared == FALSE if cell.active else raised == FALSE
+        hold = round((rule.clear_hold_s if cell.active else rule.hold_s) * SECOND)
+        if going:
+            since = ts if cell.since is None else min(cell.since, ts)
+            if ts - since >= hold or (at_once and not cell.active):
+                value = float(row[rule.quantity][0]) if rule.quantity else float("nan")
+                if cell.active:
+                    self.lower(slot, number, at)
+                else:
+                    self.raised(slot, number, since, at, value)
+            elif since != cell.since:
+                cell.since, cell.due = since, since + hold + (at - ts)
+        elif stopped:
+            cell.since = cell.due = None
+
+    @staticmethod
+    def mask(rule: Rule) -> int:
+        return sum(Flag[name.upper()] for name in rule.flags)
+
+    def looks(self, slot: int, rule: Rule) -> bool:
+        model = self.fleet.model_by_slot[slot]
+        return model is not None and (not rule.applies_to or model.kind in rule.applies_to)
+
+    def condition(self, rule: Rule, row: Rows) -> tuple[bool, int, int]:
+        """At once, raised, cleared."""
+        flags, quality = int(row["flags"][0]), int(row["quality"][0])
+        if flags & self.mask(rule):
+            return True, TRUE, FALSE
+
+        def of(name: str) -> Quality:
+            return Quality((quality >> quality_shift(name)) & 15)
+
+        if rule.kind is Kind.QUALITY:
+            found = [of(name) for name in GAS_QUANTITIES]
+            if any(quality in BROKEN for quality in found):
+                return False, TRUE, FALSE
+            if any(quality in UNSURE for quality in found):
+                return False, UNKNOWN, UNKNOWN
+            return False, FALSE, TRUE
+        if not rule.quantity:
+            blind = self.mask(rule) & ALARM_FLAGS and flags & (Flag.WARM_UP | Flag.INHIBIT | Flag.FAULT)
+            return False, FALSE, UNKNOWN if blind else TRUE
+        value = np.float32(row[rule.quantity][0])
+        if np.isnan(value) or of(rule.quantity) is not Quality.GOOD:
+            return False, UNKNOWN, UNKNOWN
+        if rule.at_or_above is not None and rule.clear_below is not None:
+            return False, int(value >= np.float32(rule.at_or_above)), int(value < np.float32(rule.clear_below))
+        assert rule.at_or_below is not None
+        assert rule.clear_above is not None
+        return False, int(value <= np.float32(rule.at_or_below)), int(value > np.float32(rule.clear_above))
+
+    # ---- timers -----------------------------------------------------------------------------------------------------
+
+    def fire(self, until: int) -> None:
+        while (first := min(self.timers(), default=None)) is not None and first[0] <= until:
+            due, kind, slot, number = first
+            cell = self.cells.get((slot, number))
+            want = self.wants.get(slot)
+            if kind == 0 and cell is not None:
+                assert cell.since is not None
+                if cell.active:
+                    self.lower(slot, number, due)
+                else:
+                    self.raised(slot, number, cell.since, due)
+            elif kind == 1:
+                self.raised(slot, number, due, due)
+            elif want is not None and kind == 2:
+                self.attempt(want, due)
+            elif want is not None and kind == 3:
+                want.tries[number - 1].over = True
+                self.stepped(want, want.tries[number - 1], Step.EXPIRED, due)
+            elif want is not None:
+                want.unconfirmed_told = True
+                number = self.only(Kind.UNCONFIRMED)
+                self.raised(slot, number, want.since, due, because=want.alarm)
+
+    def timers(self) -> Iterator[tuple[int, int, int, int]]:
+        for (slot, number), cell in self.cells.items():
+            if cell.due is not None:
+                yield cell.due, 0, slot, number
+            rule = self.rules[number]
+            if rule.kind is Kind.SILENCE and self.looks(slot, rule) and not cell.active:
+                yield self.heard[slot] + 3 * int(self.fleet.interval_us[slot]), 1, slot, number
+        for slot, want in self.wants.items():
+            yield want.next_try, 2, slot, want.epoch
+            for number, attempt in enumerate(want.tries, 1):
+                if not attempt.over:
+                    yield attempt.expires, 3, slot, number
+            if not want.unconfirmed_told and self.only(Kind.UNCONFIRMED) >= 0:
+                yield want.confirm_by, 4, slot, want.epoch
+
+    # ---- alarms -----------------------------------------------------------------------------------------------------
+
+    def only(self, kind: Kind) -> int:
+        return next((number for number, rule in enumerate(self.rules) if rule.kind is kind), -1)
+
+    def raised(
+        self, slot: int, number: int, onset: int, at: int, value: float = float("nan"), because: str = ""
+    ) -> None:
+        if number < 0:
+            return
+        cell = self.cells[slot, number]
+        if cell.active:
+            return
+        cell.since = cell.due = None
+        if cell.state is S.NORMAL:
+            self.born(slot, number, S.UNACKNOWLEDGED, onset, at, value, because, late=False)
+        else:
+            self.changed(slot, number, Change.REALARMED, S.UNACKNOWLEDGED, at)
+        if self.rules[number].action is Action.CLOSE:
+            self.close_for(slot, number, at)
+
+    def raise_late(self, slot: int, number: int, onset: int, at: int, value: float) -> None:
+        if self.cells[slot, number].state is S.NORMAL:
+            self.born(slot, number, S.RETURNED_UNACKNOWLEDGED, onset, at, value, "", late=True)
+
+    def born(
+        self, slot: int, number: int, state: S, onset: int, at: int, value: float, because: str, *, late: bool
+    ) -> None:
+        rule, device, cell = self.rules[number], self.fleet.devices[slot], self.cells[slot, number]
+        assert device is not None
+        cell.state, cell.onset, cell.alarm = state, onset, alarm_id(rule.id, device.device_no, onset)
+        known = None if np.isnan(value) else value
+        self.out.append(
+            AlarmRaised(
+                at=at,
+                alarm=cell.alarm,
+                rule=rule.id,
+                device_no=device.device_no,
+                site=device.site,
+                priority=rule.priority,
+                onset=onset,
+                state=state,
+                late=late,
+                quantity="" if known is None else rule.quantity,
+                value=known,
+                because=because,
+            )
+        )
+
+    def changed(
+        self, slot: int, number: int, change: Change, state: S, at: int, by: str = "", comment: str = ""
+    ) -> None:
+        rule, device, cell = self.rules[number], self.fleet.devices[slot], self.cells[slot, number]
+        assert device is not None
+        cell.state = state
+        self.out.append(
+            AlarmChanged(
+                at=at,
+                alarm=cell.alarm,
+                rule=rule.id,
+                device_no=device.device_no,
+                site=device.site,
+                priority=rule.priority,
+                onset=cell.onset,
+                change=change,
+                state=state,
+                by=by,
+                comment=comment,
+            )
+        )
+
+    def lower(self, slot: int, number: int, at: int, comment: str = "") -> None:
+        """The condition is gone."""
+        if number < 0:
+            return
+        cell = self.cells[slot, number]
+        if not cell.active:
+            return
+        cell.since = cell.due = None
+        if self.rules[number].latch:
+            to = S.LATCHED_UNACKNOWLEDGED if cell.state is S.UNACKNOWLEDGED else S.LATCHED_ACKNOWLEDGED
+        else:
+            to = S.RETURNED_UNACKNOWLEDGED if cell.state is S.UNACKNOWLEDGED else S.NORMAL
+        self.changed(slot, number, Change.RETURNED, to, at, comment=comment)
+        self.settled(slot, number, at)
+
+    # ---- cause and effect -------------------------------------------------------------------------------------------
+
+    def close_for(self, slot: int, number: int, at: int) -> None:
+        cell = self.cells[slot, number]
+        valves = self.fleet.links.get(slot, ())
+        if not valves:
+            self.raised(slot, self.only(Kind.NO_VALVE), cell.onset, at, because=cell.alarm)
+        for valve in valves:
+            if (slot, number) not in self.causes.setdefault(valve.slot, []):
+                self.causes[valve.slot].append((slot, number))
+            self.want_closed(valve.slot, self.rules[number].id, cell.alarm, "", at)
+
+    def settled(self, slot: int, number: int, at: int) -> None:
+        """A closing alarm has returned, or is over."""
+        if self.rules[number].action is not Action.CLOSE:
+            return
+        if not any(self.cells[slot, n].active for n, rule in enumerate(self.rules) if rule.action is Action.CLOSE):
+            self.lower(slot, self.only(Kind.NO_VALVE), at)
+        if self.cells[slot, number].state is S.NORMAL:
+            for valve in self.fleet.links.get(slot, ()):
+                causes = self.causes.get(valve.slot, [])
+                if (slot, number) in causes:
+                    causes.remove((slot, number))
+                if not causes:
+                    self.lower(valve.slot, self.only(Kind.REOPENED), at)
+
+    def want_closed(self, slot: int, reason: str, alarm: str, by: str, at: int) -> Want:
+        if slot in self.wants:
+            return self.wants[slot]
+        valve = self.fleet.valves[slot]
+        self.epochs[slot] += 1
+        epoch = self.epochs[slot]
+        confirm_by = at + round(valve.actuator.confirm_within_s * SECOND)
+        name = wanted_id(valve.device.device_no, epoch)
+        want = self.wants[slot] = Want(name, slot, epoch, reason, alarm, at, confirm_by)
+        self.out.append(
+            CloseWanted(
+                at=at,
+                wanted=name,
+                device_no=valve.device.device_no,
+                epoch=epoch,
+                reason=reason,
+                alarm=alarm,
+                by=by,
+                confirm_by=confirm_by,
+            )
+        )
+        self.attempt(want, at)
+        return want
+
+    def attempt(self, want: Want, at: int) -> None:
+        valve = self.fleet.valves[want.slot]
+        number = len(want.tries) + 1
+        expires = at + round(valve.actuator.attempt_expires_s * SECOND)
+        want.tries.append(Try(command_id(want.wanted, number), expires))
+        want.next_try = at + PAUSES_S[min(number, len(PAUSES_S)) - 1] * SECOND
+        self.out.append(
+            AttemptRequested(
+                at=at,
+                command=want.tries[-1].command,
+                wanted=want.wanted,
+                device_no=valve.device.device_no,
+                epoch=want.epoch,
+                attempt=number,
+                expires=expires,
+                reason=want.reason,
+            )
+        )
+
+    def stepped(self, want: Want, attempt: Try, step: Step, at: int, note: str = "") -> None:
+        device_no = self.fleet.valves[want.slot].device.device_no
+        self.out.append(
+            CommandStepped(
+                at=at, command=attempt.command, wanted=want.wanted, device_no=device_no, step=step, note=note
+            )
+        )
+
+    def end(self, want: Want, outcome: Outcome, at: int, by: str = "", comment: str = "") -> None:
+        del self.wants[want.slot]
+        self.ended.add(want.wanted)
+        device_no = self.fleet.valves[want.slot].device.device_no
+        self.out.append(
+            WantedEnded(at=at, wanted=want.wanted, device_no=device_no, outcome=outcome, by=by, comment=comment)
+        )
+        self.lower(want.slot, self.only(Kind.UNCONFIRMED), at, comment)
+        if outcome is Outcome.CONFIRMED:
+            self.lower(want.slot, self.only(Kind.REOPENED), at, comment)
+        if outcome is Outcome.CANCELLED:  # a named person decided: what is open now is not "opened again"
+            self.causes.pop(want.slot, None)
+            self.lower(want.slot, self.only(Kind.REOPENED), at, comment)
+
+    def observed(self, slot: int, position: ValvePosition, at: int) -> None:
+        want = self.wants.get(slot)
+        valve = self.fleet.valves.get(slot)
+        if valve is None or not valve.actuator.reports_position:
+            return
+        if want is not None:
+            if position is ValvePosition.CLOSED and want.first_sent is not None:
+                last = [attempt for attempt in want.tries if attempt.sent][-1]
+                self.stepped(want, last, Step.CONFIRMED, at)
+                self.end(want, Outcome.CONFIRMED, at)
+        elif position in (ValvePosition.OPEN, ValvePosition.OPENING):
+            self.opened_again(slot, at)
+        elif position is ValvePosition.CLOSED:
+            self.lower(slot, self.only(Kind.REOPENED), at)
+
+    def opened_again(self, slot: int, at: int) -> None:
+        causes = [(place, self.cells[place]) for place in self.causes.get(slot, [])]
+        standing = [(place, cell) for place, cell in causes if cell.state not in (S.NORMAL, S.RETURNED_UNACKNOWLEDGED)]
+        if not standing:
+            return
+        (_, number), cell = next((one for one in standing if one[1].active), standing[0])
+        self.raised(slot, self.only(Kind.REOPENED), at, at, because=cell.alarm)
+        if cell.active:
+            self.want_closed(slot, self.rules[number].id, cell.alarm, "", at)
+
+    # ---- events -----------------------------------------------------------------------------------------------------
+
+    def event(self, event: Event) -> None:
+        if isinstance(event, Connected):
+            want = self.wants.get(self.slot(event.device_no))
+            if want is not None:
+                self.attempt(want, event.at)
+        elif isinstance(event, Resumed):
+            for want in list(self.wants.values()):
+                self.attempt(want, event.at)
+        elif isinstance(event, AttemptSent | AttemptFailed | AttemptAcknowledged | Replied):
+            self.link(event)
+        elif isinstance(event, Acknowledge | Reset | CloseValve | CancelClose):
+            accepted, subject = self.instructed(event)
+            self.out.append(Answered(at=event.at, id=event.id, accepted=accepted, subject=subject))
+
+    def slot(self, device_no: int) -> int:
+        return next((slot for slot, no in enumerate(self.fleet.device_no) if int(no) == device_no), -1)
+
+    def find(self, command: str) -> tuple[Want, Try] | None:
+        every = ((want, attempt) for want in self.wants.values() for attempt in want.tries)
+        return next((found for found in every if found[1].command == command), None)
+
+    def link(self, event: AttemptSent | AttemptFailed | AttemptAcknowledged | Replied) -> None:
+        found = self.find(event.command)
+        if isinstance(event, Replied):
+            slot = self.slot(event.device_no)
+            if found is not None and found[0].slot != slot:
+                return  # a device may only answer for its own valve
+            if found is None and slot in self.wants:
+                return  # an answer to something older says nothing of what is wanted now
+            if found is not None:
+                self.acknowledged(*found, event.at, f"valve {event.valve.name.lower()}")
+            if slot >= 0 and event.valve is not ValvePosition.UNKNOWN:
+                self.observed(slot, event.valve, event.at)
+        elif found is not None:
+            want, attempt = found
+            if isinstance(event, AttemptSent):
+                attempt.sent = True
+                want.first_sent = want.first_sent or event.at
+                self.stepped(want, attempt, Step.SENT, event.at)
+            elif isinstance(event, AttemptFailed):
+                attempt.over = True
+                self.stepped(want, attempt, Step.FAILED, event.at, event.reason)
+            else:
+                self.acknowledged(want, attempt, event.at)
+
+    def acknowledged(self, want: Want, attempt: Try, at: int, note: str = "") -> None:
+        self.stepped(want, attempt, Step.ACKNOWLEDGED, at, note)
+        if not self.fleet.valves[want.slot].actuator.reports_position:
+            self.stepped(want, attempt, Step.UNVERIFIABLE, at, "this model reports no position")
+            self.end(want, Outcome.UNVERIFIABLE, at)
+
+    def instructed(self, said: Acknowledge | Reset | CloseValve | CancelClose) -> tuple[bool, str]:
+        if isinstance(said, CloseValve):
+            slot = self.slot(said.device_no)
+            if slot not in self.fleet.valves:
+                return False, ""
+            return True, self.want_closed(slot, said.reason, "", said.by, said.at).wanted
+        if isinstance(said, CancelClose):
+            want = next((want for want in self.wants.values() if want.wanted == said.wanted), None)
+            if want is not None:
+                self.end(want, Outcome.CANCELLED, said.at, said.by, said.reason)
+            return want is not None, said.wanted
+        place = next((p for p, cell in self.cells.items() if cell.state and cell.alarm == said.alarm), None)
+        if place is None:
+            return False, said.alarm
+        acknowledge = {
+            S.UNACKNOWLEDGED: S.ACKNOWLEDGED,
+            S.RETURNED_UNACKNOWLEDGED: S.NORMAL,
+            S.LATCHED_UNACKNOWLEDGED: S.LATCHED_ACKNOWLEDGED,
+        }
+        allowed = acknowledge if isinstance(said, Acknowledge) else {S.LATCHED_ACKNOWLEDGED: S.NORMAL}
+        to = allowed.get(self.cells[place].state)
+        if to is None:
+            return False, said.alarm
+        change = Change.ACKNOWLEDGED if isinstance(said, Acknowledge) else Change.RESET
+        comment = said.comment if isinstance(said, Acknowledge) else ""
+        self.changed(*place, change, to, said.at, said.by, comment)
+        self.settled(*place, said.at)
+        return True, said.alarm
