@@ -25,6 +25,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.device_runs import above, first_like_it, running_highest, segments, shift
 from ingest.one_device import NO_CLOCK, NO_HASH, RING, WINDOW, OneDevice
 
 
@@ -134,34 +135,34 @@ class IdentityWindow:
         return duplicate, newest
 
     def _judge_numbered(self, slot: NDArray[np.int32], boot: NDArray[np.int64], seq: NDArray[np.int64]) -> _Numbered:
-        start, segment = _segments(slot)
-        highest, repeated = _running_highest(segment, boot, seq)
+        start, segment = segments(slot)
+        highest, repeated = running_highest(segment, boot, seq)
         own_boot, own_seq = self._boot[slot], self._seq[slot]
         high_boot, high_seq = own_boot.copy(), own_seq.copy()
         # The highest before a reading: of the readings before it in this batch, or what is remembered.
         inner = np.flatnonzero(~start)
         before = highest[inner - 1]
-        risen = _above(boot[before], seq[before], own_boot[inner], own_seq[inner])
+        risen = above(boot[before], seq[before], own_boot[inner], own_seq[inner])
         high_boot[inner[risen]] = boot[before[risen]]
         high_seq[inner[risen]] = seq[before[risen]]
-        later = _above(boot, seq, high_boot, high_seq)
+        later = above(boot, seq, high_boot, high_seq)
         within = ~later & (boot == high_boot) & (high_seq - seq < WINDOW)
         behind = np.where(within & (boot == own_boot) & (seq <= own_seq), own_seq - seq, WINDOW)
-        remembered = (behind < WINDOW) & ((self._seen[slot] >> _shift(behind)) & np.uint64(1)).astype(np.bool_)
+        remembered = (behind < WINDOW) & ((self._seen[slot] >> shift(behind)) & np.uint64(1)).astype(np.bool_)
         return _Numbered(within & (repeated | remembered), later, ~later & ~within, highest)
 
     def _judge_hashed(
         self, slot: NDArray[np.int32], hashes: NDArray[np.int64]
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """(duplicate, not sure)."""
-        start, segment = _segments(slot)
+        start, segment = segments(slot)
         nth = np.arange(len(slot)) - np.flatnonzero(start)[segment] if len(slot) else segment
         match = self._ring[slot] == hashes[:, None]
         in_ring = match.any(axis=1)
         age = (self._pushed[slot] - 1 - match.argmax(axis=1)) % RING
         # At most `nth` readings were pushed since the batch began, so this many cannot have pushed it out.
         sure_ring = in_ring & (age + nth < RING)
-        first, repeated = _first_like_it(segment, hashes)
+        first, repeated = first_like_it(segment, hashes)
         sure_batch = repeated & ~in_ring & (nth - nth[first] <= RING)
         duplicate = sure_ring | sure_batch
         return duplicate, (in_ring | repeated) & ~duplicate
@@ -169,17 +170,17 @@ class IdentityWindow:
     def _clock_before(self, slot: NDArray[np.int32], clock: NDArray[np.int64]) -> NDArray[np.int64]:
         """The latest believed time of each reading's device before that reading."""
         before = self._clock[slot]
-        start, segment = _segments(slot)
+        start, segment = segments(slot)
         inner = np.flatnonzero(~start)
         if len(inner):
-            highest, _ = _running_highest(segment, clock, clock)
+            highest, _ = running_highest(segment, clock, clock)
             before[inner] = np.maximum(before[inner], clock[highest[inner - 1]])
         return before
 
     def _walk(self, rows: Sightings) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """The same verdicts for a few devices, one reading after the other."""
         verdicts = np.empty((2, len(rows.slot)), np.bool_)
-        edges = np.flatnonzero(np.append(_segments(rows.slot)[0], True)).tolist()
+        edges = np.flatnonzero(np.append(segments(rows.slot)[0], True)).tolist()
         for begin, end in itertools.pairwise(edges):
             slot = int(rows.slot[begin])
             device = OneDevice(
@@ -217,7 +218,7 @@ class IdentityWindow:
             self._push_hashes(rows.slot[hashed], rows.seq[hashed])
         timed = np.flatnonzero(~duplicate & ~walked & (rows.clock != NO_CLOCK))
         if len(timed):
-            start, _ = _segments(rows.slot[timed])
+            start, _ = segments(rows.slot[timed])
             device = rows.slot[timed][start]
             latest = np.maximum.reduceat(rows.clock[timed], np.flatnonzero(start))
             self._clock[device] = np.maximum(self._clock[device], latest)
@@ -230,25 +231,25 @@ class IdentityWindow:
         highest: NDArray[np.intp],
         here: NDArray[np.bool_],
     ) -> None:
-        start, segment = _segments(slot)
+        start, segment = segments(slot)
         begins = np.flatnonzero(start)
         top = highest[np.append(begins[1:], len(slot)) - 1]
         device = slot[begins]
         own_boot, own_seq = self._boot[device], self._seq[device]
-        risen = _above(boot[top], seq[top], own_boot, own_seq)
+        risen = above(boot[top], seq[top], own_boot, own_seq)
         new_boot, new_seq = np.where(risen, boot[top], own_boot), np.where(risen, seq[top], own_seq)
         kept = np.where(new_boot == own_boot, np.minimum(new_seq - own_seq, WINDOW), WINDOW)
-        seen = np.where(kept < WINDOW, self._seen[device] << _shift(kept), np.uint64(0))
+        seen = np.where(kept < WINDOW, self._seen[device] << shift(kept), np.uint64(0))
         behind = np.where(boot == new_boot[segment], new_seq[segment] - seq, WINDOW)
         inside = (behind >= 0) & (behind < WINDOW)
-        bits = np.where(inside, np.uint64(1) << _shift(np.where(inside, behind, 0)), np.uint64(0))
+        bits = np.where(inside, np.uint64(1) << shift(np.where(inside, behind, 0)), np.uint64(0))
         seen |= np.bitwise_or.reduceat(bits, begins)
         move = here[begins]
         device = device[move]
         self._boot[device], self._seq[device], self._seen[device] = new_boot[move], new_seq[move], seen[move]
 
     def _push_hashes(self, slot: NDArray[np.int32], hashes: NDArray[np.int64]) -> None:
-        start, segment = _segments(slot)
+        start, segment = segments(slot)
         begins = np.flatnonzero(start)
         count = np.diff(np.append(begins, len(slot)))
         nth = np.arange(len(slot)) - begins[segment]
@@ -260,53 +261,3 @@ class IdentityWindow:
 
 
 _ARRAYS = ("boot", "seq", "seen", "clock", "ring", "pushed")
-
-
-def _segments(slot: NDArray[np.int32]) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
-    """(which readings begin a device's run, the number of each reading's run) of readings sorted by device."""
-    start = np.empty(len(slot), np.bool_)
-    start[:1] = True
-    np.not_equal(slot[1:], slot[:-1], out=start[1:])
-    return start, np.cumsum(start) - 1
-
-
-def _above(
-    boot: NDArray[np.int64], seq: NDArray[np.int64], than_boot: NDArray[np.int64], than_seq: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    above: NDArray[np.bool_] = (boot > than_boot) | ((boot == than_boot) & (seq > than_seq))
-    return above
-
-
-def _shift(by: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """A shift distance that is defined: WINDOW (nothing left) is dealt with by the caller."""
-    return np.minimum(by, WINDOW - 1).astype(np.uint64)
-
-
-def _running_highest(
-    segment: NDArray[np.intp], major: NDArray[np.int64], minor: NDArray[np.int64]
-) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """(index of the highest (major, minor) of the run up to and including each reading, whether the same pair came
-    before in the run). Readings are sorted by run."""
-    n = len(segment)
-    rising = (segment[1:] != segment[:-1]) | _above(major[1:], minor[1:], major[:-1], minor[:-1])
-    if rising.all():  # what devices do that send in order
-        return np.arange(n), np.zeros(n, np.bool_)
-    # Ranks of (run, pair, arrival) keep each run inside its own stretch, so one running maximum serves all runs.
-    order = np.lexsort((minor, major, segment))
-    rank = np.empty(n, np.intp)
-    rank[order] = np.arange(n)
-    same = (segment[order[1:]] == segment[order[:-1]]) & (major[order[1:]] == major[order[:-1]])
-    repeated = np.zeros(n, np.bool_)
-    repeated[order[1:]] = same & (minor[order[1:]] == minor[order[:-1]])
-    return order[np.maximum.accumulate(rank)], repeated
-
-
-def _first_like_it(segment: NDArray[np.intp], values: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """(index of the first reading of the run with the same value, whether that is an earlier one)."""
-    n = len(segment)
-    order = np.lexsort((values, segment))
-    differs = np.ones(n, np.bool_)
-    differs[1:] = (segment[order[1:]] != segment[order[:-1]]) | (values[order[1:]] != values[order[:-1]])
-    first = np.empty(n, np.intp)
-    first[order] = order[np.maximum.accumulate(np.where(differs, np.arange(n), 0))]
-    return first, first != np.arange(n)

@@ -5,7 +5,7 @@ is complete, nests at most `MOST_DEPTH` deep, and declares no more than is reall
 neither be made to allocate what was only announced, nor to recurse.
 """
 
-from devices.codecs.telemetry import MOST_DEPTH, MOST_READINGS, PayloadRefused
+from devices.codecs.telemetry import MOST_DEPTH, MOST_ITEMS, MOST_READINGS, PayloadRefused
 
 # Major types and additional information of RFC 8949, section 3.
 _BYTES, _TEXT, _ARRAY, _MAP, _TAG = 2, 3, 4, 5, 6
@@ -58,6 +58,7 @@ def split(payload: bytes) -> list[bytes]:
 def _end(data: bytes, at: int) -> int:
     """The byte after the item that starts at `at`."""
     enclosing: list[int] = []
+    items = 0
     left = 1  # items still to come at this level; below zero: until the break
     while True:
         while left == 0:
@@ -73,6 +74,9 @@ def _end(data: bytes, at: int) -> int:
             left = 0
             at += 1
             continue
+        items += 1
+        if items > MOST_ITEMS:
+            raise PayloadRefused(f"more than {MOST_ITEMS} items in one reading")
         left -= 1
         size = _LEAF_SIZE[head]
         if size:

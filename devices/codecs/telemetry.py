@@ -20,6 +20,8 @@ MOST_PAYLOAD_BYTES = 256 * 1024
 MOST_READING_BYTES = 16 * 1024
 #: Containers inside containers, the reading itself included.
 MOST_DEPTH = 16
+#: Keys, values and containers of one reading in CBOR, where one byte can be an item. Product choice: 20 x the fields.
+MOST_ITEMS = 1_000
 #: Bytes of JSON kept of what a reading says beyond the canonical fields.
 MOST_EXTRA_BYTES = 4_096
 

@@ -112,6 +112,7 @@ def test_a_cut_payload_is_refused_before_anything_is_built(item: object, data: s
         (b"\x01", "a reading is an object"),
         (cbor2.dumps({"seq": 1, "x": "a" * 20_000}), "at most 16384"),
         (bytes(300_000), "at most 262144"),
+        (cbor2.dumps({"seq": 1, "x": [1] * 996}), "more than 1000 items"),
         (cbor2.dumps([{"seq": 1}] * (MOST_READINGS + 1)), "more than 1000 readings"),
     ],
 )
@@ -125,6 +126,11 @@ def test_maps_without_a_length_are_taken() -> None:
     assert decoded.rows["seq"].tolist() == [5, 6]
     assert decoded.rows["co_ppm"][0] == 1.0
     assert np.isnan(decoded.rows["co_ppm"][1])
+
+
+def test_a_reading_of_a_thousand_items_is_taken() -> None:
+    # The map, two keys, a number, the array and what is in it.
+    assert len(decode_cbor([cbor2.dumps({"seq": 1, "x": [1] * 995})]).rows) == 1
 
 
 def test_json_and_cbor_in_one_batch_keep_their_order() -> None:

@@ -242,3 +242,10 @@ def test_a_thousand_readings_are_taken_and_one_more_refused() -> None:
     thousand = decode_json([b"[" + b",".join(b'{"seq":%d}' % at for at in range(MOST_READINGS)) + b"]"])
     assert len(thousand.rows) == MOST_READINGS
     assert "1001 readings" in reason(b"[" + b'{"seq":1},' * MOST_READINGS + b'{"seq":2}]')
+
+
+@pytest.mark.parametrize("batch", [[], [b"x"], [b"[]", b"y"]])
+def test_a_batch_without_a_single_reading_is_empty_columns(batch: list[bytes]) -> None:
+    decoded = decode_json(batch)
+    assert (len(decoded.rows), len(decoded.message), len(decoded.hashed)) == (0, 0, 0)
+    assert [one.message for one in decoded.refused] == list(range(len(batch)))
