@@ -162,13 +162,16 @@ class Cycle:
         now = self.now()
         taken = take(self.links, MOST_MESSAGES)
         pending, self.pending = self.pending, Pending()
-        intake = read(taken, self.memory, now, self.store.last_cycle + 1, in_reserve=self.store.in_reserve)
+        in_reserve = self.store.in_reserve
+        intake = read(taken, self.memory, now, self.store.last_cycle + 1, in_reserve=in_reserve)
         events, decisions = self._decide(intake, pending, now)
         cycle = 0
         if decisions or intake.counts or events or now >= self.store.last_now + HEARTBEAT_US:
             cycle = self._commit(intake, pending, events, decisions, now)
         self._after(cycle, intake, pending, decisions)
         self._measure(started, intake)
+        if in_reserve:
+            self.store.relieve()
         if taken:
             self.wake()  # more may have arrived meanwhile, or was left behind by the bound
         return cycle

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import structlog
-from devices.codecs.native import decode
-from devices.codecs.reply import decode_reply
 from numpy.typing import NDArray
 
 from devices.codecs.decoded import Decoded, Refused
+from devices.codecs.native import decode
+from devices.codecs.reply import decode_reply
 from devices.readings import Batch
 from engine.memory import Memory
 from engine.records import Quarantined, SourceCount
@@ -85,6 +85,7 @@ def read(taken: tuple[Taken, ...], memory: Memory, now: int, cycle: int, *, in_r
                 stored=stored[part],
                 duplicate=duplicate[part],
                 quarantined=refused[part],
+                in_reserve=in_reserve,
             )
         )
         bad_replies = sum(item.source == _reply_source(one.arrivals.source) for item in quarantined)

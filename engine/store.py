@@ -43,6 +43,8 @@ DECISIONS_KEPT_US = 24 * 3600 * 1_000_000
 ANSWERS_KEPT_US = DECISIONS_KEPT_US
 #: Cycles removed in one commit. Above 1, so that trimming is faster than writing; small, so that no commit is slow.
 TRIM_PER_COMMIT = 4
+#: Cycles removed at one go while the store is in its reserve.
+RELIEVE_CYCLES = 256
 #: Free disk space below which the store counts as full is a quarter of its reserve, and at most this.
 MOST_DISK_FLOOR_BYTES = 256 * 1024 * 1024
 
@@ -190,11 +192,9 @@ class Store:
     def _trim(self, cycle: int, now: int) -> int:
         """Delete a few cycles that nobody needs any more (S4); returns the oldest one left."""
         oldest = self.oldest or cycle
-        needed = min([self.checkpointed, *self.followers.values()]) + 1
-        until = min(oldest + TRIM_PER_COMMIT, needed)
+        until = min(oldest + TRIM_PER_COMMIT, self._needed())
         if until > oldest:
-            self._db.execute("DELETE FROM cycle WHERE cycle < ?", (until,))
-            self._db.execute("DELETE FROM quarantine WHERE cycle < ?", (until,))
+            self._drop_before(until)
             oldest = until
         if cycle % 64 == 0:
             gone = self._db.execute(
@@ -210,6 +210,28 @@ class Store:
                 (now - ANSWERS_KEPT_US,),
             )
         return oldest
+
+    def relieve(self) -> None:
+        """Make room in a transaction of its own: for the reserve, where few commits come by to trim on the way."""
+        until = min(self.oldest + RELIEVE_CYCLES, self._needed(), self.last_cycle)
+        if until <= self.oldest:
+            return
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._drop_before(until)
+            self._db.execute("COMMIT")
+        except apsw.Error as failed:
+            raise CommitFailed(f"{self.path} could not be trimmed: {failed}") from failed
+        self.oldest = until
+        self.used_bytes = self._used()
+
+    def _needed(self) -> int:
+        """The first cycle that somebody may still read (S4)."""
+        return min([self.checkpointed, *self.followers.values()]) + 1
+
+    def _drop_before(self, cycle: int) -> None:
+        self._db.execute("DELETE FROM cycle WHERE cycle < ?", (cycle,))
+        self._db.execute("DELETE FROM quarantine WHERE cycle < ?", (cycle,))
 
     def passed(self, follower: str, cycle: int) -> None:
         """A follower has everything up to `cycle`; registers it on first sight. Never goes back."""

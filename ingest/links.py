@@ -45,6 +45,7 @@ class Arrivals:
 class Settled:
     """What became of a take, by message index; given to `settle` after the commit.
 
+    in_reserve: the store is in its reserve now, whether or not something of this take was withheld.
     withheld: messages that were not stored because the store is in its reserve (G4). They must not be acknowledged;
         their senders have to offer them again later.
     stored, duplicate, quarantined: readings per message, shape (messages,), i8. (A quarantined message counts 1.)
@@ -54,6 +55,7 @@ class Settled:
     stored: NDArray[np.int64]
     duplicate: NDArray[np.int64]
     quarantined: NDArray[np.int64]
+    in_reserve: bool = False
 
     def totals(self, first: int, many: int) -> tuple[int, int, int]:
         """(stored, duplicate, quarantined) over `many` messages from `first`."""

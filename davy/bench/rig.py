@@ -99,7 +99,9 @@ def registry_of(source: HomesSource) -> Registry:
 
 
 @contextlib.asynccontextmanager
-async def engine(source: HomesSource, where: Path | None = None, extra: Sequence[tuple[str, str]] = ()) -> AsyncIterator[Rig]:
+async def engine(
+    source: HomesSource, where: Path | None = None, extra: Sequence[tuple[str, str]] = ()
+) -> AsyncIterator[Rig]:
     """A fresh engine that knows `source`, gone with its data afterwards. `where`: the disk to measure."""
     folder = Path(tempfile.mkdtemp(prefix="davy-bench-", dir=where))
     environ = {"DAVY_CONFIG": "", "DAVY_DATA": str(folder), "DAVY_MQTT_PORT": str(free_port()), **dict(extra)}

@@ -66,6 +66,12 @@ class Talker:
         packet_id = self.say(identity, reading, kind)
         await self.until(lambda: packet_id in self.acknowledged)
 
+    async def offer(self, identity: str, reading: dict[str, object] | bytes) -> bool:
+        """PUBLISH, and wait for the PUBACK or the end of the connection; whether it was acknowledged."""
+        packet_id = self.say(identity, reading)
+        await self.until(lambda: packet_id in self.acknowledged or self.gone, within_s=60)
+        return packet_id in self.acknowledged
+
     async def until(self, true: Callable[[], bool], within_s: float = 10.0) -> None:
         """Wait until something heard makes it true. Raises TimeoutError."""
         async with asyncio.timeout(within_s):

@@ -11,16 +11,9 @@ from engine.cycle import Ended
 from engine.journal import JournalReader
 from tests.guarantees.disks import Disk, watched_disk
 from tests.guarantees.engines import EngineProcess, door_of, engine_inside
+from tests.guarantees.sayings import leak, normal
 from tests.guarantees.talker import Talker
 from tests.guarantees.town import GATEWAY, detector, town, valve
-
-
-def normal(seq: int) -> dict[str, object]:
-    return {"boot": 1, "seq": seq, "ts": int(time.time() * 1000), "combustible_lel": 1.0}
-
-
-def leak(seq: int) -> dict[str, object]:
-    return normal(seq) | {"combustible_lel": 70.0, "high_alarm": True}
 
 
 async def test_g1_a_puback_comes_after_an_fsync_that_followed_the_publish(tmp_path: Path) -> None:
