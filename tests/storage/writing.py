@@ -1,10 +1,11 @@
 """Cycles written as the follower writes them, without its loop."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from engine.records import CycleRecord
 from storage.batch import assemble
-from storage.database import connect, ready
+from storage.database import Connection, connect, ready
 from storage.writer import Writer, Written
 from tests.storage.cycles import T0
 
@@ -18,3 +19,10 @@ async def write(url: str, records: Sequence[CycleRecord], *, engine: str = "engi
         return await writer.write(assemble(records), now)
     finally:
         await connection.close()
+
+
+async def one(connection: Connection, query: str) -> Any:
+    """The one value of the one row that `query` gives."""
+    row = await (await connection.execute(query.encode())).fetchone()
+    assert row is not None
+    return row[0]
