@@ -24,7 +24,7 @@ def write_metrics(status: Status | None, counts: HttpCounts, streams: int, datab
 
 
 def _engine(lines: list[str], status: Status) -> None:
-    _counter(lines, "davy_engine_cycles_total", "Committed cycles", [({}, status.cycle)])
+    _gauge(lines, "davy_engine_cycle", "Number of the last committed cycle", [({}, status.cycle)])
     _gauge(lines, "davy_engine_devices", "Devices in the engine's registry", [({}, status.devices)])
     for outcome in ("received", "stored", "duplicate", "quarantined"):
         samples = [({"source": count.source}, getattr(count, outcome)) for count in status.counts]
@@ -32,7 +32,8 @@ def _engine(lines: list[str], status: Status) -> None:
     lags = [({"follower": name}, max(0, status.cycle - passed)) for name, passed in sorted(status.followers.items())]
     _gauge(lines, "davy_follower_lag_cycles", "Cycles a follower has not made durable yet", lags)
     for name, value in sorted(status.gauges.items()):
-        _gauge(lines, f"davy_{name}", "From the engine", [({}, value)])
+        kind = "counter" if name.endswith("_total") else "gauge"
+        _family(lines, kind, f"davy_{name}", "From the engine", [({}, value)])
 
 
 def _http(lines: list[str], counts: HttpCounts, streams: int) -> None:

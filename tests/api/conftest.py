@@ -3,7 +3,6 @@
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from devices.sites import token_sha256
 from storage.migrate import migrate
 from tests.api.door_double import DoorDouble
 from tests.api.homes import ADMIN_TOKEN, REGISTRY
+from tests.api.real_engine import RealEngine
 from tests.api.stand import Stand, serving
 from tests.postgres import Server, embedded_bin, running
 
@@ -48,11 +48,16 @@ async def stand(engine: DoorDouble) -> AsyncIterator[Stand]:
         yield served
 
 
-@pytest.fixture
-async def stack() -> AsyncIterator[AsyncExitStack]:
-    """For tests that serve with settings of their own."""
-    async with AsyncExitStack() as entered:
-        yield entered
+@pytest.fixture(params=["double", "engine"])
+async def anywhere(request: pytest.FixtureRequest, door_path: Path, tmp_path: Path) -> AsyncIterator[Stand]:
+    """The API with no database, before the double and before the real engine: what is tested here pins the double."""
+    engine = DoorDouble(door_path, REGISTRY) if request.param == "double" else RealEngine(tmp_path)
+    await engine.start()
+    try:
+        async with serving(config_of(engine.path)) as served:
+            yield served
+    finally:
+        await engine.stop()
 
 
 @pytest.fixture(scope="session")

@@ -206,7 +206,7 @@ class DoorDouble:
         device = self.device(identity)
         assert device is not None
         self.now_us += 1_000_000
-        if reading.get("high_alarm"):
+        if reading.get("high_alarm") and all(view.device_no != device.device_no for view in self.alarms.values()):
             self._raise(device)
         if reading.get("valve") == "closed":
             for wanted in self.wanted.values():

@@ -10,7 +10,7 @@ import pytest
 from api.times import rfc3339
 from tests.api.conftest import config_of, migrated
 from tests.api.door_double import DoorDouble
-from tests.api.homes import BEHIND, DETECTOR, GATEWAY, VALVE
+from tests.api.homes import BEHIND, DETECTOR, GATEWAY, REGISTRY, VALVE
 from tests.api.stand import Stand, serving
 from tests.api.stored_past import ALARM, COMMAND, READINGS, WANTED, Past, write_past
 from tests.postgres import Server
@@ -40,15 +40,15 @@ async def _get(stand: Stand, path: str, **params: object) -> dict[str, Any]:
 
 
 async def test_devices_are_paged_and_filtered(stand: Stand) -> None:
-    page = await _get(stand, "/v1/devices", limit=2)
+    page = await _get(stand, "/v1/devices", limit=4)
     seen = [device["device"] for device in page["devices"]]
     while page["next"]:
-        page = await _get(stand, "/v1/devices", limit=2, cursor=page["next"])
+        page = await _get(stand, "/v1/devices", limit=4, cursor=page["next"])
         seen += [device["device"] for device in page["devices"]]
-    assert seen == ["acme/d1", "acme/v1", "acme/s1", "acme/g1", "acme/d2"]
+    assert seen == [device.identity for device in REGISTRY.devices]
     valves = await _get(stand, "/v1/devices", kind="shut_off_valve")
     assert [device["device"] for device in valves["devices"]] == [VALVE]
-    assert len((await _get(stand, "/v1/devices", site="home-2"))["devices"]) == 3
+    assert len((await _get(stand, "/v1/devices", site="home-2"))["devices"]) == 4
     assert (await _get(stand, "/v1/devices", site="nowhere"))["devices"] == []
     assert (await stand.http.get("/v1/devices?kind=kettle")).status_code == 422
 
