@@ -86,6 +86,7 @@ def want_closed(
     device = valve.device
     state.epoch[valve.slot] += 1
     epoch = int(state.epoch[valve.slot])
+    seen = int(state.position[valve.slot]) if valve.actuator.reports_position else ValvePosition.UNKNOWN
     wanted = Wanted(
         wanted=wanted_id(device.device_no, epoch),
         slot=valve.slot,
@@ -99,7 +100,7 @@ def want_closed(
         since=at,
         confirm_by=at + round(valve.actuator.confirm_within_s * MICROSECONDS),
         next_attempt=NEVER,
-        position=ValvePosition(int(state.position[valve.slot])),
+        position=ValvePosition(seen),
     )
     state.wanted_by_slot[valve.slot] = wanted
     state.by_wanted[wanted.wanted] = valve.slot

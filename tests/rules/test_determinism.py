@@ -53,6 +53,7 @@ RULES = pack(
 )
 FLEET = build_fleet(registry())
 VALVES = ("v1", "v2", "m1", "s1", "sv")
+POSITIONS = (*(ValvePosition.CLOSED,) * 6, *(ValvePosition.OPEN,) * 4, *ValvePosition)
 LEL = (0.0, 14.9, 15.0, 19.9, 20.0, 44.9, 49.0, 50.0, 80.0, float("nan"))
 FLAGS = (
     *(Flag(0),) * 6,
@@ -73,9 +74,9 @@ def random_reading(rng: random.Random, t: float) -> Rows:
     late = rng.random() < 0.15
     ts_s = t - rng.choice((0, 0, 0, 0.5, 2, 9, -3)) - (30 if late else 0)
     flags = rng.choice(FLAGS) | (Flag.LATE if late else Flag(0))
-    if rng.random() < 0.35:
+    if rng.random() < 0.4:
         name = rng.choice(VALVES)
-        return reading(name, t, ts_s=ts_s, flags=flags & ~Flag.TAMPER, valve=rng.choice(list(ValvePosition)))
+        return reading(name, t, ts_s=ts_s, flags=flags & ~Flag.TAMPER, valve=rng.choice(POSITIONS))
     name = rng.choice(("d1", "d1", "d2", "d3", "d4", "sd", "g1"))
     quality = {"combustible_lel": rng.choice(list(Quality))} if rng.random() < 0.2 else {}
     lel, battery = rng.choice(LEL), rng.choice((5.0, 10.0, 12.0, 50.0))
@@ -88,21 +89,19 @@ def random_event(rng: random.Random, now: int, model: Reference) -> Event:
     wanted = [want.wanted for want in model.wants.values()] + ["no such wanted position"]
     valve = NUMBERS[rng.choice((*VALVES, "d1"))]
     command = rng.choice(commands)
-    return rng.choice(
-        (
-            Acknowledge(at=now, id=f"{now}", by="li", alarm=rng.choice(alarms), comment="seen"),
-            Acknowledge(at=now, id=f"{now}", by="wang", alarm=rng.choice(alarms)),
-            Reset(at=now, id=f"{now}", by="li", alarm=rng.choice(alarms)),
-            CloseValve(at=now, id=f"{now}", by="li", device_no=valve, reason="by hand"),
-            CancelClose(at=now, id=f"{now}", by="li", wanted=rng.choice(wanted), reason="works on site"),
-            Connected(at=now, device_no=valve),
-            AttemptSent(at=now, command=command),
-            AttemptSent(at=now, command=command),
-            AttemptFailed(at=now, command=command, reason="not connected"),
-            AttemptAcknowledged(at=now, command=command),
-            Replied(at=now, command=command, device_no=valve, valve=rng.choice(list(ValvePosition))),
-        )
+    moves: tuple[Event, ...] = (
+        Acknowledge(at=now, id=f"{now}", by="li", alarm=rng.choice(alarms), comment="seen"),
+        Acknowledge(at=now, id=f"{now}", by="wang", alarm=rng.choice(alarms)),
+        Reset(at=now, id=f"{now}", by="li", alarm=rng.choice(alarms)),
+        CloseValve(at=now, id=f"{now}", by="li", device_no=valve, reason="by hand"),
+        CancelClose(at=now, id=f"{now}", by="li", wanted=rng.choice(wanted), reason="works on site"),
+        Connected(at=now, device_no=valve),
+        *(AttemptSent(at=now, command=command) for _ in range(4)),
+        AttemptFailed(at=now, command=command, reason="not connected"),
+        AttemptAcknowledged(at=now, command=command),
+        Replied(at=now, command=command, device_no=valve, valve=rng.choice(POSITIONS)),
     )
+    return rng.choice(moves)
 
 
 def random_history(seed: int, moments: int) -> tuple[list[Moment], list[list[Decision]]]:
@@ -118,7 +117,7 @@ def random_history(seed: int, moments: int) -> tuple[list[Moment], list[list[Dec
         if rng.random() < 0.03:
             t += 500
             events = [Resumed(at=at(t), down_us=500 * SECOND)]
-        rows = [random_reading(rng, t) for _ in range(rng.choice((0, 1, 1, 2, 5)))]
+        rows = [random_reading(rng, t) for _ in range(rng.choice((0, 1, 1, 2, 5, 20)))]
         moment = Moment(at(t), tuple(events), np.concatenate(rows) if rows else blank(0))
         history.append(moment)
         decided.append(model.step(moment.rows, FLEET.slots(moment.rows["device_no"]).tolist(), events, moment.now))
@@ -153,10 +152,9 @@ def test_the_vectorised_engine_decides_what_the_naive_reference_decides(seed: in
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32), st.randoms(use_true_random=False))
-def test_any_way_of_cutting_a_history_into_steps_gives_the_same_decisions_and_state(
-    seed: int, cuts: random.Random
-) -> None:
+@given(st.integers(0, 2**32))
+def test_any_way_of_cutting_a_history_into_steps_gives_the_same_decisions_and_state(seed: int) -> None:
+    cuts = random.Random(seed + 1)
     history, expected = random_history(seed, 40)
     end = history[-1].now
     whole = State.initial(FLEET, RULES, T0)
