@@ -102,14 +102,15 @@ class MqttLink:
         await asyncio.sleep(first_after_s)
         attempt = 0
         while True:
+            _end_if_cancelled()
             await self._network.wait()
             connections = self._connections
             try:
                 async with self._new_client() as client:
                     await self._session(client)
-            except* MqttConnectError:
+            except MqttConnectError:
                 self._tally.refused_connections += 1
-            except* (aiomqtt.MqttError, OSError):
+            except (aiomqtt.MqttError, OSError):
                 was_connected = self._connections > connections
                 self._tally.lost_connections += was_connected
                 self._tally.failed_connections += not was_connected
@@ -137,17 +138,30 @@ class MqttLink:
         self._tally.connections += 1
         self._tally.connected += 1
         try:
+            _end_if_cancelled()
             if not self._network.is_set():
                 raise aiomqtt.MqttError("the network went away while connecting")
             if self._on_command is not None:
                 await client.subscribe(self._topic[Kind.COMMAND], qos=1)
+                _end_if_cancelled()
             self._on_connected()
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._listen(client))
-                tasks.create_task(self._speak(client))
+            await self._converse(client)
         finally:
             self._client = None
             self._tally.connected -= 1
+
+    async def _converse(self, client: aiomqtt.Client) -> None:
+        """Listen and speak until the connection is gone, which raises MqttError. (A TaskGroup would leave a
+        cancellation counted on Python 3.11, see `_end_if_cancelled`.)"""
+        tasks = [asyncio.create_task(self._listen(client)), asyncio.create_task(self._speak(client))]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _listen(self, client: aiomqtt.Client) -> None:
         """Also how a device that takes no commands learns that its connection is gone."""
@@ -164,6 +178,7 @@ class MqttLink:
     async def _speak(self, client: aiomqtt.Client) -> None:
         """Replies first: somebody is waiting for them."""
         while True:
+            _end_if_cancelled()
             self._something.clear()
             if self._replies:
                 await self._send_reply(client)
@@ -204,3 +219,11 @@ class MqttLink:
             within_s, self._come_back_within_s = self._come_back_within_s, None
             return self._rng.uniform(0.0, within_s)
         return self._rng.uniform(0.0, min(BACK_OFF_CAP_S, BACK_OFF_BASE_S * 2.0**attempt))
+
+
+def _end_if_cancelled() -> None:
+    """Python 3.11's `wait_for`, in which aiomqtt waits, forgets a cancellation that arrives together with the answer;
+    the task's count of cancellations does not."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
