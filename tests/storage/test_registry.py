@@ -1,0 +1,213 @@
+"""I1 to I3 of storage/registry.py."""
+
+import hashlib
+import json
+import random
+
+import psycopg
+import pytest
+
+from devices.models import DeviceKind, load_catalogue
+from devices.sites import Registry, decode_registry, registry_faults, token_sha256
+from storage import devices as registered
+from storage.database import Connection
+from storage.registry import Imported, import_registry
+from storage.registry_plan import Fate
+from storage.registry_source import parse_source
+from tests.storage.writing import one
+
+MODELS = load_catalogue()
+TOKEN = "t" * 43
+
+CSV = f"""kind,key,name,simulated,vendor,serial,model,site,gateway,detector,valve,identity,token,token_sha256
+site,home-1,Lane 5,true,,,,,,,,,,
+device,,,,davysim,D1,sim_detector_home,home-1,,,,,,
+device,,,,davysim,V1,sim_valve_shut_off,home-1,,,,,,
+link,,,,,,,,,davysim/D1,davysim/V1,,,
+token,,,,,,,,,,,davysim/D1,{TOKEN},
+token,,,,,,,,,,,davysim/V1,,{token_sha256("another " + TOKEN)}
+"""
+JSON = {
+    "sites": [{"key": "home-1", "name": "Lane 5", "simulated": True}],
+    "devices": [
+        {"vendor": "davysim", "serial": "D1", "model": "sim_detector_home", "site": "home-1"},
+        {"vendor": "davysim", "serial": "V1", "model": "sim_valve_shut_off", "site": "home-1"},
+    ],
+    "links": [{"detector": "davysim/D1", "valve": "davysim/V1"}],
+    "tokens": [
+        {"identity": "davysim/D1", "token": TOKEN},
+        {"identity": "davysim/V1", "token_sha256": token_sha256("another " + TOKEN)},
+    ],
+}
+
+
+async def put(database: Connection, source: object, *, dry_run: bool = False, seed: int = 1) -> Imported:
+    body = source if isinstance(source, str) else json.dumps(source)
+    rows = parse_source(body.encode())
+    return await import_registry(database, rows, MODELS, dry_run=dry_run, random_bytes=random.Random(seed).randbytes)
+
+
+async def newest(database: Connection) -> Registry:
+    body = await one(database, "SELECT body FROM registry_outbox ORDER BY number DESC LIMIT 1")
+    return decode_registry(bytes(body))
+
+
+def test_csv_and_json_say_the_same() -> None:
+    from_csv = [row.given for row in parse_source(CSV.encode())]
+    assert from_csv == [row.given for row in parse_source(json.dumps(JSON).encode())]
+    assert from_csv == [row.given for row in parse_source(b"\xef\xbb\xbf" + CSV.encode())]
+
+
+async def test_an_import_gives_numbers_and_offers_the_whole_registry(database: Connection) -> None:
+    done = await put(database, CSV)
+    assert (done.applied, done.number, done.faults) == (True, 1, ())
+    assert [fate.fate for fate in done.fates] == [Fate.ADDED] * 6
+    registry = await newest(database)
+    assert registry_faults(registry) == []
+    assert [(device.device_no, device.identity) for device in registry.devices] == [
+        (1, "davysim/D1"),
+        (2, "davysim/V1"),
+    ]
+    assert {model.key for model in registry.models} == {model.key for model in MODELS}
+    assert registry.sites[0].simulated
+    assert {one.identity: one.token_sha256 for one in registry.credentials}["davysim/D1"] == token_sha256(TOKEN)
+    body = await one(database, "SELECT body FROM registry_outbox")
+    assert await one(database, "SELECT sha256 FROM registry_outbox") == hashlib.sha256(bytes(body)).hexdigest()
+
+
+async def test_the_same_file_again_changes_nothing(database: Connection) -> None:
+    await put(database, CSV)
+    again = await put(database, JSON)
+    assert {fate.fate for fate in again.fates} == {Fate.UNCHANGED}
+    assert (again.applied, again.number) == (True, 0)
+    assert await one(database, "SELECT count(*) FROM registry_outbox") == 1
+
+
+async def test_a_dry_run_shows_every_fate_and_does_nothing(database: Connection) -> None:
+    tried = await put(database, CSV, dry_run=True)
+    done = await put(database, CSV)
+    assert not tried.applied
+    assert tried.fates == done.fates
+    assert done.number == 1
+    # Numbers are not used up by trying.
+    assert await one(database, "SELECT max(device_no) FROM device") == 2
+
+
+async def test_one_refused_row_refuses_the_import_and_says_why(database: Connection) -> None:
+    wrong = {
+        **JSON,
+        "devices": [
+            *JSON["devices"],
+            {"vendor": "davysim", "serial": "D2", "model": "no_such_model", "site": "home-1"},
+            {"vendor": "davysim", "serial": "D3", "model": "sim_detector_home", "site": "nowhere"},
+            {"vendor": "davysim", "serial": "D4", "model": "sim_detector_home", "site": "home-1", "gateway": "a/b"},
+            {"vendor": "dävy", "serial": "D5", "model": "sim_detector_home", "site": "home-1"},
+            {"vendor": "davysim", "serial": "D1", "model": "sim_gateway", "site": "home-1"},
+        ],
+        "links": [{"detector": "davysim/D1", "valve": "davysim/D1"}],
+        "tokens": [
+            {"identity": "davysim/none", "token": TOKEN},
+            {"identity": "davysim/D1", "token": "short"},
+            {"identity": "davysim/V1", "token_sha256": "00"},
+        ],
+    }
+    done = await put(database, wrong)
+    assert not done.applied
+    assert await one(database, "SELECT count(*) FROM device") == 0
+    refused = {fate.place: fate.reason for fate in done.fates if fate.fate is Fate.REFUSED}
+    assert {place: reason.split(";")[0][:30] for place, reason in refused.items()} == {
+        "devices[2]": "model 'no_such_model' is not i",
+        "devices[3]": "site 'nowhere' is not register",
+        "devices[4]": "gateway 'a/b' is not registere",
+        "devices[5]": "vendor and serial are 1 to 64 ",
+        "devices[6]": "devices[0] says otherwise",
+        "links[0]": "'davysim/D1' is a detector, no",
+        "tokens[0]": "no such device",
+        "tokens[1]": "a token has at least 32 charac",
+        "tokens[2]": "token_sha256 is 64 lower-case ",
+    }
+
+
+async def test_a_change_says_what_it_changes(database: Connection) -> None:
+    await put(database, JSON)
+    moved = {
+        "sites": [{"key": "home-2", "simulated": True}],
+        "devices": [{**JSON["devices"][0], "site": "home-2"}],
+    }
+    done = await put(database, moved)
+    assert [(fate.fate, fate.reason) for fate in done.fates] == [
+        (Fate.ADDED, ""),
+        (Fate.CHANGED, "site: 'home-1' -> 'home-2'"),
+    ]
+    device = await registered.device(database, "davysim/D1")
+    assert device is not None
+    assert (device.device_no, device.site, device.kind) == (1, "home-2", DeviceKind.DETECTOR)
+    # What the file does not name stays.
+    assert len((await newest(database)).links) == 1
+
+
+async def test_a_change_that_breaks_what_the_file_does_not_name_is_refused(database: Connection) -> None:
+    await put(database, JSON)
+    done = await put(database, {"devices": [{**JSON["devices"][1], "model": "sim_detector_home"}]})
+    assert not done.applied
+    assert done.faults == ("link davysim/D1 -> davysim/V1: 'davysim/V1' is a detector, not a valve",)
+
+
+async def test_a_token_left_out_is_made_shown_once_and_kept_as_its_hash(database: Connection) -> None:
+    source = {**JSON, "tokens": [{"identity": "davysim/D1"}, {"identity": "davysim/V1"}]}
+    first = await put(database, source)
+    again = await put(database, source, seed=2)
+    assert [identity for identity, _ in first.tokens] == ["davysim/D1", "davysim/V1"]
+    assert all(len(token) == 43 for _, token in first.tokens)
+    assert again.tokens == ()
+    kept = await (await database.execute("SELECT identity, token_sha256 FROM credential ORDER BY 1")).fetchall()
+    assert kept == [(identity, token_sha256(token)) for identity, token in first.tokens]
+
+
+async def test_a_device_number_is_never_given_twice_and_never_changed(database: Connection) -> None:
+    await put(database, JSON)
+    await database.execute("DELETE FROM link; DELETE FROM credential; DELETE FROM device")
+    await put(database, JSON)
+    assert [device.device_no for device in await registered.devices(database, limit=9)] == [3, 4]
+    with pytest.raises(psycopg.errors.CheckViolation, match="for ever"):
+        await database.execute("UPDATE device SET device_no = 1 WHERE device_no = 3")
+
+
+async def test_documents_are_numbered_above_what_any_engine_knows(database: Connection) -> None:
+    await database.execute(
+        "INSERT INTO follower_cursor (engine, follower, cycle, registry_number) VALUES ('e', 'storage', 0, 41)"
+    )
+    assert (await put(database, JSON)).number == 42
+
+
+async def test_devices_are_listed_by_site_and_kind_and_paged(database: Connection) -> None:
+    await put(database, JSON)
+    assert [d.identity for d in await registered.devices(database, limit=1)] == ["davysim/D1"]
+    assert [d.identity for d in await registered.devices(database, limit=9, after=1)] == ["davysim/V1"]
+    valves = await registered.devices(database, limit=9, site="home-1", kind=DeviceKind.SHUT_OFF_VALVE)
+    assert [d.identity for d in valves] == ["davysim/V1"]
+    assert await registered.valves_of(database, "davysim/D1") == ["davysim/V1"]
+    assert await registered.device(database, "davysim/none") is None
+    site = await registered.site(database, "home-1")
+    assert site is not None
+    assert site.name == "Lane 5"
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("", "line 1: a header"),
+        ("kind,colour\n", "got colour"),
+        ("kind,key\nhouse,1\n", "line 2: kind 'house' must be one of site, device, link, token"),
+        ("kind,key,valve\nsite,home-1,x/y\n", "line 2: a site has no valve"),
+        ("kind,key,name\nsite,,Lane\n", "line 2: .*key"),
+        ("kind,key,simulated\nsite,h,perhaps\n", "line 2: simulated 'perhaps'"),
+        ("kind,key\nsite,h,more\n", "line 2: more fields"),
+        ('{"sites": [{"key": 1}]}', r"\$.sites\[0\].key"),
+        ('{"houses": []}', "houses"),
+        ("\xff\xfe", "line 1"),
+    ],
+)
+def test_a_file_that_cannot_be_read_names_the_place(source: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        parse_source(source.encode())
