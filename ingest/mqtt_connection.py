@@ -31,6 +31,7 @@ _WHY_MALFORMED = {
     Reason.PACKET_TOO_LARGE: Why.PACKET_TOO_LARGE,
     Reason.UNSUPPORTED_VERSION: Why.UNSUPPORTED_VERSION,
     Reason.PROTOCOL_ERROR: Why.PROTOCOL_ERROR,
+    Reason.MESSAGE_RATE_TOO_HIGH: Why.CONTROL_RATE,
 }
 
 
@@ -144,7 +145,9 @@ class Connection(asyncio.BufferedProtocol, abc.ABC):
             return
         shared.part_bytes += nbytes
         if len(rest) >= self._need:
-            self._parse(self._release())
+            self._parse(self._release(), self._part_us)
+        else:
+            self._check_parts()
 
     def eof_received(self) -> bool:
         return False
@@ -153,14 +156,14 @@ class Connection(asyncio.BufferedProtocol, abc.ABC):
         self.end(Why.NOT_READING, f"more than {self._shared.limits.outbound_bytes} bytes written and not read")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._ended_us = self._ended_us or max(1, self._shared.now_us)
-        self._leave()
-        self._shared.gone(self)
         self._transport = None
+        self.close()
+        self._shared.gone(self)
 
     # ---- reading ----
 
-    def _parse(self, data: bytes) -> None:
+    def _parse(self, data: bytes, begun_us: int = 0) -> None:
+        """`begun_us`: when the packet at the front of `data` began to arrive; 0: now."""
         at, size, shared = 0, len(data), self._shared
         limits = shared.limits
         try:
@@ -174,7 +177,7 @@ class Connection(asyncio.BufferedProtocol, abc.ABC):
                 most = limits.connect_bytes if self.grant is None else limits.packet_bytes
                 start, end = frame(data, at, most, self.version)
                 if start < 0 or end > size:
-                    self._keep(data[at:], end - at)
+                    self._keep(data[at:], end - at, begun_us if at == 0 else 0)
                     break
                 self._received(data[at], data[start:end], end - at)
                 if self._ended_us:
@@ -219,11 +222,15 @@ class Connection(asyncio.BufferedProtocol, abc.ABC):
             or shared.intake.bytes_waiting >= limits.pending_bytes
         )
 
-    def _keep(self, part: bytes, need: int) -> None:
+    def _keep(self, part: bytes, need: int, begun_us: int) -> None:
         """Keep the part of a packet until `need` bytes are there."""
         shared = self._shared
-        self._rest, self._need, self._part_us = bytearray(part), need, shared.now_us
+        self._rest, self._need, self._part_us = bytearray(part), need, begun_us or shared.now_us
         shared.part_bytes += len(part)
+        self._check_parts()
+
+    def _check_parts(self) -> None:
+        shared = self._shared
         if shared.part_bytes > shared.limits.kept_bytes:
             self.end(Why.KEPT_BYTES, "too many unfinished packets are being kept for all connections together")
 

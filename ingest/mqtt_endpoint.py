@@ -95,7 +95,7 @@ class MqttEndpoint:
         assert isinstance(arrivals, Taken)
         shared = self._shared
         shared.intake.settle(arrivals, settled.withheld)
-        self._reserve_over = not settled.in_reserve
+        self._reserve_over = not (settled.in_reserve or settled.withheld)
         if shared.owing:
             self._release_owing()
         if shared.paused:

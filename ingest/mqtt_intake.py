@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ingest.links import Arrivals
+from ingest.links import Arrivals, fitting
 from ingest.mqtt_limits import EndpointCounts
 
 #: A PUBACK without reason code: success in both versions (5.0, 3.4.2.1). The packet identifier follows.
@@ -131,7 +131,8 @@ class Intake:
         self._woken = False
         if not pending:
             return None
-        taken = pending if len(pending.device_no) <= most else self._first(most)
+        fits = fitting(pending.payload, most)
+        taken = pending if fits == len(pending.payload) else self._first(fits)
         if taken is pending:
             self.pending = Taken(self._source)
         self._announced.clear()

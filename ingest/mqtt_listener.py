@@ -38,14 +38,15 @@ class Pace:
         self._tokens = float(per_s)
         self._last_us = clock()
 
-    def take(self) -> bool:
+    def allows(self) -> bool:
+        """May one more be accepted now?"""
         now_us = self._clock()
         self._tokens = min(self._per_s, self._tokens + (now_us - self._last_us) * self._per_s / 1e6)
         self._last_us = now_us
-        if self._tokens < 1:
-            return False
+        return self._tokens >= 1
+
+    def spend(self) -> None:
         self._tokens -= 1
-        return True
 
 
 class Listener:
@@ -99,19 +100,22 @@ class Listener:
 
     def _ready(self) -> None:
         for _ in range(_AT_ONCE):
-            if not self._pace.take():
-                self._loop.remove_reader(self._socket.fileno())
-                self._rest = self._loop.call_later(_REST_S, self._go_on)
+            if not self._pace.allows():
+                self._pause()
                 return
             try:
                 accepted, _peer = self._socket.accept()
             except BlockingIOError:
                 return
             except OSError:  # out of file descriptors or memory, or the peer has gone: try again a little later
-                self._loop.remove_reader(self._socket.fileno())
-                self._rest = self._loop.call_later(_REST_S, self._go_on)
+                self._pause()
                 return
+            self._pace.spend()
             self._accepted(accepted)
+
+    def _pause(self) -> None:
+        self._loop.remove_reader(self._socket.fileno())
+        self._rest = self._loop.call_later(_REST_S, self._go_on)
 
     def _go_on(self) -> None:
         self._loop.add_reader(self._socket.fileno(), self._ready)
@@ -131,14 +135,16 @@ class Listener:
         task.add_done_callback(self._shaking.discard)
 
     async def _shake(self, accepted: socket.socket) -> None:
+        protocol = self._protocol()
         within_s = self._limits.connect_within_s if self._tls is not None else None
         try:
             await self._loop.connect_accepted_socket(
-                self._protocol, accepted, ssl=self._tls, ssl_handshake_timeout=within_s
+                lambda: protocol, accepted, ssl=self._tls, ssl_handshake_timeout=within_s
             )
         except (OSError, ssl.SSLError, asyncio.IncompleteReadError):  # TimeoutError and resets are OSErrors
             self._counts.refused[Why.TLS_HANDSHAKE] += 1
             accepted.close()
         except asyncio.CancelledError:
+            protocol.connection_lost(None)  # uvloop then says connection_made and no more
             accepted.close()
             raise

@@ -1,4 +1,4 @@
-"""A small registry, an endpoint on a real socket, a loop that takes and settles it, and a client that speaks raw bytes."""
+"""A small registry, an endpoint on a real socket, a loop that takes and settles, and a client that speaks raw bytes."""
 
 import asyncio
 import contextlib
@@ -12,12 +12,12 @@ from devices.models import Actuator, DeviceKind, DeviceModel
 from devices.sites import Credential, Device, Registry, Site, token_sha256
 from ingest.links import Arrivals, Settled
 from ingest.mqtt_directory import Directory
-from ingest.mqtt_endpoint import MqttEndpoint
+from ingest.mqtt_endpoint import MqttEndpoint, monotonic_us, utc_us
 from ingest.mqtt_limits import EndpointLimits
-from ingest.mqtt_packets import Connack, Connect, Packet, Publish, Suback, Subscribe, Filter, build, parse
+from ingest.mqtt_packets import Connack, Connect, Filter, Packet, Publish, Suback, Subscribe, build, parse
 from ingest.mqtt_properties import NO_PROPERTIES, Properties
 from ingest.mqtt_stream import frame
-from ingest.mqtt_wire import V5, V311
+from ingest.mqtt_wire import V5
 
 #: Nothing on loopback takes this long; a test that waits it out has failed.
 PATIENCE_S = 10.0
@@ -104,14 +104,11 @@ class Town:
     def __init__(
         self,
         limits: EndpointLimits | None = None,
-        clock: Callable[[], int] | None = None,
-        utc: Callable[[], int] | None = None,
+        clock: Callable[[], int] = monotonic_us,
+        utc: Callable[[], int] = utc_us,
         most: int = 8192,
-        document: Registry | None = None,
     ) -> None:
-        times = {name: value for name, value in (("clock", clock), ("utc", utc)) if value is not None}
-        directory = Directory.of(document or registry())
-        self.endpoint = MqttEndpoint(directory, self._wake, limits, **times)
+        self.endpoint = MqttEndpoint(Directory.of(registry()), self._wake, limits, clock, utc)
         self.seen = Seen()
         self.most = most
         self.withhold: Callable[[Arrivals], frozenset[int]] = lambda _: frozenset()
@@ -204,7 +201,7 @@ class RawClient:
             while True:
                 if self._data:
                     start, end = frame(self._data, 0, 1 << 20, self.version)
-                    if 0 <= start and end <= len(self._data):
+                    if start >= 0 and end <= len(self._data):
                         packet = parse(self._data[0], self._data[start:end], self.version)
                         self._data = self._data[end:]
                         return packet
@@ -253,19 +250,35 @@ def connect_as(
     )
 
 
-async def signed_in(town: Town, device_no: int, version: int = V5, **how: object) -> tuple[RawClient, Connack]:
+async def signed_in(
+    town: Town,
+    device_no: int,
+    version: int = V5,
+    client_id: str = "c1",
+    clean: bool = True,
+    properties: Properties = NO_PROPERTIES,
+    keep_alive_s: int = 60,
+) -> tuple[RawClient, Connack]:
     client = await RawClient.open(town.port, version)
-    client.send(connect_as(device_no, version, **how))  # type: ignore[arg-type]
+    client.send(connect_as(device_no, version, client_id, clean, properties, keep_alive_s))
     answer = await client.receive()
     assert isinstance(answer, Connack)
     assert answer.reason == 0, answer
     return client, answer
 
 
-async def listening(town: Town, device_no: int, version: int = V5, qos: int = 1, **how: object) -> RawClient:
+async def listening(
+    town: Town,
+    device_no: int,
+    version: int = V5,
+    qos: int = 1,
+    client_id: str = "c1",
+    clean: bool = True,
+    properties: Properties = NO_PROPERTIES,
+) -> RawClient:
     """Signed in and subscribed to its own commands; the loop has heard that it can be reached."""
     before = town.seen.connected.count(device_no)
-    client, _ = await signed_in(town, device_no, version, **how)
+    client, _ = await signed_in(town, device_no, version, client_id, clean, properties)
     client.send(Subscribe(1, (Filter(topic(device_no, "command"), qos),)))
     answer = await client.receive()
     assert isinstance(answer, Suback)
@@ -278,12 +291,14 @@ def reading(packet_id: int, device_no: int = DETECTOR, payload: bytes = b'{"seq"
     return Publish(topic(device_no), payload, qos, packet_id if qos else 0)
 
 
-__all__ = ["V5", "V311"]
-
-
 @contextlib.asynccontextmanager
-async def open_town(**how: object) -> AsyncIterator[Town]:
-    town = Town(**how)  # type: ignore[arg-type]
+async def open_town(
+    limits: EndpointLimits | None = None,
+    clock: Callable[[], int] = monotonic_us,
+    utc: Callable[[], int] = utc_us,
+    most: int = 8192,
+) -> AsyncIterator[Town]:
+    town = Town(limits, clock, utc, most)
     await town.start()
     try:
         yield town
