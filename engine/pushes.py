@@ -4,6 +4,7 @@ U1  A push is answered after the commit that holds it, or Busy; never from memor
 U2  At most `MOST_WAITING_BYTES` wait; beyond that a push is answered Busy at once and nothing of it is kept (G4).
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ import msgspec
 
 from devices.commands import Command
 from engine.messages import Busy, Failed, Push, Pushed
-from ingest.links import MOST_PER_SENDER, Arrivals, Settled
+from ingest.links import MOST_BYTES, Arrivals, Settled
 
 #: Payload bytes that may wait for a cycle: some seconds of a busy platform, far below the engine's memory.
 MOST_WAITING_BYTES = 16 * 1024 * 1024
@@ -42,7 +43,7 @@ class PushLink:
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
-        self._waiting: list[_Waiting] = []
+        self._waiting: deque[_Waiting] = deque()
         self._bytes = 0
         self.refused_busy = 0
 
@@ -62,8 +63,9 @@ class PushLink:
         if not self._waiting:
             return None
         handed = _Handed(self.name)
-        while self._waiting and (not handed.pushes or len(handed.payload) + MOST_PER_SENDER <= most):
-            waiting = self._waiting.pop(0)
+        taken_bytes = 0
+        while self._waiting and (not handed.pushes or (len(handed.payload) < most and taken_bytes < MOST_BYTES)):
+            waiting = self._waiting.popleft()
             push, first = waiting.push, len(handed.payload)
             handed.pushes.append((waiting, first))
             handed.payload += push.payloads
@@ -72,7 +74,9 @@ class PushLink:
                 handed.content_type |= dict.fromkeys(range(first, len(handed.payload)), push.content_type)
             if push.key:
                 handed.answer_keys.append((f"{push.principal}:{push.key}", first, len(push.payloads)))
-            self._bytes -= sum(map(len, push.payloads))
+            size = sum(map(len, push.payloads))
+            taken_bytes += size
+            self._bytes -= size
         return handed
 
     def settle(self, arrivals: Arrivals, settled: Settled) -> None:

@@ -2,11 +2,14 @@
 
 L1  A message is acknowledged only in `settle`, which the cycle calls after its commit (G1).
 L2  A link never drops a message it has read: it hands it over, or stops reading its sender (G4).
-L3  `take` gives at most `most` messages, oldest first, and of any one connection at most one read (64 KiB) and
-    `MOST_PER_SENDER` messages, so that one flood cannot delay another's alarm.
+L3  `take` gives at most `most` messages and (after the first) `MOST_BYTES` of payload, oldest first, and of any one
+    connection at most one read (64 KiB) and `MOST_PER_SENDER` messages, so that no flood can delay another's alarm.
 """
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +19,9 @@ from devices.commands import Command
 
 #: Readings of one sender in one cycle. Bounds what a cycle costs when one device alternates at every reading.
 MOST_PER_SENDER = 512
+#: Payload bytes of one take. 8,192 messages of 150 bytes fit; arrays of tiny readings are cut to what a cycle can
+#: judge in some 0.3 s (about 100,000 readings), and the rest waits for the next one.
+MOST_BYTES = 1_572_864
 
 
 @dataclass(slots=True)
@@ -61,6 +67,14 @@ class Settled:
         """(stored, duplicate, quarantined) over `many` messages from `first`."""
         part = slice(first, first + many)
         return int(self.stored[part].sum()), int(self.duplicate[part].sum()), int(self.quarantined[part].sum())
+
+
+def fitting(payloads: Sequence[bytes], most: int) -> int:
+    """How many of these messages one take may give (L3): at least one, when there is one."""
+    if len(payloads) <= most and sum(map(len, payloads)) <= MOST_BYTES:
+        return len(payloads)
+    ends = list(accumulate(map(len, payloads[:most])))
+    return max(1, bisect_right(ends, MOST_BYTES))
 
 
 class Link(Protocol):

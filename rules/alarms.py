@@ -87,23 +87,25 @@ def _new(
     )
     state.open[slot, rule] = alarm
     state.by_alarm[alarm.alarm] = (slot, rule)
-    out.append(
-        AlarmRaised(
-            at=at,
-            alarm=alarm.alarm,
-            rule=alarm.rule,
-            device_no=alarm.device_no,
-            site=alarm.site,
-            priority=alarm.priority,
-            onset=onset,
-            state=now_in,
-            late=late,
-            quantity=alarm.quantity,
-            value=known,
-            because=because,
-        )
-    )
+    out.append(_raised(alarm))
     return alarm
+
+
+def _raised(alarm: OpenAlarm) -> AlarmRaised:
+    return AlarmRaised(
+        at=alarm.raised,
+        alarm=alarm.alarm,
+        rule=alarm.rule,
+        device_no=alarm.device_no,
+        site=alarm.site,
+        priority=alarm.priority,
+        onset=alarm.onset,
+        state=alarm.state,
+        late=alarm.late,
+        quantity=alarm.quantity,
+        value=alarm.value,
+        because=alarm.because,
+    )
 
 
 def return_alarm(state: State, out: Out, slot: int, rule: int, *, at: int, comment: str = "") -> OpenAlarm | None:
