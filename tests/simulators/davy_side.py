@@ -1,4 +1,4 @@
-"""The other side of the wire for these tests: the real MQTT endpoint, with a cycle that notes what came and settles it."""
+"""Davy, for these tests: the real MQTT endpoint, and a cycle that notes what came and settles it."""
 
 import asyncio
 import time
@@ -49,8 +49,8 @@ def registry_of(homes: HomesSource) -> Registry:
 
 
 class DavySide:
-    """`heard`: every reading in the order it came. `acknowledging` False: what comes is noted and never settled, as by a
-    Davy that dies before its commit. `closing`: answer a detector's high alarm with CLOSE."""
+    """`heard`: every reading in the order it came. `acknowledging` False: what comes is noted and never settled, as by
+    a Davy that dies before its commit. `closing`: answer a detector's high alarm with CLOSE."""
 
     def __init__(self, homes: HomesSource, closing: bool = False) -> None:
         self.heard: list[Heard] = []
@@ -61,7 +61,7 @@ class DavySide:
         self._registry = registry_of(homes)
         self._identity = {device.device_no: device.identity for device in self._registry.devices}
         self._number = {identity: number for number, identity in self._identity.items()}
-        self._valves = {link.detector: link.valve for link in homes.links if "/sov-" in link.valve}
+        self._valves = {link.detector: link.valve for link in homes.links if "/scv-" not in link.valve}
         self._closing = closing
         self._sent = 0
         self._asked: set[str] = set()
@@ -103,8 +103,8 @@ class DavySide:
                 except TimeoutError:
                     continue
 
-    async def serve(self) -> None:
-        self.port = await self._endpoint.start("127.0.0.1", 0)
+    async def serve(self, port: int) -> None:
+        self.port = await self._endpoint.start("127.0.0.1", port)
 
     async def cycle(self) -> None:
         while True:
@@ -137,9 +137,9 @@ class DavySide:
 
 
 @asynccontextmanager
-async def davy(homes: HomesSource, closing: bool = False) -> AsyncIterator[DavySide]:
+async def davy(homes: HomesSource, closing: bool = False, port: int = 0) -> AsyncIterator[DavySide]:
     side = DavySide(homes, closing)
-    await side.serve()
+    await side.serve(port)
     cycle = asyncio.create_task(side.cycle())
     try:
         yield side

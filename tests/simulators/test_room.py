@@ -1,3 +1,4 @@
+import itertools
 import math
 
 from hypothesis import given
@@ -39,7 +40,7 @@ def test_the_result_does_not_depend_on_how_the_time_is_cut(
 ) -> None:
     at = [0.0, *sorted(cut * elapsed_s for cut in cuts), elapsed_s]
     in_steps = air
-    for start, end in zip(at[:-1], at[1:], strict=True):
+    for start, end in itertools.pairwise(at):
         in_steps = mixed(in_steps, inflow, volume_m3, end - start)
     assert close(in_steps, mixed(air, inflow, volume_m3, elapsed_s))
 
