@@ -35,7 +35,7 @@ from ingest.mqtt_packets import (
     parse,
     spoken_version,
 )
-from ingest.mqtt_properties import Properties, Property
+from ingest.mqtt_properties import Properties, Property, write_properties
 from ingest.mqtt_session import MICROSECONDS, InFlight
 from ingest.mqtt_tls import certified_name
 from ingest.mqtt_wire import CONNACK_311, V5, V311, MalformedPacket, PacketType, Reason, protocol_error
@@ -189,9 +189,21 @@ class Client(Connection):
             answer = build(Puback(packet.packet_id), self.version) if packet.qos else b""
             shared.intake.reply(self, device_no, packet.payload, answer, size)
             return
-        mime = packet.properties.texts.get(Property.CONTENT_TYPE, "").partition(";")[0].strip().lower()
         number = packet.packet_id.to_bytes(2, "big") if packet.qos else b""
-        shared.intake.reading(self, device_no, packet.payload, number, size, "" if mime in _JSON else mime)
+        shared.intake.reading(self, device_no, packet.payload, number, size, self._mime(packet.properties))
+
+    def _mime(self, properties: Properties) -> str:
+        """The content type without its parameters, empty for JSON; remembered for the fast path when it is all there
+        is, and the block is short enough to have one length byte."""
+        mime = properties.texts.get(Property.CONTENT_TYPE, "").partition(";")[0].strip().lower()
+        mime = "" if mime in _JSON else mime
+        if properties.texts.keys() == {Property.CONTENT_TYPE} and properties.numbers.keys() <= {
+            Property.PAYLOAD_FORMAT
+        }:
+            block = write_properties(properties)
+            if len(block) <= 128 and not properties.user and not properties.binaries:
+                self._shared.intake.learn(block, mime)
+        return mime
 
     # ---- subscriptions ----
 

@@ -197,11 +197,10 @@ class Connection(asyncio.BufferedProtocol, abc.ABC):
         if self.version == V5:
             room = min(room, limits.receive_maximum - self.promised)
         stop = min(len(data) - HEADER_BYTES, at + limits.read_bytes - self.unsettled_bytes)
-        taken = intake.pending
-        first = len(taken.device_no)
+        first = len(intake.pending.device_no)
         ids: list[bytes] = []
         end = read_publishes(
-            data, at, stop, room, grant.telemetry.get, self.version == V5, taken.device_no, taken.payload, ids
+            data, at, stop, room, self.version == V5, grant.telemetry.get, intake.mimes.get, intake.pending, ids
         )
         if ids:
             self.promised += len(ids)

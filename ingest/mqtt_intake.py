@@ -15,6 +15,8 @@ from ingest.mqtt_limits import EndpointCounts
 
 #: A PUBACK without reason code: success in both versions (5.0, 3.4.2.1). The packet identifier follows.
 _PUBACK = b"\x40\x02"
+#: Property blocks remembered. At the bound: forgotten, and learnt again.
+_MOST_BLOCKS = 64
 
 
 class Sender(Protocol):
@@ -83,6 +85,16 @@ class Intake:
         self._announced: set[int] = set()
         self.pending = Taken(source)
         self.bytes_waiting = 0
+        #: Property blocks of PUBLISH seen before, each with its length byte -> MIME type, empty for JSON: what the fast
+        #: path knows of MQTT 5 properties.
+        self.mimes: dict[bytes, str] = {}
+
+    def learn(self, block: bytes, mime: str) -> None:
+        """Remember a valid property block that says nothing but a MIME type. A fleet has a few; somebody who sends many
+        makes the fast path forget, and no more."""
+        if len(self.mimes) >= _MOST_BLOCKS:
+            self.mimes.clear()
+        self.mimes[block] = mime
 
     def reading(self, sender: Sender, device_no: int, payload: bytes, packet_id: bytes, size: int, mime: str) -> None:
         """One message that the fast path did not take. `packet_id` empty: QoS 0. `mime` empty: JSON."""

@@ -7,6 +7,7 @@ ignorant, but never lenient: what it accepts, `parse` would accept with the same
 
 from collections.abc import Callable
 
+from ingest.links import Arrivals
 from ingest.mqtt_wire import V5, MalformedPacket, Reason, malformed
 
 #: First byte of a PUBLISH with QoS 1, no DUP, no RETAIN.
@@ -52,10 +53,10 @@ def read_publishes(
     at: int,
     stop: int,
     most: int,
-    number_of: Callable[[bytes], int | None],
     v5: bool,
-    numbers: list[int],
-    payloads: list[bytes],
+    number_of: Callable[[bytes], int | None],
+    mime_of: Callable[[bytes], str | None],
+    into: Arrivals,
     packet_ids: list[bytes],
 ) -> int:
     """Take PUBLISH packets from `at` on, at most `most` and none that starts at `stop` or later; append the device
@@ -63,8 +64,9 @@ def read_publishes(
 
     stop: at most len(data) - HEADER_BYTES.
     number_of: topic with its two length bytes -> device number, None for a topic not in the fast path.
+    mime_of: property block with its length byte -> MIME type, empty for JSON; None for a block not in the fast path.
     """
-    add_number, add_payload, add_packet_id = numbers.append, payloads.append, packet_ids.append
+    add_number, add_payload, add_packet_id = into.device_no.append, into.payload.append, packet_ids.append
     size = len(data)
     for _ in range(most):
         if at >= stop or data[at] != _PUBLISH_QOS_1:
@@ -85,12 +87,18 @@ def read_publishes(
         number = number_of(data[body:tail])
         packet_id = data[tail : tail + 2]
         start = tail + 2
-        if v5:
-            if start >= end or data[start]:  # properties
-                break
-            start += 1
-        if number is None or start > end or packet_id == b"\0\0":
+        mime: str | None = ""
+        if v5 and start < end:
+            block = data[start]
+            if block:
+                mime = mime_of(data[start : start + 1 + block])
+            start += 1 + block
+        elif v5:
             break
+        if number is None or mime is None or start > end or packet_id == b"\0\0":
+            break
+        if mime:
+            into.content_type[len(into.device_no)] = mime
         add_number(number)
         add_payload(data[start:end])
         add_packet_id(packet_id)

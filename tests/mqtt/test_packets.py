@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest import mqtt_packets as m
-from ingest.mqtt_properties import MOST_PROPERTIES, WILL, Properties, Property, allowed
+from ingest.links import Arrivals
+from ingest.mqtt_properties import MOST_PROPERTIES, WILL, Properties, Property, allowed, write_properties
 from ingest.mqtt_stream import HEADER_BYTES, frame, read_publishes
 from ingest.mqtt_wire import (
     MOST_VARIABLE,
@@ -289,23 +290,26 @@ def test_a_frame_above_the_most_is_refused_before_it_has_arrived() -> None:
 def test_the_fast_path_takes_nothing_that_parse_would_read_differently(seed: int) -> None:
     rng = random.Random(seed)
     numbers = {(len(t)).to_bytes(2, "big") + t: n for n, t in enumerate((b"davy/v1/acme/d1/telemetry", b"a/b"), 1)}
+    cbor = Properties({Property.PAYLOAD_FORMAT: 1}, {Property.CONTENT_TYPE: "application/cbor"})
+    mimes = {write_properties(cbor): "application/cbor"}
     for _ in range(20):
         version = streams.version_of(rng)
         data = streams.stream(rng, version)[rng.randrange(80) :]
-        devices: list[int] = []
-        payloads: list[bytes] = []
+        into = Arrivals("mqtt")
         ids: list[bytes] = []
         most = rng.randrange(10)
         stop = len(data) - HEADER_BYTES
-        end = read_publishes(data, 0, stop, most, numbers.get, version == V5, devices, payloads, ids)
-        assert len(devices) == len(payloads) == len(ids) <= most
+        end = read_publishes(data, 0, stop, most, version == V5, numbers.get, mimes.get, into, ids)
+        assert len(into.device_no) == len(into.payload) == len(ids) <= most
         at = 0
-        for device, payload, number in zip(devices, payloads, ids, strict=True):
+        for place, (device, payload, number) in enumerate(zip(into.device_no, into.payload, ids, strict=True)):
             start, after = frame(data, at, 1 << 28, version)
             packet = m.parse(data[at], data[start:after], version)
             assert isinstance(packet, m.Publish)
             key = len(packet.topic).to_bytes(2, "big") + packet.topic.encode()
             assert (numbers[key], packet.payload, packet.packet_id.to_bytes(2, "big")) == (device, payload, number)
-            assert (packet.qos, packet.dup, packet.retain, bool(packet.properties)) == (1, False, False, False)
+            assert (packet.qos, packet.dup, packet.retain) == (1, False, False)
+            mime = packet.properties.texts.get(Property.CONTENT_TYPE, "")
+            assert into.content_type.get(place, "") == mime
             at = after
         assert at == end <= len(data)
