@@ -22,9 +22,10 @@ class Limits:
     pushes: pushes under way at a time; above it 503 with Retry-After. 64 x 256 KiB is 16 MiB, as much as the engine
         lets wait.
     streams: open alarm streams; above it 429.
-    requests: connections and requests uvicorn takes at a time; above it uvicorn answers 503. More than streams and
-        pushes together, so that a person's CLOSE still finds room beside them.
+    connections: connections, and requests, at a time; above it the server answers 503. Far more than streams and
+        pushes together, so that a person's CLOSE finds room beside them.
     answer_within_s: how long the engine may take for an answer before the client gets 503.
+    head_within_s: how long a connection may take to bring a request's head before it is closed.
     body_within_s: how long a body may take to arrive before 408.
     heartbeat_s: silence on an alarm stream before a comment is sent, well below the 30..60 s of usual proxies.
     write_within_s: how long a stream waits for a client that does not read before it is closed.
@@ -33,8 +34,9 @@ class Limits:
 
     pushes: int = 64
     streams: int = 256
-    requests: int = 1_024
+    connections: int = 4_096
     answer_within_s: float = 10.0
+    head_within_s: float = 10.0
     body_within_s: float = 10.0
     heartbeat_s: float = 15.0
     write_within_s: float = 10.0

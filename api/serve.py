@@ -7,10 +7,12 @@ import uvicorn
 
 from api.app import create_app
 from api.config import ApiConfig
+from api.connections import PunctualConnection
 from api.parts import Parts
 
-#: Idle connections are kept for so long; a console polls more often (uvicorn's own default is 5).
-KEEP_ALIVE_S = 30
+#: Idle connections are kept for so long between two requests: a console polls more often, and devices that report
+#: once a minute do not hold a place meanwhile (uvicorn's own default is 5).
+KEEP_ALIVE_S = 10
 #: What requests under way may still take once the process is told to stop. Streams end at once.
 STOP_WITHIN_S = 5
 #: Bytes of a request's head (uvicorn's h11 limit); tokens and cursors need a few hundred.
@@ -27,6 +29,16 @@ class ApiServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._parts.feed.stop()
         await super().shutdown(sockets)
+
+
+def _punctual(head_within_s: float) -> type[PunctualConnection]:
+    """uvicorn takes a class, so the limit travels as its attribute."""
+
+    class Connection(PunctualConnection):
+        pass
+
+    Connection.head_within_s = head_within_s
+    return Connection
 
 
 def api_server(
@@ -49,14 +61,14 @@ def api_server(
             port=port,
             ssl_certfile=tls_cert,
             ssl_keyfile=tls_key,
-            http="h11",
+            http=_punctual(config.limits.head_within_s),
             ws="none",
             lifespan="on",
             access_log=False,
             log_config=None,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=config.limits.requests,
+            limit_concurrency=config.limits.connections,
             h11_max_incomplete_event_size=MOST_HEAD_BYTES,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=STOP_WITHIN_S,

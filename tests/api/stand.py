@@ -104,16 +104,18 @@ async def serving(config: ApiConfig) -> AsyncIterator[Stand]:
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
     server = api_server(config)
-    served = asyncio.create_task(server.serve(sockets=[listening]))
+    parts = server.config.app.state.parts  # type: ignore[union-attr]
     base = f"http://127.0.0.1:{port}"
+    # What uvicorn's `serve` does, without its signal handling (pytest has its own) and its 0.1 s tick.
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    await server.startup(sockets=[listening])
     try:
         async with (
             httpx.AsyncClient(base_url=base, headers=ADMIN, timeout=PATIENCE_S) as http,
             httpx.AsyncClient(base_url=base, timeout=PATIENCE_S) as bare,
         ):
-            assert (await bare.get("/healthz")).status_code == 200
-            yield Stand(http, bare, server.config.app.state.parts, port)  # type: ignore[union-attr]
+            yield Stand(http, bare, parts, port)
     finally:
-        server.should_exit = True
-        await asyncio.wait_for(served, PATIENCE_S)
+        await asyncio.wait_for(server.shutdown(sockets=[listening]), PATIENCE_S)
         listening.close()

@@ -84,6 +84,23 @@ async def test_a_body_that_does_not_arrive_ends_in_time(engine: DoorDouble) -> N
     assert b" 408 " in answer.split(b"\r\n", 1)[0]
 
 
+@pytest.mark.parametrize(
+    "head", [b"", b"GET /healthz HTTP/1.1\r\nHost:", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /"]
+)
+async def test_a_connection_that_brings_no_request_is_closed_in_time(engine: DoorDouble, head: bytes) -> None:
+    async with serving(config_of(engine.path, limits=Limits(head_within_s=0.2))) as stand:
+        reader, writer = await asyncio.open_connection("127.0.0.1", stand.port)
+        writer.write(head)
+        await asyncio.wait_for(reader.read(), 20)  # returns when the server closes
+        writer.close()
+
+
+async def test_a_long_answer_is_not_cut_by_the_deadline_of_the_head(engine: DoorDouble) -> None:
+    limits = Limits(head_within_s=0.1, heartbeat_s=0.05)
+    async with serving(config_of(engine.path, limits=limits)) as stand, stand.stream() as events:
+        assert {await events.comment() for _ in range(8)} == {"alive"}
+
+
 async def test_an_announced_body_beyond_all_bounds_is_refused_at_once(stand: Stand) -> None:
     for length in ("99999999999999", "99999999999999999999999999999999", "-1", "x"):
         reader, writer = await asyncio.open_connection("127.0.0.1", stand.port)
