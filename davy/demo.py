@@ -125,7 +125,8 @@ async def _introduce(now: Running, homes: HomesSource, tell: Callable[[str], Non
     tell(f"  devices    {mqtt_address(settings)}   log in {settings.logs / 'demo.log'}")
     tell(
         f"  homes      {len(homes.sites)}: {kinds[SHUT_OFF_MODEL]} with a valve that takes CLOSE, "
-        f"{kinds[SELF_CLOSING_MODEL]} with one that closes by itself and only reports\n"
+        f"{kinds[SELF_CLOSING_MODEL]} with one that closes by itself and only reports\n\n"
+        "Seconds since the leak; lines marked Davy are what Davy decides, the others what really happens.\n"
     )
 
 

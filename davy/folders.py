@@ -31,8 +31,10 @@ def prepare_data_folder(settings: Settings, demo: bool) -> None:
     try:
         if not folder.exists():
             folder.parent.mkdir(parents=True, exist_ok=True)
-            # As root the database runs as somebody else, who must be able to pass through to its own folder.
-            folder.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700)
+            folder.mkdir(mode=0o700)
+            if os.geteuid() == 0:
+                # The database then runs as somebody else, who must be able to pass through to its own folder.
+                folder.chmod(0o711)
         _check_sort(settings, demo)
         for inside in (settings.checkpoints, settings.logs):
             inside.mkdir(mode=0o700, exist_ok=True)

@@ -1,6 +1,8 @@
 """What commands print: tables for people, one JSON document for programs. Lines about the work go to standard error, so
 that standard output is the result and nothing else."""
 
+import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,9 +12,19 @@ from rich.console import Console
 from rich.table import Table
 
 
+class _Screen(Console):
+    """A reader that goes away (`davy up --demo | head`) ends the command as a signal would, teardown included."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
 def console() -> Console:
     """For results and the demo's story."""
-    return Console(highlight=False, soft_wrap=True)
+    return _Screen(highlight=False, soft_wrap=True)
 
 
 def write_json(result: object) -> None:

@@ -27,6 +27,11 @@ _MICROSECONDS = 1_000_000
 #: %LEL and ppm at which a rise or fall is told; a line per second would bury the story.
 _LEVELS = (1.0, 3.0, 5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0, 150.0, 300.0, 600.0, 1200.0)
 
+_OVER = (
+    "\n[bold]The danger is over.[/] The alarms stay until a person acknowledges and resets them; only a person on"
+    "\nsite opens the valve again. The homes go on reporting. Ctrl-C ends the demo and prints the ledger.\n"
+)
+
 _COLOURS = {Priority.CRITICAL: "bold red", Priority.HIGH: "red", Priority.MEDIUM: "yellow", Priority.LOW: "cyan"}
 
 
@@ -40,7 +45,7 @@ class Story:
     site_of: Mapping[str, str]
     alarms: int = 0
     confirmed: int = 0
-    gas_gone: bool = False
+    over: bool = False
     _leak: int | None = None
     _level: dict[str, int] = field(default_factory=dict)
     _close_at: dict[str, int] = field(default_factory=dict)
@@ -59,6 +64,9 @@ class Story:
                 self._gas(event)
             case What.DEVICE_ALARM | What.DEVICE_CLEAR:
                 self._line(event.at, event.site, f"the detector itself says: {event.text}")
+                if event.what is What.DEVICE_CLEAR and self.confirmed and not self.over:
+                    self.over = True
+                    self.tell(_OVER)
             case What.COMMAND_TAKEN:
                 self._line(event.at, event.site, f"the valve takes the command ({event.text})")
             case What.VALVE_MOVED:
@@ -112,8 +120,6 @@ class Story:
             return
         self._level[event.site] = level
         rises = level > before
-        if not rises and level == 0:
-            self.gas_gone = True
         colour = "red" if rises else "green"
         word = "rises to" if rises else "falls to"
         self._line(event.at, event.site, f"[{colour}]{event.text} {word} {value:.1f} {event.unit}[/]")

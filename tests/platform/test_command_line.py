@@ -10,7 +10,7 @@ import pytest
 
 from davy.exits import MEANING, Exit
 from davy.settings import Settings
-from tests.platform.davy_process import davy, up
+from tests.platform.davy_process import davy
 
 SettingsFor = Callable[..., Settings]
 ROOT = Path(__file__).parents[2]
@@ -117,15 +117,6 @@ def test_a_register_with_a_fault_changes_nothing_and_names_the_row(settings: Set
     assert refused.returncode == Exit.USAGE
     assert "devices[0]" in refused.stdout
     assert "nothing was changed" in refused.stderr
-
-
-def test_commands_work_beside_a_running_up(settings: Settings) -> None:
-    with up(settings) as running:
-        running.all_parts()
-        (engine,) = [check for check in result(settings, "check", "--json") if check["name"] == "engine"]
-        assert engine["words"].startswith("running: cycle")
-        assert result(settings, "ledger", "--json")["faults"] == []
-        assert running.stop() == Exit.OK
 
 
 def test_every_exit_code_is_documented_in_the_readme_and_in_the_help(offline: Settings) -> None:

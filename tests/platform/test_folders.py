@@ -24,7 +24,11 @@ def test_a_folder_that_was_there_before_keeps_its_mode(tmp_path: Path, settings_
 
 
 def test_a_new_data_folder_cannot_be_listed_by_others(tmp_path: Path, settings_for: SettingsFor) -> None:
+    mask = os.umask(0o077)  # as every command has it
     prepare_data_folder(settings_for(tmp_path / "new"), demo=False)
+    os.umask(mask)
+    passing = 0o711 if os.geteuid() == 0 else 0o700
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == passing
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) & 0o066 == 0
 
 

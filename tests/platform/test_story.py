@@ -1,0 +1,122 @@
+"""The demo's story: the lines that events become."""
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from davy.story import Story
+from engine.messages import FeedEvent
+from rules.decisions import (
+    AlarmChanged,
+    AlarmRaised,
+    AlarmState,
+    AttemptRequested,
+    Change,
+    CloseWanted,
+    CommandStepped,
+    Decision,
+    Outcome,
+    Priority,
+    Step,
+    WantedEnded,
+)
+from simulators.events import SimEvent, What
+
+S = 1_000_000
+
+
+def told(*events: SimEvent | Decision) -> list[str]:
+    """The story of these events as plain text."""
+    lines: list[str] = []
+    story = Story(began=0, tell=lines.append, site_of={"davysim/valve": "home-1", "davysim/detector": "home-1"})
+    for n, event in enumerate(events):
+        if isinstance(event, SimEvent):
+            story.world(event)
+        else:
+            valve = isinstance(event, CloseWanted | CommandStepped | WantedEnded | AttemptRequested)
+            identity = "davysim/valve" if valve else "davysim/detector"
+            story.davy(FeedEvent(request=1, engine="e", cycle=1, n=n, decision=event, identity=identity))
+    return [" ".join(re.sub(r"\[/?[a-z ]*\]", "", line).split()) for line in lines]
+
+
+def gas(at: int, value: float) -> SimEvent:
+    return SimEvent(at=at, what=What.GAS_AT_DETECTOR, site="home-1", text="methane", value=value, unit="%LEL")
+
+
+LEAK = SimEvent(at=4 * S, what=What.LEAK_STARTED, site="home-1", text="gas escapes")
+
+
+def test_times_count_from_the_leak_once_there_is_one() -> None:
+    before = SimEvent(at=1 * S, what=What.RUN_STARTED, text="200 homes")
+    assert told(before, LEAK, gas(6 * S, 12.0)) == [
+        "1.00 s 200 homes",
+        "+ 0.00 s home-1 gas escapes",
+        "+ 2.00 s home-1 methane rises to 12.0 %LEL",
+    ]
+
+
+def test_gas_is_told_when_it_crosses_a_level_and_not_at_every_reading() -> None:
+    lines = told(LEAK, *(gas((5 + i) * S, value) for i, value in enumerate((4.0, 4.1, 4.2, 25.0, 26.0, 4.0))))
+    assert [line.split("methane ")[1] for line in lines[1:]] == [
+        "rises to 4.0 %LEL",
+        "rises to 25.0 %LEL",
+        "falls to 4.0 %LEL",
+    ]
+
+
+def test_a_shut_off_is_told_from_the_alarm_to_the_valve_seen_closed() -> None:
+    raised = AlarmRaised(
+        at=5 * S,
+        alarm="a",
+        rule="ch4-low",
+        device_no=1,
+        site="home-1",
+        priority=Priority.HIGH,
+        onset=5 * S,
+        state=AlarmState.UNACKNOWLEDGED,
+        quantity="combustible_lel",
+        value=12.9,
+    )
+    returned = AlarmChanged(
+        at=9 * S,
+        alarm="a",
+        rule="ch4-low",
+        device_no=1,
+        site="home-1",
+        priority=Priority.HIGH,
+        onset=5 * S,
+        change=Change.RETURNED,
+        state=AlarmState.RETURNED_UNACKNOWLEDGED,
+    )
+    lines = told(
+        LEAK,
+        raised,
+        CloseWanted(at=5 * S, wanted="w", device_no=2, epoch=1, reason="ch4-low", alarm="a"),
+        AttemptRequested(
+            at=5 * S, command="c", wanted="w", device_no=2, epoch=1, attempt=1, expires=35 * S, reason="ch4-low"
+        ),
+        CommandStepped(at=5 * S, command="c", wanted="w", device_no=2, step=Step.SENT),
+        CommandStepped(at=7 * S, command="c", wanted="w", device_no=2, step=Step.CONFIRMED),
+        WantedEnded(at=7 * S, wanted="w", device_no=2, outcome=Outcome.CONFIRMED),
+        returned,
+    )
+    assert lines[1:] == [
+        "+ 1.00 s home-1 Davy ALARM ch4-low at davysim/detector, combustible_lel 12.9",
+        "+ 1.00 s home-1 Davy davysim/valve must close: ch4-low",
+        "+ 1.00 s home-1 Davy CLOSE sent to davysim/valve",
+        "+ 3.00 s home-1 Davy davysim/valve is seen closed, confirmed 2.00 s after it was wanted",
+        "+ 5.00 s home-1 Davy alarm ch4-low returned: now returned unacknowledged",
+    ]
+
+
+def test_the_story_is_over_once_when_the_valve_is_seen_closed_and_the_detector_is_quiet() -> None:
+    quiet = SimEvent(at=9 * S, what=What.DEVICE_CLEAR, site="home-1", text="no alarm")
+    closed = WantedEnded(at=7 * S, wanted="w", device_no=2, outcome=Outcome.CONFIRMED)
+    assert not any("danger is over" in line for line in told(LEAK, quiet))
+    assert sum("danger is over" in line for line in told(LEAK, closed, quiet, quiet)) == 1
+
+
+@given(st.builds(SimEvent, at=st.integers(0, 1 << 52), what=st.sampled_from(What), site=st.text(max_size=9)))
+def test_everything_that_can_happen_can_be_told(event: SimEvent) -> None:
+    told(LEAK, event)
