@@ -6,6 +6,7 @@ from typing import Any, LiteralString, NamedTuple
 from engine.messages import AlarmView
 from rules.decisions import AlarmState, Priority
 from storage.database import Connection, translated
+from storage.text import clean
 from storage.times import as_datetime
 
 _SELECT: LiteralString = (
@@ -55,7 +56,7 @@ async def alarms(
         values.append(device_no)
     if site is not None:
         query += " AND a.site = %s"
-        values.append(site)
+        values.append(clean(site))
     if state is not None:
         query += " AND a.state = %s"
         values.append(int(state))
@@ -64,7 +65,7 @@ async def alarms(
         values.append(int(priority))
     if after is not None:
         query += " AND (a.raised < %s OR (a.raised = %s AND a.alarm > %s))"
-        values += [as_datetime(after.raised), as_datetime(after.raised), after.alarm]
+        values += [as_datetime(after.raised), as_datetime(after.raised), clean(after.alarm)]
     with translated():
         cursor = await connection.execute(query + " ORDER BY a.raised DESC, a.alarm LIMIT %s", (*values, limit))
         return [_alarm(row) for row in await cursor.fetchall()]
@@ -73,7 +74,7 @@ async def alarms(
 async def alarm(connection: Connection, alarm: str) -> AlarmView | None:
     """One alarm by its id, or None."""
     with translated():
-        row = await (await connection.execute(_SELECT + " WHERE a.alarm = %s", (alarm,))).fetchone()
+        row = await (await connection.execute(_SELECT + " WHERE a.alarm = %s", (clean(alarm),))).fetchone()
     return _alarm(row) if row else None
 
 
@@ -83,7 +84,7 @@ async def events(connection: Connection, alarm: str, *, limit: int = 1000) -> li
         cursor = await connection.execute(
             "SELECT engine, cycle, n, alarm, davy_us(at), change, state, by, comment FROM alarm_event WHERE alarm = %s"
             " ORDER BY at, cycle, n LIMIT %s",
-            (alarm, limit),
+            (clean(alarm), limit),
         )
         return [
             AlarmEvent(f"{engine}:{cycle}:{n}", of, at, change, AlarmState(state), by, comment)

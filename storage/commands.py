@@ -8,6 +8,7 @@ from devices.quantities import ValvePosition
 from engine.messages import StepView, WantedView
 from rules.decisions import Outcome, Step
 from storage.database import Connection, translated
+from storage.text import clean
 from storage.times import as_datetime
 
 _SELECT: LiteralString = (
@@ -28,7 +29,7 @@ class WantedKey(NamedTuple):
 async def wanted(connection: Connection, wanted: str) -> WantedView | None:
     """One wanted position with every step of every attempt, or None."""
     with translated():
-        row = await (await connection.execute(_SELECT + " WHERE w.wanted = %s", (wanted,))).fetchone()
+        row = await (await connection.execute(_SELECT + " WHERE w.wanted = %s", (clean(wanted),))).fetchone()
         if row is None:
             return None
         return (await _with_steps(connection, [row]))[0]
@@ -51,7 +52,7 @@ async def history(
         values.append(device_no)
     if after is not None:
         query += " AND (w.since < %s OR (w.since = %s AND w.wanted > %s))"
-        values += [as_datetime(after.since), as_datetime(after.since), after.wanted]
+        values += [as_datetime(after.since), as_datetime(after.since), clean(after.wanted)]
     with translated():
         cursor = await connection.execute(query + " ORDER BY w.since DESC, w.wanted LIMIT %s", (*values, limit))
         return await _with_steps(connection, await cursor.fetchall())

@@ -24,6 +24,14 @@ QUERY_TIMEOUT_MS = 5_000
 #: How long a request waits for a free connection before it hears that the database is away.
 POOL_WAIT_S = 2.0
 _POOL_MOST = 8
+#: A server that falls silent (a cut cable, a frozen machine) is noticed within about 30 s; in
+#: milliseconds, seconds, seconds, probes.
+_SILENCE: Mapping[str, Any] = {
+    "tcp_user_timeout": 30_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+}
 
 #: Classes of SQLSTATE that pass by themselves: connection lost, out of resources (disk full, too many connections),
 #: operator intervention, rolled back by a deadlock or a conflict, system error; 25006: a standby, before its promotion.
@@ -70,6 +78,7 @@ async def connect(url: str, *, name: str) -> Connection:
             application_name=f"davy {name}",
             connect_timeout=CONNECT_TIMEOUT_S,
             options="-c timezone=UTC -c datestyle=ISO",
+            **_SILENCE,
         )
 
 
@@ -80,6 +89,7 @@ def query_pool(url: str, *, name: str) -> Pool:
         "autocommit": True,
         "application_name": f"davy {name}",
         "connect_timeout": CONNECT_TIMEOUT_S,
+        **_SILENCE,
         "options": f"-c timezone=UTC -c datestyle=ISO -c statement_timeout={QUERY_TIMEOUT_MS}",
     }
     return AsyncConnectionPool(

@@ -21,6 +21,7 @@ from rules.decisions import (
 )
 from storage.batch import Decided
 from storage.database import Connection
+from storage.text import clean
 from storage.times import as_datetime
 
 _RAISE: LiteralString = """
@@ -64,11 +65,6 @@ async def write_decisions(connection: Connection, engine: str, decided: Sequence
         for statement in _ORDER:
             if values[statement]:
                 await cursor.executemany(statement, values[statement])
-
-
-def clean(text: str) -> str:
-    """PostgreSQL's text takes every character but NUL."""
-    return text.replace("\x00", "\ufffd")
 
 
 def _rows(engine: str, one: Decided) -> list[tuple[LiteralString, tuple[Any, ...]]]:

@@ -6,6 +6,7 @@ from typing import Any, LiteralString
 from devices.models import DeviceKind
 from devices.sites import Site
 from storage.database import Connection, translated
+from storage.text import clean
 
 _COLUMNS: LiteralString = (
     "d.device_no, d.vendor, d.serial, d.model, m.kind, d.site, s.name, s.simulated, d.gateway"
@@ -45,7 +46,7 @@ async def devices(
     values: list[Any] = [after]
     if site is not None:
         query += " AND d.site = %s"
-        values.append(site)
+        values.append(clean(site))
     if kind is not None:
         query += " AND m.kind = %s"
         values.append(kind.value)
@@ -57,7 +58,7 @@ async def devices(
 async def device(connection: Connection, identity: str) -> RegisteredDevice | None:
     """The device `vendor/serial`, or None."""
     with translated():
-        cursor = await connection.execute("SELECT " + _COLUMNS + " WHERE d.identity = %s", (identity,))
+        cursor = await connection.execute("SELECT " + _COLUMNS + " WHERE d.identity = %s", (clean(identity),))
         row = await cursor.fetchone()
     return _device(row) if row else None
 
@@ -65,7 +66,7 @@ async def device(connection: Connection, identity: str) -> RegisteredDevice | No
 async def site(connection: Connection, key: str) -> Site | None:
     with translated():
         cursor = await connection.execute(
-            "SELECT key, name, address, enterprise, timezone, simulated FROM site WHERE key = %s", (key,)
+            "SELECT key, name, address, enterprise, timezone, simulated FROM site WHERE key = %s", (clean(key),)
         )
         row = await cursor.fetchone()
     return Site(*row) if row else None
@@ -74,7 +75,9 @@ async def site(connection: Connection, key: str) -> Site | None:
 async def valves_of(connection: Connection, detector: str) -> list[str]:
     """Identities of the valves that an alarm at `detector` closes."""
     with translated():
-        cursor = await connection.execute("SELECT valve FROM link WHERE detector = %s ORDER BY valve", (detector,))
+        cursor = await connection.execute(
+            "SELECT valve FROM link WHERE detector = %s ORDER BY valve", (clean(detector),)
+        )
         return [row[0] for row in await cursor.fetchall()]
 
 

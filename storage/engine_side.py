@@ -12,6 +12,7 @@ from typing import Protocol
 from engine.client import EngineAway, EngineBusy, EngineRefused
 from engine.messages import Done, Status
 from storage.database import Connection, translated
+from storage.text import clean
 from storage.writer import FOLLOWER
 
 
@@ -74,7 +75,7 @@ class EngineSide:
                 with translated():
                     await connection.execute(
                         "UPDATE registry_outbox SET refused = %s WHERE number = %s",
-                        (str(refused).replace("\x00", "\ufffd"), number),
+                        (clean(str(refused)), number),
                     )
                 continue
             self._number = number

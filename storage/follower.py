@@ -29,6 +29,10 @@ MOST_READINGS = 100_000
 _SOON_S, _LATER_S = 0.05, 0.2
 _PAUSE_FIRST_S, _PAUSE_MOST_S = 0.2, 5.0
 _DOOR_TURN_S = 0.5
+#: An engine that does not answer by then is away; a registry of 100,000 devices takes it some seconds.
+_DOOR_ANSWER_S = 60.0
+#: After `stop`, a batch under way may finish; one that takes longer is given up, and written again by the next start.
+_END_S = 5.0
 
 
 class Journal(Protocol):
@@ -95,12 +99,18 @@ async def follow(
             name="storage-upkeep",
         ),
     ]
+    stopped = asyncio.create_task(stop.wait(), name="storage-stop")
     try:
-        await asyncio.gather(*tasks)
+        await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+        if stop.is_set():
+            await asyncio.wait(tasks, timeout=_END_S)
     finally:
-        for task in tasks:
+        for task in (*tasks, stopped):
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    for how in ended:
+        if isinstance(how, Exception):
+            raise how
 
 
 async def _journal_task(
@@ -197,10 +207,11 @@ async def _door_task(url: str, door: Door, stop: asyncio.Event, shared: _Shared)
                 if shared.engine_known.is_set() and not shared.progress.database:
                     if connection is None or connection.closed:
                         connection = await connect(url, name="registry outbox")
-                    await side.turn(connection, shared.progress.engine, shared.progress.cycle)
+                    async with asyncio.timeout(_DOOR_ANSWER_S):
+                        await side.turn(connection, shared.progress.engine, shared.progress.cycle)
                     shared.now(door="")
-            except EngineAway as away:
-                shared.now(door=f"away: {away}")
+            except (EngineAway, TimeoutError) as away:
+                shared.now(door=f"away: {away or 'no answer'}")
             except (DatabaseAway, DatabaseRefused, psycopg.Error) as away:
                 shared.now(door=f"the registry waits: {away}")
                 if connection is not None:

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage.database import Connection, DatabaseRefused, connect, require_durable, translated
+import psycopg
+
+from storage.database import Connection, DatabaseRefused, as_ours, connect, require_durable, translated
 from storage.mode_change import change_mode
 from storage.modes import Mode, recorded_mode, served_modes
 
@@ -149,12 +151,20 @@ async def _apply(connection: Connection, mode: Mode, files: tuple[Migration, ...
                     "database; restore its file and put the change into a new migration"
                 )
             continue
-        async with connection.transaction():
-            # No parameters: the simple protocol takes a whole file of statements.
-            await connection.execute(migration.sql(mode).encode())
-            await connection.execute(
-                "INSERT INTO davy_migration (number, name, sha256) VALUES (%s, %s, %s)",
-                (migration.number, migration.name, migration.sha256),
-            )
+        try:
+            await _apply_one(connection, mode, migration)
+        except psycopg.Error as failed:
+            ours = as_ours(failed)
+            raise type(ours)(f"migration {migration.number:04d}_{migration.name}: {ours}") from failed
         applied.append(migration.number)
     return tuple(applied)
+
+
+async def _apply_one(connection: Connection, mode: Mode, migration: Migration) -> None:
+    async with connection.transaction():
+        # No parameters: the simple protocol takes a whole file of statements.
+        await connection.execute(migration.sql(mode).encode())
+        await connection.execute(
+            "INSERT INTO davy_migration (number, name, sha256) VALUES (%s, %s, %s)",
+            (migration.number, migration.name, migration.sha256),
+        )

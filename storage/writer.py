@@ -19,11 +19,12 @@ from devices.readings import Rows
 from storage import latest, rollup_marks
 from storage.batch import Batch, Decided, Extra, SetAside
 from storage.database import Connection
-from storage.decided import clean, write_decisions
+from storage.decided import write_decisions
 from storage.latest import Newest
 from storage.modes import Mode
 from storage.partitions import Partitions
 from storage.store_rows import RowStore, Stored, sift
+from storage.text import clean
 from storage.times import as_datetime
 
 FOLLOWER = "storage"
@@ -32,7 +33,8 @@ _QUARANTINE: LiteralString = """
 INSERT INTO quarantine (origin, engine, cycle, n, received, source, device_no, reason, raw)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"""
 _EXTRA: LiteralString = """
-INSERT INTO reading_extra (device_no, ts, boot, seq, extra) VALUES (%s, %s, %s, %s, %s::jsonb) ON CONFLICT DO NOTHING"""
+INSERT INTO reading_extra (device_no, ts, boot, seq, extra) SELECT device_no, ts, boot, seq, extra::jsonb
+FROM pg_temp.davy_extra ON CONFLICT DO NOTHING"""
 _DAY: LiteralString = """
 INSERT INTO reading_day (day, stored) VALUES (date '1970-01-01' + %s, %s)
 ON CONFLICT (day) DO UPDATE SET stored = reading_day.stored + excluded.stored"""
@@ -68,7 +70,7 @@ class Writer:
     def __init__(self, connection: Connection, engine: str, mode: Mode) -> None:
         self._connection = connection
         self._engine = engine
-        self._rows = RowStore(connection)
+        self._rows = RowStore(connection, mode)
         self._partitions = Partitions(mode)
         self._newest = Newest()
         self.cycle = 0
@@ -77,6 +79,10 @@ class Writer:
         """Find or make this engine's cursor; finish what a crash left undone (L2)."""
         await self._rows.prepare()
         await latest.prepare(self._connection)
+        await self._connection.execute(
+            "CREATE TEMP TABLE IF NOT EXISTS davy_extra (device_no integer, ts timestamptz, boot integer, seq bigint,"
+            " extra text) ON COMMIT DELETE ROWS"
+        )
         async with self._connection.transaction():
             await self._connection.execute(
                 "INSERT INTO follower_cursor (engine, follower, cycle) VALUES (%s, %s, 0) ON CONFLICT DO NOTHING",
@@ -170,11 +176,16 @@ class Writer:
         return refused
 
     async def _write_extras(self, extras: Sequence[Extra]) -> None:
-        async with self._connection.cursor() as cursor:
-            await cursor.executemany(
-                _EXTRA,
-                [(x.device_no, as_datetime(x.ts), x.boot, x.seq, x.body.decode("utf-8", "replace")) for x in extras],
-            )
+        async with (
+            self._connection.cursor() as cursor,
+            cursor.copy("COPY pg_temp.davy_extra (device_no, ts, boot, seq, extra) FROM STDIN") as stream,
+        ):
+            for x in extras:
+                await stream.write_row(
+                    (x.device_no, as_datetime(x.ts), x.boot, x.seq, x.body.decode("utf-8", "replace"))
+                )
+        await self._connection.execute(_EXTRA)
+        await self._connection.execute("DELETE FROM pg_temp.davy_extra")
 
     async def _set_aside(
         self, items: Sequence[SetAside], stored: Stored, refused: Sequence[tuple[int, str, bytes]], batch: Batch

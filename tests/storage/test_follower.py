@@ -1,0 +1,187 @@
+"""The follower's loop against a real engine store and door, and servers that really go away."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from devices.models import load_catalogue
+from devices.readings import Rows, blank
+from engine.client import DoorClient
+from engine.journal import JournalReader
+from storage.database import Connection, connect
+from storage.follower import Journal, Progress, follow
+from storage.migrate import migrate
+from storage.registry import import_registry
+from storage.registry_source import parse_source
+from tests.postgres import Server, embedded_bin, running
+from tests.storage.cycles import SECOND, T0, RecordedJournal, cycle, readings
+from tests.storage.engine import Engine, engine, eventually
+from tests.storage.ledgers import account, balanced
+from tests.storage.writing import one
+
+_WAIT_S = 30
+
+
+class Watch:
+    """The follower's progress, and waiting for it to be as a test wants."""
+
+    def __init__(self) -> None:
+        self.seen = Progress()
+        self.texts: list[str] = []
+        self._changed = asyncio.Event()
+
+    def __call__(self, progress: Progress) -> None:
+        self.seen = progress
+        self.texts += [text for text in (progress.database, progress.journal, progress.door) if text]
+        self._changed.set()
+
+    async def until(self, wanted: Callable[[Progress], bool]) -> Progress:
+        async with asyncio.timeout(_WAIT_S):
+            while not wanted(self.seen):
+                self._changed.clear()
+                await self._changed.wait()
+        return self.seen
+
+    async def until_cycle(self, cycle: int) -> None:
+        await self.until(lambda progress: progress.cycle >= cycle)
+
+
+@contextlib.asynccontextmanager
+async def following(url: str, open_journal: Callable[[], Journal], door: Path) -> AsyncIterator[Watch]:
+    stop, watch = asyncio.Event(), Watch()
+    task = asyncio.create_task(
+        follow(url, open_journal, DoorClient(door), stop=stop, clock=lambda: T0 + SECOND, progress=watch)
+    )
+    try:
+        yield watch
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, _WAIT_S)
+
+
+@pytest.fixture
+async def an_engine(tmp_path: Path) -> AsyncIterator[Engine]:
+    async with engine(tmp_path) as found:
+        yield found
+
+
+def part(number: int, n: int = 500) -> Rows:
+    return readings(n, at=T0 + number * SECOND, step=100, seq=number * n)
+
+
+async def test_what_the_engine_committed_is_stored_and_passed(
+    url: str, database: Connection, an_engine: Engine
+) -> None:
+    last = [an_engine.commit(part(number)) for number in range(20)][-1]
+    async with following(url, lambda: JournalReader(an_engine.path), an_engine.door) as watch:
+        await watch.until(lambda progress: progress.cycle >= last)
+        await eventually(lambda: an_engine.store.followers["storage"] >= last)
+        later = an_engine.commit(part(20))
+        await watch.until(lambda progress: progress.cycle >= later and progress.lag_s == 0)
+    assert watch.seen.stored == 21 * 500
+    assert await one(database, "SELECT count(*) FROM reading") == 21 * 500
+    await balanced(database, [an_engine.counts()])
+
+
+async def test_the_registry_goes_from_the_outbox_to_the_engine_in_order_and_once(
+    url: str, database: Connection, an_engine: Engine
+) -> None:
+    source = '{"sites": [{"key": "%s"}]}'
+    for key in ("home-1", "home-2"):
+        rows = parse_source((source % key).encode())
+        await import_registry(database, rows, load_catalogue(), dry_run=False, random_bytes=os.urandom)
+    async with following(url, lambda: JournalReader(an_engine.path), an_engine.door) as watch:
+        await watch.until(lambda progress: progress.database == "")
+        await eventually(lambda: an_engine.cycle.memory.registry_number >= 2)
+        cycles = an_engine.store.last_cycle
+        rows = parse_source((source % "home-3").encode())
+        await import_registry(database, rows, load_catalogue(), dry_run=False, random_bytes=os.urandom)
+        await eventually(lambda: an_engine.cycle.memory.registry_number >= 3)
+    assert [site.key for site in an_engine.cycle.memory.fleet.registry.sites] == ["home-1", "home-2", "home-3"]
+    assert an_engine.store.last_cycle == cycles + 1
+
+
+async def test_a_document_the_engine_refuses_is_written_down_and_does_not_stop_the_next(
+    url: str, database: Connection, an_engine: Engine
+) -> None:
+    await database.execute("INSERT INTO registry_outbox (number, sha256, body) VALUES (1, '', 'not a registry')")
+    rows = parse_source(b'{"sites": [{"key": "home-1"}]}')
+    await import_registry(database, rows, load_catalogue(), dry_run=False, random_bytes=os.urandom)
+    async with following(url, lambda: JournalReader(an_engine.path), an_engine.door):
+        await eventually(lambda: an_engine.cycle.memory.registry_number >= 2)
+    assert await one(database, "SELECT refused <> '' FROM registry_outbox WHERE number = 1")
+    assert await one(database, "SELECT refused FROM registry_outbox WHERE number = 2") == ""
+
+
+async def test_nothing_is_lost_or_double_when_the_server_is_killed_again_and_again(an_engine: Engine) -> None:
+    with running("mortal", embedded_bin()) as server:
+        url = server.database()
+        await migrate(url)
+        committed = 0
+        async with following(url, lambda: JournalReader(an_engine.path), an_engine.door) as watch:
+            for _ in range(3):
+                for _ in range(15):
+                    committed = an_engine.commit(part(an_engine.store.last_cycle, 2_000))
+                # Some of these are stored, one is perhaps under way, some are not.
+                await watch.until_cycle(committed - 10)
+                await asyncio.to_thread(server.stop, at_once=True)
+                for _ in range(5):
+                    committed = an_engine.commit(part(an_engine.store.last_cycle, 2_000))
+                await watch.until(lambda progress: progress.database.startswith("away"))
+                await asyncio.to_thread(server.start)
+            await watch.until_cycle(committed)
+        connection = await connect(url, name="test")
+        found = await balanced(connection, [an_engine.counts()])
+        assert (found.rows_counted, found.engines[0].duplicate) == (60 * 2_000, 0)
+        await connection.close()
+
+
+async def test_a_database_that_is_not_migrated_yet_is_waited_for(plain_server: Server, an_engine: Engine) -> None:
+    url = plain_server.database()
+    last = an_engine.commit(part(1))
+    async with following(url, lambda: JournalReader(an_engine.path), an_engine.door) as watch:
+        await watch.until(lambda progress: "davy migrate" in progress.database)
+        await migrate(url)
+        await watch.until(lambda progress: progress.cycle >= last)
+    plain_server.drop(url)
+
+
+async def test_an_engine_that_has_no_store_yet_is_waited_for(url: str, tmp_path: Path) -> None:
+    async with following(url, lambda: JournalReader(tmp_path / "engine.sqlite"), tmp_path / "door.sock") as watch:
+        await watch.until(lambda progress: "no engine store" in progress.journal)
+        async with engine(tmp_path) as late:
+            last = late.commit(part(1))
+            await watch.until(lambda progress: progress.cycle >= last)
+
+
+async def test_an_engine_that_is_away_does_not_stop_the_storing(url: str, tmp_path: Path) -> None:
+    journal = RecordedJournal([cycle(1, readings(100))])
+    async with following(url, lambda: journal, tmp_path / "door.sock") as watch:
+        await watch.until(lambda progress: progress.cycle == 1 and progress.door.startswith("away"))
+
+
+async def test_cycles_trimmed_too_early_are_written_down_and_the_ledger_says_so(
+    url: str, database: Connection, tmp_path: Path
+) -> None:
+    journal = RecordedJournal([cycle(number, part(number)) for number in (8, 9)])
+    async with following(url, lambda: journal, tmp_path / "door.sock") as watch:
+        await watch.until(lambda progress: progress.cycle == 9)
+    assert watch.seen.cycles_missed == 7
+    faults = (await account(database)).faults
+    assert faults == ("engine engine-1: 7 cycles were trimmed before they came here",)
+
+
+async def test_more_than_one_batch_of_backlog_is_taken_in_order(url: str, database: Connection, tmp_path: Path) -> None:
+    records = [
+        cycle(number, readings(60_000, at=T0 + number * SECOND, step=10, devices=60_000, seq=number))
+        for number in range(1, 6)
+    ]
+    journal = RecordedJournal([*records, cycle(6, blank(0))])
+    async with following(url, lambda: journal, tmp_path / "door.sock") as watch:
+        await watch.until(lambda progress: progress.cycle == 6)
+    assert watch.seen.stored == 300_000
+    await balanced(database)
