@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from api import alarm_stream, alarms, commands, description, devices, health, ledger, readings, telemetry
 from api.config import ApiConfig
 from api.door import Door
-from api.edge import BoundedBodies, Surroundings
+from api.edge import BoundedBodies, Failures, Surroundings
 from api.feed import Feed
 from api.http_counts import HttpCounts
 from api.parts import Parts
@@ -68,6 +68,7 @@ def create_app(config: ApiConfig) -> FastAPI:
     answer_with_problems(app)
     answer_invalid_requests(app)
     app.add_middleware(BoundedBodies, within_s=limits.body_within_s)
+    app.add_middleware(Failures)
     app.add_middleware(Surroundings, counts=parts.counts)  # added last: outermost
     return app
 

@@ -4,19 +4,25 @@ E1  A body larger than `push.MOST_BODY_BYTES` is refused by its Content-Length, 
     one that does not arrive within `body_within_s` ends with 408. So a request holds at most that much memory for
     that long.
 E2  Every answer forbids sniffing, framing, scripts, referrers and storing.
+E3  A failure of ours ends as a problem document and a line in the log, and nowhere else. The log gets the stack without
+    its variables: among them are tokens.
 """
 
 import asyncio
 import contextlib
 import time
+import traceback
 from urllib.parse import quote
 
+import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http_counts import HttpCounts
-from api.problems import TOO_LARGE, TOO_SLOW, Problem, problem_response
+from api.problems import FAILED, TOO_LARGE, TOO_SLOW, Problem, problem_response
 from ingest.push import MOST_BODY_BYTES
+
+_log = structlog.get_logger()
 
 #: Headers of every answer, unless a route says otherwise. This API serves no documents, so nothing may load anything.
 SAFE_HEADERS = {
@@ -96,6 +102,33 @@ async def _throw_away(receive: Receive, due: float) -> None:
                 seen += len(message.get("body", b""))
                 if not message.get("more_body", False):
                     return
+
+
+class Failures:
+    """E3. The one place of the API that catches what nobody expected."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def noticed(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noticed)
+        except Exception as error:
+            if scope["type"] != "http":
+                raise
+            stack = "".join(traceback.format_exception(error))
+            _log.error("request failed", method=scope["method"], path=scope["path"], exception=stack)
+            if begun:
+                return  # half an answer cannot be taken back; the server closes the connection
+            detail = "The failure is in the log. Report it if it comes back."
+            await problem_response(quote(scope["path"]), FAILED, detail)(scope, receive, send)
 
 
 class Surroundings:

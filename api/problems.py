@@ -6,7 +6,6 @@ The text of a problem says what was wrong and what to do. It never holds a stack
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
@@ -15,7 +14,6 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from engine.client import EngineAway, EngineBusy, EngineRefused
 
 MEDIA_TYPE = "application/problem+json"
-_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +121,6 @@ def _engine_error(request: Request, error: EngineAway | EngineBusy | EngineRefus
     return problem_response(path, ENGINE_AWAY, detail, {"Retry-After": str(RETRY_AFTER_S)})
 
 
-def _unknown_error(request: Request, error: Exception) -> Response:
-    _log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
-    return problem_response(request.url.path, FAILED, "The failure is in the log. Report it if it comes back.")
-
-
 def field_faults(error: RequestValidationError) -> list[FieldFault]:
     """What is wrong, without what was sent: an error answer does not repeat a secret put in the wrong field."""
     return [
@@ -137,8 +130,8 @@ def field_faults(error: RequestValidationError) -> list[FieldFault]:
 
 
 def answer_with_problems(app: FastAPI) -> None:
-    """Register the error answers of this module. (Invalid requests are answered where permits are known.)"""
+    """Register the error answers of this module. (Invalid requests are answered where permits are known, failures of
+    ours at the edge.)"""
     app.exception_handler(StarletteHTTPException)(_http_error)
     for away in (EngineAway, EngineBusy, EngineRefused):
         app.exception_handler(away)(_engine_error)
-    app.exception_handler(Exception)(_unknown_error)

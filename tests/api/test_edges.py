@@ -14,7 +14,7 @@ from api.problems import Problem
 from api.times import HIGHEST_US, LOWEST_US, parse_rfc3339, rfc3339, rfc3339_or_none
 from tests.api.conftest import config_of
 from tests.api.door_double import DoorDouble
-from tests.api.homes import DETECTOR, VALVE
+from tests.api.homes import ADMIN_TOKEN, DETECTOR, VALVE
 from tests.api.stand import ADMIN, Stand, serving, signed
 
 
@@ -50,6 +50,18 @@ async def test_a_failure_of_ours_tells_nothing_of_its_inside(stand: Stand, monke
     assert (answer.status_code, answer.json()["type"]) == (500, "urn:davy:problem:failed")
     assert "NoneType" not in answer.text
     assert "Traceback" not in answer.text
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert stand.parts.counts.requests["GET", "/v1/alarms", 500] == 1
+
+
+async def test_a_failure_of_ours_is_logged_without_the_token(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(stand.parts, "feed", None)
+    await stand.http.get("/v1/alarms")
+    logged = capsys.readouterr()
+    assert "AttributeError" in logged.out + logged.err
+    assert ADMIN_TOKEN not in logged.out + logged.err
 
 
 async def test_hostile_bodies_of_instructions_are_refused(stand: Stand) -> None:

@@ -1,0 +1,34 @@
+"""docs/API.md says what the code does: its routes, its problems and its bounds are compared with it."""
+
+import re
+from pathlib import Path
+
+from api import problems
+from api.app import create_app
+from api.config import Limits
+from tests.api.conftest import config_of
+
+_TEXT = (Path(__file__).parents[2] / "docs" / "API.md").read_text("utf-8")
+
+
+def test_every_route_is_in_the_document() -> None:
+    document = create_app(config_of(Path("/nowhere"))).openapi()
+    missing = [path for path in document["paths"] if f"{path}`" not in _TEXT]
+    assert missing == []
+
+
+def test_every_problem_is_in_the_document_with_its_status() -> None:
+    kinds = [kind for kind in vars(problems).values() if isinstance(kind, problems.Kind)]
+    lines = [line for line in _TEXT.splitlines() if line.startswith("| `")]
+    for kind in kinds:
+        assert any(f"`{kind.slug}`" in line and f"| {kind.status} |" in line for line in lines), kind
+
+
+def test_the_bounds_in_the_document_are_those_of_the_code() -> None:
+    limits, bounds = Limits(), re.sub(r"\s+", " ", _TEXT.split("## Bounds")[1])
+    assert f"{limits.pushes} pushes" in bounds
+    assert f"{limits.streams} alarm streams" in bounds
+    assert f"{limits.connections:,} connections" in bounds
+    assert f"{limits.head_within_s:g} s for a request's head and {limits.body_within_s:g} s for its body" in bounds
+    assert f"{limits.answer_within_s:g} s for the engine's answer" in bounds
+    assert f"ends within {limits.token_lives_s:g} s" in bounds
