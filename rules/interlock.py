@@ -246,7 +246,8 @@ def reachable(state: State, out: Out, device_no: int, at: int) -> None:
 def resumed(state: State, out: Out, at: int) -> None:
     """After a restart every wanted position gets a fresh attempt; nobody knows what became of the last one."""
     for wanted in list(state.wanted_by_slot.values()):
-        attempt(state, out, wanted, at)
+        if wanted.since < at:
+            attempt(state, out, wanted, at)
 
 
 def cancel(state: State, out: Out, wanted_name: str, by: str, reason: str, at: int) -> str:
@@ -266,21 +267,21 @@ def attempt_due(state: State, out: Out, slot: int, epoch: int, due: int) -> None
         attempt(state, out, wanted, due)
 
 
-def expiry_due(state: State, out: Out, slot: int, number: int, due: int) -> None:
+def expiry_due(state: State, out: Out, slot: int, number: int, due: int, at: int) -> None:
     wanted = state.wanted_by_slot.get(slot)
     if wanted is None or number > len(wanted.attempts):
         return
     made = wanted.attempts[number - 1]
     if made.expires == due and not made.over:
-        _step(state, out, wanted, msgspec.structs.replace(made, over=True), Step.EXPIRED, due)
+        _step(state, out, wanted, msgspec.structs.replace(made, over=True), Step.EXPIRED, at)
 
 
-def confirm_due(state: State, out: Out, slot: int, epoch: int, due: int) -> None:
+def confirm_due(state: State, out: Out, slot: int, epoch: int, at: int) -> None:
     """The deadline of the model has passed and nobody has seen the valve closed (G7)."""
     wanted = state.wanted_by_slot.get(slot)
     if wanted is not None and wanted.epoch == epoch and state.compiled.unconfirmed >= 0:
         alarms.raise_alarm(
-            state, out, slot, state.compiled.unconfirmed, onset=wanted.since, at=due, because=wanted.alarm
+            state, out, slot, state.compiled.unconfirmed, onset=wanted.since, at=at, because=wanted.alarm
         )
 
 

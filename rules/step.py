@@ -64,12 +64,14 @@ def step(state: State, batch: Batch, events: Sequence[Event], now: int) -> list[
 
 
 def _away(state: State, out: Out, told: Sequence[Event], at: int) -> None:
-    """What was due before the engine went away is fired; then everybody's silence starts later by its absence, before
-    any silence of that time can be found."""
+    """What was due before the engine went away is fired. Then everybody's silence starts later by its absence, before
+    any silence of that time can be found; and what else came due meanwhile happens now, once, not as it might have
+    happened: a day's absence must not send a day's attempts."""
     away_us = sum(event.down_us for event in told if isinstance(event, Resumed))
     if away_us:
         _timers(state, out, at - away_us)
         state.heard += away_us
+        _timers(state, out, at, back=at)
 
 
 def _event(state: State, out: Out, event: Event) -> None:
@@ -128,37 +130,41 @@ def _close(state: State, out: Out, said: CloseValve) -> tuple[str, str]:
     return "", wanted.wanted
 
 
-def _timers(state: State, out: Out, until: int) -> None:
-    """Fire everything due by `until`, earliest first; what that makes due fires in its turn."""
+def _timers(state: State, out: Out, until: int, back: int = 0) -> None:
+    """Fire everything due by `until`, earliest first, each at its own deadline; what that makes due fires in its turn.
+    What came due before the engine was `back` is fired then: nothing could be decided or sent before."""
     while state.next_deadline <= until:
         if state.silence_floor <= until:
             _look_for_silence(state, until)
             continue
         due, kind, slot, number = heapq.heappop(state.timers)
+        at = max(due, back)
         match kind:
             case Timer.HOLD:
-                _hold_due(state, out, slot, number, due)
+                _hold_due(state, out, slot, number, due, at)
             case Timer.SILENCE:
                 _silence_due(state, out, slot, number, due)
-            case Timer.ATTEMPT:
+            case Timer.ATTEMPT if due > back:  # else `resumed` makes the attempt, with all others
                 interlock.attempt_due(state, out, slot, number, due)
+            case Timer.ATTEMPT:
+                pass
             case Timer.EXPIRY:
-                interlock.expiry_due(state, out, slot, number, due)
+                interlock.expiry_due(state, out, slot, number, due, at)
             case _:
-                interlock.confirm_due(state, out, slot, number, due)
+                interlock.confirm_due(state, out, slot, number, at)
 
 
-def _hold_due(state: State, out: Out, slot: int, rule: int, due: int) -> None:
+def _hold_due(state: State, out: Out, slot: int, rule: int, due: int, at: int) -> None:
     since = int(state.since[slot, rule])
     if since == 0 or int(state.due[slot, rule]) != due:
         return
     if alarms.is_active(state, slot, rule):
-        if alarms.return_alarm(state, out, slot, rule, at=due) is not None:
-            interlock.alarm_settled(state, out, slot, rule, due)
+        if alarms.return_alarm(state, out, slot, rule, at=at) is not None:
+            interlock.alarm_settled(state, out, slot, rule, at)
     else:
-        alarm = alarms.raise_alarm(state, out, slot, rule, onset=since, at=due)
+        alarm = alarms.raise_alarm(state, out, slot, rule, onset=since, at=at)
         if alarm is not None:
-            interlock.alarm_raised(state, out, alarm, rule, due)
+            interlock.alarm_raised(state, out, alarm, rule, at)
     state.refresh_busy([slot])
 
 

@@ -45,6 +45,7 @@ from rules.document import Action, Kind, Rule, RulePack
 S = AlarmState
 TRUE, FALSE, UNKNOWN = 1, 0, -1
 SECOND = 1_000_000
+NEVER = 1 << 62
 PAUSES_S = (1, 2, 4, 8, 15)
 BROKEN = (Quality.OUT_OF_RANGE, Quality.SENSOR_FAULT, Quality.SENTINEL)
 UNSURE = (Quality.WARM_UP, Quality.INHIBITED, Quality.STALE)
@@ -108,6 +109,7 @@ class Reference:
             if away_us:
                 self.fire(at - away_us)
                 self.heard = {slot: heard + away_us for slot, heard in self.heard.items()}
+                self.fire(at, back=at)
             self.fire(at)
             for event in (event for event in events if event.at == at):
                 self.event(event)
@@ -193,9 +195,10 @@ class Reference:
 
     # ---- timers -----------------------------------------------------------------------------------------------------
 
-    def fire(self, until: int) -> None:
+    def fire(self, until: int, back: int = 0) -> None:
         while (first := min(self.timers(), default=None)) is not None and first[0] <= until:
-            due, kind, slot, number = first
+            kind, slot, number = first[1:]
+            due = max(first[0], back)
             cell = self.cells.get((slot, number))
             want = self.wants.get(slot)
             if kind == 0 and cell is not None:
@@ -206,6 +209,8 @@ class Reference:
                     self.raised(slot, number, cell.since, due)
             elif kind == 1:
                 self.raised(slot, number, due, due)
+            elif want is not None and kind == 2 and back:
+                want.next_try = NEVER  # the attempts of an absence are one: the one on return
             elif want is not None and kind == 2:
                 self.attempt(want, due)
             elif want is not None and kind == 3:
@@ -442,7 +447,8 @@ class Reference:
                 self.attempt(want, event.at)
         elif isinstance(event, Resumed):
             for want in list(self.wants.values()):
-                self.attempt(want, event.at)
+                if want.since < event.at:
+                    self.attempt(want, event.at)
         elif isinstance(event, AttemptSent | AttemptFailed | AttemptAcknowledged | Replied):
             self.link(event)
         elif isinstance(event, Acknowledge | Reset | CloseValve | CancelClose):

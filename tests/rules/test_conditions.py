@@ -1,4 +1,4 @@
-"""What a condition says of a reading, and when it becomes an alarm: holds, hysteresis, latching, a device's own bits."""
+"""What a condition says of a reading, and when it is an alarm: holds, hysteresis, latching, a device's own bits."""
 
 import math
 
