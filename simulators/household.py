@@ -100,27 +100,28 @@ class Household:
             case story.SetClock():
                 self._set_clocks(event)
             case story.Duplicate():
-                self._each_device(lambda device: setattr(device, "duplicate_share", event.share))
+                self._set_duplicates(event.share)
             case story.Disorder():
-                self._each_device(lambda device: setattr(device, "disordered", True))
+                self._set_disorder(True)
         self._poked.set()
 
     def recover(self, event: story.Event) -> None:
-        """The end of an event that lasts."""
+        """The end of an event that lasts. Of two that overlap, the first end is the end of both."""
         self._advance()
         match event:
             case story.FailSensor():
                 self.home.detector.faulty = False
             case story.PowerCycle():
-                self._each_device(lambda device: device.restart(self._clock()))
+                for device in self.devices.values():
+                    device.restart(self._clock())
                 self.home.regain_mains()
                 self._each_link(MqttLink.regain_network)
             case story.Outage():
                 self._each_link(MqttLink.regain_network)
             case story.Duplicate():
-                self._each_device(lambda device: setattr(device, "duplicate_share", 0.0))
+                self._set_duplicates(0.0)
             case story.Disorder():
-                self._each_device(lambda device: setattr(device, "disordered", False))
+                self._set_disorder(False)
             case _:
                 return
         self._poked.set()
@@ -193,9 +194,13 @@ class Household:
         for link in self.links.values():
             act(link)
 
-    def _each_device(self, act: Callable[[Device], None]) -> None:
+    def _set_duplicates(self, share: float) -> None:
         for device in self.devices.values():
-            act(device)
+            device.duplicate_share = share
+
+    def _set_disorder(self, on: bool) -> None:
+        for device in self.devices.values():
+            device.disordered = on
 
     def _tell(self, happening: Happening, at_us: int) -> None:
         identity = self.devices[happening.sender].identity if happening.sender else ""

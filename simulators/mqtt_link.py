@@ -218,7 +218,13 @@ class MqttLink:
         if self._come_back_within_s is not None:
             within_s, self._come_back_within_s = self._come_back_within_s, None
             return self._rng.uniform(0.0, within_s)
-        return self._rng.uniform(0.0, min(BACK_OFF_CAP_S, BACK_OFF_BASE_S * 2.0**attempt))
+        return back_off_s(attempt, self._rng)
+
+
+def back_off_s(attempt: int, rng: Random) -> float:
+    """How long to wait after failure number `attempt` in a row (L3)."""
+    # 2^16 x base is far beyond the cap; a device that is away for a year must not overflow.
+    return rng.uniform(0.0, min(BACK_OFF_CAP_S, BACK_OFF_BASE_S * 2.0 ** min(attempt, 16)))
 
 
 def _end_if_cancelled() -> None:

@@ -10,7 +10,7 @@ from devices.quantities import ValveCause, ValvePosition
 from simulators.events import What
 from simulators.home import Happening, Home, Report
 from simulators.registry import ValveMix, demo_homes, home_plans
-from simulators.scenario import RoomTraits, Scenario
+from simulators.scenario import Leak, RoomTraits, Scenario, find_scenario
 from simulators.telemetry import Sender
 from simulators.valve import Taken
 
@@ -69,13 +69,12 @@ def test_a_leak_rises_until_close_and_falls_after_it() -> None:
 
 
 def test_the_demo_home_alarms_within_15_s_and_its_air_is_clean_within_a_minute() -> None:
-    from simulators.scenario import find_scenario
-
     scenario = find_scenario("leak-demo")
     here = home(scenario=scenario)
     (leak,) = scenario.event
+    assert isinstance(leak, Leak)
     live(here, leak.at_s)
-    here.leak_m3h = leak.flow_m3h  # type: ignore[union-attr]
+    here.leak_m3h = leak.flow_m3h
     live(here, 15.0)
     assert here.detector.low_alarm
     assert here.detector.high_alarm

@@ -32,6 +32,13 @@ def test_the_same_seed_gives_the_same_homes_and_they_survive_the_file(n: int, se
     assert len(home_plans(homes)) == n
 
 
+def test_fewer_homes_are_the_first_of_more_so_that_one_registry_serves_every_scenario() -> None:
+    few, many = demo_homes(20, 1), demo_homes(300, 1)
+    assert set(few.devices) <= set(many.devices)
+    assert set(few.tokens) <= set(many.tokens)
+    assert set(few.links) <= set(many.links)
+
+
 def test_every_device_has_a_token_of_its_own_and_another_seed_gives_others() -> None:
     tokens = {row.token for row in demo_homes(50, 1).tokens}
     assert len(tokens) == len(demo_homes(50, 1).devices)
