@@ -18,6 +18,8 @@ NO_NAMES = {"manager", "helper", "helpers", "util", "utils", "handler", "process
 MOST_LINES_OF_A_FILE = 400
 #: 40 is the aim; a dispatch table or a hot loop may need a few more.
 MOST_LINES_OF_A_FUNCTION = 50
+#: Loops over every byte that comes in, where a call per packet would cost more than the packet.
+HOT_LOOPS = {"read_publishes": 60}
 
 
 def _sources() -> Iterator[Path]:
@@ -77,7 +79,7 @@ def test_files_and_functions_stay_small_enough_to_read() -> None:
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 length = (node.end_lineno or node.lineno) - node.lineno + 1
-                if length > MOST_LINES_OF_A_FUNCTION:
+                if length > HOT_LOOPS.get(node.name, MOST_LINES_OF_A_FUNCTION):
                     wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}: {node.name} has {length} lines")
     assert not wrong, "split these:\n" + "\n".join(wrong)
 

@@ -42,6 +42,10 @@ async def served(settings: Settings) -> AsyncIterator[EmbeddedPostgres]:
         await server.stop()
 
 
+def modes_and_owners(*paths: Path) -> dict[Path, tuple[int, int, int]]:
+    return {path: (found.st_mode, found.st_uid, found.st_gid) for path in paths if (found := path.stat())}
+
+
 async def shown(server: EmbeddedPostgres, name: str) -> str:
     async with await psycopg.AsyncConnection.connect(server.url) as connection:
         row = await (await connection.execute("SELECT current_setting(%s)", (name,))).fetchone()
@@ -199,14 +203,14 @@ async def test_as_root_it_runs_as_an_unprivileged_account_and_chmods_nothing_of_
     closed.mkdir(mode=0o700)
     settings = settings_for(closed / "data")
     prepare_data_folder(settings, demo=False)
-    before = {path: path.stat()[:6] for path in (closed, *closed.parents)}
+    before = modes_and_owners(closed, *closed.parents)
     async with served(settings) as server:
         assert server.pid is not None
         assert Path(f"/proc/{server.pid}").stat().st_uid != 0
         assert server.home.folder.is_relative_to(open_folder / "state")
     assert home_folder(settings) == server.home.folder
     assert settings.postgres_note.read_text().strip() == str(server.home.folder)
-    assert {path: path.stat()[:6] for path in before} == before
+    assert modes_and_owners(*before) == before
     async with served(settings):
         pass
     shutil.rmtree(server.home.folder)
