@@ -13,8 +13,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import structlog
-from ingest.mqtt_endpoint import MqttEndpoint
-from rules.document import default_pack, load_pack
 
 from davy.settings import Settings
 from devices.fleet import Fleet
@@ -27,8 +25,10 @@ from engine.memory import BUILT_IN
 from engine.pushes import PushLink
 from engine.store import Store, document
 from ingest.mqtt_directory import Directory
+from ingest.mqtt_endpoint import MqttEndpoint
 from ingest.mqtt_tls import server_context
 from rules.decisions import RulesChanged
+from rules.document import default_pack, load_pack
 
 _log = structlog.get_logger()
 

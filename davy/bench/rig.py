@@ -106,11 +106,7 @@ async def engine(
     folder = Path(tempfile.mkdtemp(prefix="davy-bench-", dir=where))
     environ = {"DAVY_CONFIG": "", "DAVY_DATA": str(folder), "DAVY_MQTT_PORT": str(free_port()), **dict(extra)}
     settings = load_settings(environ, folder)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "davy", "engine"],
-        env=os.environ | settings.environment(),
-        stderr=(folder / "engine.log").open("w"),
-    )
+    process = _start(settings, folder / "engine.log")
     try:
         async with await _door(settings, process) as door:
             await door.replace_registry(1, encode_registry(registry_of(source)))
@@ -122,6 +118,12 @@ async def engine(
         except subprocess.TimeoutExpired:
             process.kill()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(settings: Settings, log: Path) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "davy", "engine"]
+    with log.open("w") as out:
+        return subprocess.Popen(command, env=os.environ | settings.environment(), stderr=out)
 
 
 async def _door(settings: Settings, process: "subprocess.Popen[bytes]") -> DoorClient:

@@ -1,0 +1,151 @@
+"""`davy bench`: figures beside their ceilings, and the long forms of fuzzing and killing."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from davy.exits import CannotGoOn, Exit
+
+if TYPE_CHECKING:
+    from davy.bench.figure import Figure
+
+bench_app = typer.Typer(
+    help="Measure this machine and this Davy: each figure is a median of several runs beside its ceiling.",
+    no_args_is_help=True,
+)
+
+Where = Annotated[Path | None, typer.Option(help="a folder on the disk to measure; else the temporary folder")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+Seed = Annotated[int, typer.Option(help="the same seed does the same")]
+
+#: Name -> what it measures. `all` is every one of them, in this order.
+FIGURES = {
+    "pipelining": "64 connections, 200 messages in flight each, bursts of 10 s",
+    "one-in-flight": "2,000 connections, one message in flight each",
+    "sustained": "100,000 readings/s for 60 s with the database keeping up",
+    "idle": "memory with 10,000 connections that say nothing",
+    "latency": "from an alarm to its CLOSE, idle and beside 10,000 readings/s",
+    "rules": "the rule engine alone, 100,000 devices",
+}
+
+
+def register(app: typer.Typer) -> None:
+    bench_app.command("figures")(figures)
+    bench_app.command("fuzz")(fuzz)
+    bench_app.command("kills")(kills)
+    app.add_typer(bench_app, name="bench")
+
+
+def figures(
+    names: Annotated[list[str] | None, typer.Argument(help=f"of: {', '.join(FIGURES)}; none: all")] = None,
+    runs: Annotated[int, typer.Option(min=1, help="runs of each; the median counts")] = 5,
+    where: Where = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure. Exit code 1 when a promise is not met."""
+    from davy.bench.figure import report
+    from davy.output import write_json
+
+    chosen = names or list(FIGURES)
+    wrong = [name for name in chosen if name not in FIGURES]
+    if wrong:
+        raise CannotGoOn(Exit.USAGE, f"no figure {wrong[0]!r}; there are {', '.join(FIGURES)}")
+    measured = asyncio.run(_measure(chosen, runs, where))
+    if as_json:
+        write_json([report(figure) for figure in measured])
+    else:
+        _show(measured)
+    if not all(figure.met for figure in measured):
+        raise typer.Exit(Exit.FAILED)
+
+
+async def _measure(names: list[str], runs: int, where: Path | None) -> "list[Figure]":
+    from davy.bench import load_figures
+    from davy.bench.rule_figures import rule_steps
+    from davy.bench.sustained import sustained
+    from davy.output import progress
+
+    async def latency() -> "list[Figure]":
+        close = load_figures.close_latency
+        return [await close(runs, where), await close(runs, where, rate=10_000)]
+
+    async def one(measure: "Callable[[int, Path | None], Coroutine[None, None, Figure]]") -> "list[Figure]":
+        return [await measure(runs, where)]
+
+    measured: list[Figure] = []
+    for name in names:
+        with progress(f"{name}: {FIGURES[name]}"):
+            match name:
+                case "pipelining":
+                    measured += await one(load_figures.pipelining)
+                case "one-in-flight":
+                    measured += await one(load_figures.one_in_flight)
+                case "sustained":
+                    measured += await one(sustained)
+                case "idle":
+                    measured += await one(load_figures.idle_connections)
+                case "latency":
+                    measured += await latency()
+                case _:
+                    measured += rule_steps(runs)
+    return measured
+
+
+def _show(measured: "list[Figure]") -> None:
+    from davy.bench.figure import number
+    from davy.output import write_table
+
+    rows = []
+    for figure in measured:
+        ratio = f"{figure.ratio:.2f} of {figure.ceiling_of}" if figure.ratio is not None else ""
+        cpu = ", ".join(f"{part} {number(us)}" for part, us in figure.cpu_us.items())
+        notes = ", ".join(f"{name} {number(value)}" for name, value in figure.notes.items())
+        value = f"{number(figure.value)} {figure.unit}"
+        rows.append((figure.name, value, figure.promise, "met" if figure.met else "MISSED", ratio, cpu, notes))
+    write_table(("figure", "median", "promise", "", "ratio to the ceiling", "CPU us/reading", "beside it"), rows)
+
+
+def fuzz(
+    messages: Annotated[int, typer.Option(min=200, help="hostile messages to send")] = 100_000,
+    seed: Seed = 1,
+    where: Where = None,
+    as_json: AsJson = False,
+) -> None:
+    """Throw hostile messages and broken packets at a real engine; a witness must be served all the while."""
+    from davy.bench.fuzz import fuzz as run
+    from davy.output import progress
+
+    with progress(f"{messages:,} hostile messages"):
+        verdict = asyncio.run(run(messages, seed, where))
+    _judged(verdict, verdict.ok, as_json)
+
+
+def kills(
+    many: Annotated[int, typer.Option(min=1, help="processes to kill")] = 100,
+    seed: Seed = 1,
+    where: Where = None,
+    as_json: AsJson = False,
+) -> None:
+    """Kill engine, storage, PostgreSQL and API at random under load; then account for every acknowledged reading."""
+    from davy.bench.kills import kills as run
+    from davy.output import progress
+
+    with progress(f"{many} kills under load"):
+        verdict = asyncio.run(run(many, seed, where))
+    _judged(verdict, verdict.ok, as_json)
+
+
+def _judged(verdict: msgspec.Struct, ok: bool, as_json: bool) -> None:
+    from davy.output import write_json, write_table
+
+    if as_json:
+        write_json(verdict)
+    else:
+        rows = [(name, str(value)) for name, value in msgspec.structs.asdict(verdict).items()]
+        write_table(("", "kept" if ok else "BROKEN"), rows)
+    if not ok:
+        raise typer.Exit(Exit.FAILED)
