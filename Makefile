@@ -2,7 +2,7 @@
 # but python3 >= 3.11 and PyPI, as root and as an ordinary user; a second run starts at once.
 #
 #   make demo    200 simulated homes, a leak, and its story on the terminal; Ctrl-C prints the ledger
-#   make test    lint, types, and every test; says at its end what was skipped and why
+#   make test    lint, types, and every test (or TESTS=path); says at its end what was skipped and why
 #   make lock    resolve the dependencies of pyproject.toml anew into the hashed lock files
 #   make clean   remove what the above made (never your data)
 
@@ -28,7 +28,7 @@ demo: $(VENV)/.ready-run
 	@$(BIN)/davy up --demo
 
 test: $(VENV)/.ready-test
-	@PYTHON=$(BIN)/python .ci/test
+	@PYTHON=$(BIN)/python .ci/test $(TESTS)
 
 # $(1): name of the lock file
 define install
