@@ -10,7 +10,7 @@ V4  Only a `ShutOffValve` can be wanted closed, and a simulated detector only cl
 
 import msgspec
 
-from devices.fleet import MICROSECONDS, ShutOffValve
+from devices.fleet import MICROSECONDS, Fleet, ShutOffValve
 from devices.quantities import ValvePosition
 from rules import alarms
 from rules.alarms import Out
@@ -38,15 +38,24 @@ def alarm_raised(state: State, out: Out, alarm: OpenAlarm, rule: int, at: int) -
     """An alarm became active. If its rule closes valves, want every shut-off valve of the detector closed."""
     if not state.compiled.closes[rule]:
         return
-    slot = alarm.slot
-    here = bool(state.fleet.simulated[slot])
-    valves = [valve for valve in state.fleet.links.get(slot, ()) if bool(state.fleet.simulated[valve.slot]) == here]
+    valves = valves_of(state.fleet, alarm.slot)
     if not valves and state.compiled.no_valve >= 0:
-        alarms.raise_alarm(state, out, slot, state.compiled.no_valve, onset=alarm.onset, at=at, because=alarm.alarm)
+        no_valve = state.compiled.no_valve
+        alarms.raise_alarm(state, out, alarm.slot, no_valve, onset=alarm.onset, at=at, because=alarm.alarm)
+    close_for(state, out, alarm, rule, valves, at)
+
+
+def valves_of(fleet: Fleet, slot: int) -> list[ShutOffValve]:
+    """The valves a detector may close: linked, and simulated exactly if it is."""
+    here = bool(fleet.simulated[slot])
+    return [valve for valve in fleet.links.get(slot, ()) if bool(fleet.simulated[valve.slot]) == here]
+
+
+def close_for(state: State, out: Out, alarm: OpenAlarm, rule: int, valves: list[ShutOffValve], at: int) -> None:
     for valve in valves:
         places = state.closed_for.get(valve.slot, ())
-        if (slot, rule) not in places:
-            state.closed_for[valve.slot] = (*places, (slot, rule))
+        if (alarm.slot, rule) not in places:
+            state.closed_for[valve.slot] = (*places, (alarm.slot, rule))
         want_closed(state, out, valve, at=at, reason=alarm.rule, alarm=alarm.alarm)
 
 

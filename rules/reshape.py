@@ -3,6 +3,8 @@
 H1  Slots are kept and appended; a rule that keeps its id keeps its alarms and its timers.
 H2  An open alarm whose rule or device is gone, or whose rule no longer looks at its device, ends with the reason said.
     A wanted position whose valve is gone ends as cancelled.
+H3  A valve that is newly linked to a detector with an active closing alarm is closed; one that is linked no longer is
+    free of that alarm. What a person cancelled stays cancelled.
 """
 
 import numpy as np
@@ -13,7 +15,8 @@ from rules import alarms, interlock
 from rules.alarms import Out
 from rules.decisions import AlarmState, Change, Decision, Outcome
 from rules.kernels import Compiled, applies
-from rules.state import NEVER, State, Timer
+from rules.lifecycle import IS_ACTIVE
+from rules.state import NEVER, OpenAlarm, State, Timer
 
 
 def reshape(state: State, fleet: Fleet, compiled: Compiled, now: int) -> list[Decision]:
@@ -31,10 +34,11 @@ def reshape(state: State, fleet: Fleet, compiled: Compiled, now: int) -> list[De
         for valve, places in state.closed_for.items()
         if (kept := tuple((slot, renumbered[rule]) for slot, rule in places if renumbered.get(rule, -1) >= 0))
     }
-    state.fleet, state.compiled, state.looks = fleet, compiled, looks
+    before, state.fleet, state.compiled, state.looks = state.fleet, fleet, compiled, looks
     state.since[~looks] = 0
     state.due[~looks] = 0
     _end_unactuated(state, out, now)
+    _relink(state, out, before, now)
     state.refresh_busy(np.arange(len(fleet), dtype=np.int32))
     for slot in range(len(fleet)):
         if state.watched[slot] or slot in state.closed_for:
@@ -45,6 +49,8 @@ def reshape(state: State, fleet: Fleet, compiled: Compiled, now: int) -> list[De
 
 def _end_orphans(state: State, out: Out, fleet: Fleet, compiled: Compiled, looks: NDArray[np.bool_], now: int) -> None:
     for (slot, rule), alarm in list(state.open.items()):
+        if (slot, rule) not in state.open:
+            continue  # it ended with the alarm that had brought it about
         new_rule = compiled.by_id.get(alarm.rule, -1)
         if new_rule < 0:
             why = f"rule {alarm.rule} is no longer in force"
@@ -83,6 +89,30 @@ def _end_unactuated(state: State, out: Out, now: int) -> None:
         if slot not in state.fleet.valves:
             why = "the valve has left the registry, or its model no longer takes commands"
             interlock.end(state, out, wanted, Outcome.CANCELLED, now, comment=why)
+
+
+def _relink(state: State, out: Out, before: Fleet, now: int) -> None:
+    closes, no_valve = state.compiled.closes, state.compiled.no_valve
+    for valve, places in list(state.closed_for.items()):
+        for slot, rule in places:
+            linked = any(one.slot == valve for one in interlock.valves_of(state.fleet, slot))
+            if not linked or not closes[rule]:
+                interlock.forget_cause(state, out, valve, (slot, rule), now)
+    unprotected: dict[int, OpenAlarm] = {}
+    for (slot, rule), alarm in list(state.open.items()):
+        if closes[rule] and IS_ACTIVE[alarm.state]:
+            valves = interlock.valves_of(state.fleet, slot)
+            known = {valve.slot for valve in interlock.valves_of(before, slot)}
+            new = [valve for valve in valves if valve.slot not in known]
+            interlock.close_for(state, out, alarm, rule, new, now)
+            if not valves:
+                unprotected.setdefault(slot, alarm)
+    if no_valve < 0:
+        return
+    for slot in [slot for slot, rule in state.open if rule == no_valve and slot not in unprotected]:
+        alarms.return_alarm(state, out, slot, no_valve, at=now)
+    for slot, alarm in unprotected.items():
+        alarms.raise_alarm(state, out, slot, no_valve, onset=alarm.onset, at=now, because=alarm.alarm)
 
 
 def remind_all(state: State) -> None:
