@@ -197,11 +197,10 @@ class Client(Connection):
         is, and the block is short enough to have one length byte."""
         mime = properties.texts.get(Property.CONTENT_TYPE, "").partition(";")[0].strip().lower()
         mime = "" if mime in _JSON else mime
-        if properties.texts.keys() == {Property.CONTENT_TYPE} and properties.numbers.keys() <= {
-            Property.PAYLOAD_FORMAT
-        }:
+        said = properties.texts.keys() | properties.numbers.keys() | properties.binaries.keys()
+        if said and said <= {Property.CONTENT_TYPE, Property.PAYLOAD_FORMAT} and not properties.user:
             block = write_properties(properties)
-            if len(block) <= 128 and not properties.user and not properties.binaries:
+            if len(block) <= 128:
                 self._shared.intake.learn(block, mime)
         return mime
 

@@ -292,19 +292,40 @@ class Connection(asyncio.BufferedProtocol, abc.ABC):
             if why is Why.NOT_READING:
                 transport.abort()
             else:
-                farewell = self._farewell(REASON[why] if reason is None else reason)
-                if farewell:
-                    transport.write(farewell)
-        self.close()
+                self._say_farewell(transport, self._farewell(REASON[why] if reason is None else reason))
+        self._over()
+
+    def _say_farewell(self, transport: asyncio.Transport, farewell: bytes) -> None:
+        """Closing while bytes of the client are unread resets the connection, and it would never see the reason: where
+        there is one we end our side only, and throw away what it still sends until it closes too (see `check`)."""
+        if farewell:
+            transport.write(farewell)
+        if not farewell or not transport.can_write_eof():
+            transport.close()
+            return
+        if self.paused:
+            transport.resume_reading()
+        try:
+            transport.write_eof()
+        except OSError:  # it has closed already
+            transport.close()
 
     def close(self) -> None:
-        """End without a word: the client said goodbye, or has been told."""
-        if self._ended_us:
-            return
-        self._ended_us = max(1, self._shared.now_us)
-        self._leave()
+        """End without a word: the client said goodbye, or is gone."""
+        if not self._ended_us:
+            self._over()
+            if self._transport is not None and not self._transport.is_closing():
+                self._transport.close()
+
+    def shut_down(self) -> None:
+        """Say goodbye, and do not wait for the client's."""
+        self.end(Why.SHUTTING_DOWN, "the engine is shutting down")
         if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
+
+    def _over(self) -> None:
+        self._ended_us = max(1, self._shared.now_us)
+        self._leave()
 
     def abort(self) -> None:
         if self._transport is not None:

@@ -86,7 +86,9 @@ class Directory:
             if connect.username not in (None, "", certified):
                 return Refused(Why.CERTIFICATE_MISMATCH, "the user name is not the certificate's common name")
             if certified not in self.device_no:
-                return Refused(Why.BAD_CREDENTIALS, "the certificate's common name is no registered device")
+                return Refused(
+                    Why.BAD_CREDENTIALS, f"no device is registered as {certified[:130]!r}, its certificate's name"
+                )
             return self.grant(certified, "")
         if not connect.username or connect.password is None:
             return Refused(Why.ANONYMOUS, "no user name and password; sign in as vendor/serial with the device's token")
@@ -94,7 +96,7 @@ class Directory:
         offered = hashlib.sha256(connect.password).hexdigest()
         right = hmac.compare_digest(offered.encode(), expected.encode())
         if not right or connect.username not in self.device_no:
-            return Refused(Why.BAD_CREDENTIALS, "no such device, or not its token")
+            return Refused(Why.BAD_CREDENTIALS, f"no device {connect.username[:130]!r}, or not its token")
         return self.grant(connect.username, expected)
 
     def grant(self, identity: str, token_sha256: str) -> Grant:

@@ -36,6 +36,8 @@ from ingest.mqtt_session import MICROSECONDS, InFlight
 #: long (2,000 of 20,000 connections: about 0.5 ms).
 _PARTS = 10
 _TICK_S = 1 / _PARTS
+#: Paused connections read on in one turn of the loop (4 ms of parsing at the most); the others in the next.
+_RESUMED_AT_ONCE = 16
 #: A tick that comes later than this was a stop of the process, and counts as no more (E5).
 _MOST_TICK_US = MICROSECONDS
 
@@ -84,6 +86,7 @@ class MqttEndpoint:
         self._ticks = 0
         self._parts: list[list[Connection]] = [[] for _ in range(_PARTS)]
         self._reserve_over = True
+        self._resuming = False
         self._releases = 0  # connections that may still be released in this tick (E4)
 
     # ---- the link ----
@@ -98,10 +101,7 @@ class MqttEndpoint:
         self._reserve_over = not (settled.in_reserve or settled.withheld)
         if shared.owing:
             self._release_owing()
-        if shared.paused:
-            for connection in tuple(shared.paused):
-                if not connection.full():
-                    connection.resume()
+        self._resume_soon()
 
     def send(self, device_no: int, command: Command, expires_us: int) -> bool:
         """Write the command on every connection that hears it: of several, some may be half-open, and a command is
@@ -120,6 +120,23 @@ class MqttEndpoint:
             shared.counts.commands_unreachable += 1
         return sent
 
+    def _resume_soon(self) -> None:
+        """Read on from paused senders, but after what the cycle still has to do: commands are not to wait for it."""
+        if self._shared.paused and not self._resuming:
+            self._resuming = True
+            asyncio.get_running_loop().call_soon(self._resume)
+
+    def _resume(self) -> None:
+        """A few connections at a time, those paused longest first; a connection parses up to 512 messages (0.2 ms)."""
+        shared = self._shared
+        self._resuming = False
+        ready = [connection for connection in shared.paused if not connection.full()]
+        for connection in ready[:_RESUMED_AT_ONCE]:
+            if not connection.full():
+                connection.resume()
+        if len(ready) > _RESUMED_AT_ONCE:
+            self._resume_soon()
+
     # ---- the registry ----
 
     def replace_directory(self, directory: Directory) -> None:
@@ -130,7 +147,8 @@ class MqttEndpoint:
     # ---- life ----
 
     async def start(self, host: str, port: int, ssl_context: ssl.SSLContext | None = None) -> int:
-        """Listen; may be called again for another address. Returns the port in use. Raises OSError."""
+        """Listen on the first address that `host` resolves to; may be called again for another. Returns the port in
+        use. Raises OSError."""
         shared = self._shared
         infos = await asyncio.get_running_loop().getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -157,7 +175,7 @@ class MqttEndpoint:
         self.stop_listening()
         shared = self._shared
         for connection in tuple(shared.open):
-            connection.end(Why.SHUTTING_DOWN, "the engine is shutting down")
+            connection.shut_down()
         for listener in self._listeners:
             await listener.closed()
         with contextlib.suppress(TimeoutError):

@@ -71,6 +71,7 @@ class Why(StrEnum):
     """Why something was refused; the name of its counter."""
 
     TOO_MANY_CONNECTIONS = "too_many_connections"
+    ACCEPT_FAILED = "accept_failed"
     TLS_HANDSHAKE = "tls_handshake"
     CONNECT_TIMEOUT = "connect_timeout"
     CONNECT_EXPECTED = "connect_expected"

@@ -108,6 +108,7 @@ class Listener:
             except BlockingIOError:
                 return
             except OSError:  # out of file descriptors or memory, or the peer has gone: try again a little later
+                self._counts.refused[Why.ACCEPT_FAILED] += 1
                 self._pause()
                 return
             self._pace.spend()

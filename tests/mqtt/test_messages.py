@@ -237,6 +237,20 @@ async def test_e4_while_messages_are_withheld_their_connections_stay(town: Town)
     assert town.gauge("connections_owing") == 1
 
 
+async def test_e4_nothing_is_asked_for_again_while_the_store_is_still_in_its_reserve(town: Town) -> None:
+    client, _ = await signed_in(town, DETECTOR)
+    town.withhold, town.in_reserve = (lambda _: frozenset({0})), True
+    client.send(reading(1))
+    await town.turns(lambda: town.gauge("connections_owing") == 1)
+    town.withhold = lambda _: frozenset()
+    client.send(reading(2))  # a message that matters for an alarm is stored even now
+    assert await client.receive() == Puback(2)
+    assert town.gauge("connections_owing") == 1
+    town.in_reserve = False
+    client.send(reading(3))
+    assert await client.ended() == [Puback(3), Disconnect(Reason.QUOTA_EXCEEDED)]
+
+
 async def test_e4_a_message_withheld_for_long_is_asked_for_again_anyway() -> None:
     async with open_town(limits=EndpointLimits(withheld_for_s=0.0)) as town:
         client, _ = await signed_in(town, DETECTOR)

@@ -71,9 +71,9 @@ def registry(*, without: tuple[int, ...] = (), tokens: dict[int, str] | None = N
     )
 
 
-def settled(count: int, withheld: frozenset[int] = frozenset()) -> Settled:
+def settled(count: int, withheld: frozenset[int] = frozenset(), in_reserve: bool = False) -> Settled:
     zeros = np.zeros(count, np.int64)
-    return Settled(withheld, zeros + 1, zeros, zeros)
+    return Settled(withheld, zeros + 1, zeros, zeros, in_reserve)
 
 
 class Clock:
@@ -112,6 +112,7 @@ class Town:
         self.seen = Seen()
         self.most = most
         self.withhold: Callable[[Arrivals], frozenset[int]] = lambda _: frozenset()
+        self.in_reserve = False
         self.running = asyncio.Event()
         self.running.set()
         self.port = 0
@@ -144,7 +145,7 @@ class Town:
         taken = self.endpoint.take(self.most)
         if taken is not None:
             self.note(taken)
-            self.endpoint.settle(taken, settled(len(taken.device_no), self.withhold(taken)))
+            self.endpoint.settle(taken, settled(len(taken.device_no), self.withhold(taken), self.in_reserve))
 
     def note(self, taken: Arrivals) -> None:
         seen = self.seen
