@@ -76,7 +76,7 @@ class Lines:
         block[:, :, self._seq_at : self._seq_at + 10] = _digits(rounds, 10)[:, None, :]
         block[:, :, self._ts_at : self._ts_at + 13] = _digits(np.array([now_ms]), 13)[0]
         # A prime step, so that blocks of any size start at ever new places.
-        drawn = np.take(self._air, np.arange(self.rows) + number * 7919, axis=0, mode="wrap")
+        drawn = self._air[(np.arange(self.rows) + number * 7919) % len(self._air)]
         block[:, :, self._lel_at : self._lel_at + 2] = drawn.reshape(self._rounds, self._devices, 2)
         order = number * self.rows + np.arange(self.rows)
         ids = (order % 65_535 + 1).reshape(self._rounds, self._devices)

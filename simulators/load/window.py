@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from simulators.load.prepared import Lines
-from simulators.load.wire import PUBACK, PUBACK_BYTES, Refused
+from simulators.load.wire import PUBACK, PUBACK_BYTES, Gone, Refused
 
 RECEIVE_BYTES = 65_536
 #: How long the last acknowledgements are waited for after the sending ends.
@@ -94,7 +94,7 @@ class Connection:
 
     def _count(self, got: bytes) -> int:
         if not got:
-            raise Refused(f"the endpoint closed a connection after {self.acked} acknowledgements")
+            raise Gone(f"the endpoint closed a connection after {self.acked} acknowledgements")
         if self.tail:
             got, self.tail = self.tail + got, b""
         whole = len(got) & -PUBACK_BYTES
@@ -128,7 +128,7 @@ class Sent:
 
 class Window:
     """`rate`: messages per second over all connections, 0 for as many as the windows allow. `again(i)` gives a new
-    logged-in socket for connection i, and makes the run patient; without it a lost connection raises Refused."""
+    logged-in socket for connection i, and makes the run patient; without it a lost connection raises Gone or OSError."""
 
     def __init__(
         self,
@@ -196,7 +196,7 @@ class Window:
                 continue
             try:
                 self._receive(connection)
-            except (Refused, OSError) as lost:
+            except (Gone, OSError) as lost:
                 self._reconnect(fd, lost)
 
     def _receive(self, connection: Connection) -> None:

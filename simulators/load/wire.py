@@ -19,6 +19,10 @@ class Refused(Exception):
     """The endpoint did not accept the connection, the subscription or a message."""
 
 
+class Gone(Refused):
+    """The endpoint closed the connection: it may be restarting. (A Refused that is not Gone was said on purpose.)"""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where the load goes."""
@@ -96,7 +100,7 @@ def receive_exactly(sock: socket.socket, count: int) -> bytes:
     while len(got) < count:
         piece = sock.recv(count - len(got))
         if not piece:
-            raise Refused(f"the endpoint closed the connection after {len(got)} of {count} bytes")
+            raise Gone(f"the endpoint closed the connection after {len(got)} of {count} bytes")
         got += piece
     return got
 
