@@ -4,7 +4,8 @@ from devices.models import load_catalogue
 from devices.sites import Credential, Device, Link, Registry, Site, token_sha256
 
 GATEWAY = "davysim/gw"
-TOKEN = "a-token-of-this-test"
+#: 256 bits, as a real token has.
+TOKEN = "0123456789abcdef" * 4
 
 
 def detector(home: int) -> str:
