@@ -128,7 +128,8 @@ class Sent:
 
 class Window:
     """`rate`: messages per second over all connections, 0 for as many as the windows allow. `again(i)` gives a new
-    logged-in socket for connection i, and makes the run patient; without it a lost connection raises Gone or OSError."""
+    logged-in socket for connection i, and makes the run patient; without it a lost connection raises Gone or OSError.
+    An answer that is no PUBACK raises Refused in any run."""
 
     def __init__(
         self,

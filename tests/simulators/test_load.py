@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -17,6 +18,8 @@ from devices.codecs.native_json import decode_json
 from devices.quantities import Quality
 from devices.readings import NO_TIME
 from simulators.load.prepared import FIRST_SEQ, Lines, clean_air, rounds_for
+from simulators.load.window import Connection, Window
+from simulators.load.wire import Refused
 from simulators.registry import decode_homes, load_homes, probe_homes, together
 from tests.simulators.davy_side import DavySide, davy
 
@@ -141,6 +144,18 @@ def test_what_it_counts_is_what_the_other_side_saw(connections: int, in_flight: 
         assert isinstance(result["sent"], int)
         assert result["sent"] > connections
         assert (result["puback_us"] is not None) == (in_flight == 1)
+
+
+@pytest.mark.parametrize("in_flight", [1, 8])
+def test_an_answer_that_is_no_acknowledgement_ends_even_a_patient_run(in_flight: int) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.sendall(b"\xe0\x02\x87\x00")
+        connection = Connection(ours, Lines(range(4), 8, BOOT, clean_air(1)))
+        window = Window([connection], in_flight, again=lambda _: pytest.fail("it came back"))
+        with pytest.raises(Refused, match="not a PUBACK among e0 02 87 00"):
+            window.run(5.0)
+    ours.close()
 
 
 def test_a_rate_is_kept_and_not_exceeded() -> None:
