@@ -47,4 +47,5 @@ def settings_for(free_port: Callable[[], int]) -> Callable[..., Settings]:
 
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root hands PostgreSQL to another account")
+mounts = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk that is read-only or full")
 not_as_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may write where others may not")

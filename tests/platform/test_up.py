@@ -17,7 +17,7 @@ from davy.embedded import prepare
 from davy.exits import Exit
 from davy.folders import prepare_data_folder
 from davy.settings import Settings
-from tests.platform.conftest import needs_root
+from tests.platform.conftest import mounts
 from tests.platform.davy_process import PARTS, WITHIN_S, davy, environment, up
 
 SettingsFor = Callable[..., Settings]
@@ -130,7 +130,7 @@ def test_a_second_up_on_the_same_folder_is_refused(settings: Settings) -> None:
         assert running.stop() == Exit.OK
 
 
-@needs_root
+@mounts
 def test_a_read_only_disk_is_one_line(settings_for: SettingsFor, open_folder: Path) -> None:
     disk = open_folder / "disk"
     disk.mkdir()
@@ -153,7 +153,7 @@ def test_a_read_only_disk_is_one_line(settings_for: SettingsFor, open_folder: Pa
     )
 
 
-@needs_root
+@mounts
 def test_a_disk_without_room_is_one_line(settings_for: SettingsFor, open_folder: Path) -> None:
     disk = open_folder / "disk"
     disk.mkdir()
