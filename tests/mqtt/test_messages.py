@@ -454,6 +454,19 @@ def test_i1_i2_however_it_is_taken_each_message_is_answered_once_and_in_order(
         assert bool(sender.owes) == any(place in withheld for _, place in wanted if place is not None)
 
 
+def test_a_take_is_bounded_by_bytes_too() -> None:
+    intake, sender = Intake("mqtt", lambda: None, EndpointCounts()), Ledger()
+    for number in range(1, 31):
+        intake.reading(sender, 1, b"x" * 200_000, number.to_bytes(2, "big"), 200_040, "")
+    sizes = []
+    while (taken := intake.take(8192)) is not None:
+        sizes.append(len(taken.payload))
+        intake.settle(taken, frozenset())
+    assert sizes == [7, 7, 7, 7, 2]
+    assert len(sender.answers) == 30
+    assert intake.bytes_waiting == 0
+
+
 def test_arrivals_are_the_links_own_type() -> None:
     intake = Intake("mqtt", lambda: None, EndpointCounts())
     intake.connected(5)

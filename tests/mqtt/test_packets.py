@@ -131,7 +131,7 @@ def parse_one(data: bytes, version: int) -> m.Packet:
 # ---- round trips ----
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(data=st.data(), version=versions)
 def test_p1_what_is_built_is_what_is_parsed(data: st.DataObject, version: int) -> None:
     packet = data.draw(packets(version))
