@@ -84,6 +84,8 @@ class Feed:
         self._first = 0
         self._floor = Place(0, 0)
         self._last = Place(0, 0)
+        # Where the engine was when we joined it: until the feed has caught up with it, what comes is history.
+        self._joined = Place(0, 0)
         self.streams = 0
 
     @property
@@ -124,6 +126,7 @@ class Feed:
             # The first engine, another one, or this one restored from a backup: nothing we hold continues it.
             back = status.cycle - LOOK_BACK_CYCLES
             self._start_anew(status.engine, Place(back, AFTER_ALL) if back > 0 else Place(0, -1))
+        self._joined = Place(status.cycle, AFTER_ALL)
         self._client = client
         self._tell()
         while True:
@@ -133,7 +136,8 @@ class Feed:
                         break
                     self._append(item)
             now = await self._status(client)
-            self._start_anew(now.engine, Place(now.cycle, AFTER_ALL))
+            self._joined = Place(now.cycle, AFTER_ALL)
+            self._start_anew(now.engine, self._joined)
 
     def _start_anew(self, engine: str, place: Place) -> None:
         """Forget every event; clients who were waiting for one after `_floor` find their number gone (S1)."""
@@ -163,40 +167,50 @@ class Feed:
     async def stream(self, after: EventId | None, heartbeat_s: float) -> AsyncGenerator[bytes, None]:
         """Server-sent events after `after` (None: from now on), for as long as the client listens. Ends by `stop`."""
         yield RETRY
-        at: int | None = None
+        # Who comes without a place while the engine is away cannot know what "now" will have been: that is a reset.
+        at: int | None = None if after or self._client is None else self._end
+        since = after.place if after else self._now
         told_away = False
         while not self._stopped:
             changed = self._changed
             if (self._client is None) != told_away:
                 told_away = not told_away
                 yield AWAY if told_away else BACK
-            with contextlib.suppress(EngineAway):  # then `changed` will be set when it is back
-                at = await self._find(after) if at is None else at
+            if at is None and self._client is not None:
+                with contextlib.suppress(EngineAway):  # then `changed` will be set when it is back
+                    at = await self._find(after, self._client)
             if at is not None and at < self._first:
                 yield self._reset()
-                at, after = self._first + len(self._events), None
+                at, since = self._end, self._now
             if at is not None:
                 chunk = self._events[at - self._first : at - self._first + CHUNK]
                 if chunk:
                     at += len(chunk)
-                    # An `as_of` may lie ahead of the last event: what it covers is not sent again.
-                    yield b"".join(sent for place, sent in chunk if after is None or place > after.place)
+                    # What an `as_of` covers, or was history when the client came, is not sent.
+                    yield b"".join(sent for place, sent in chunk if place > since)
                     continue
             try:
                 await asyncio.wait_for(changed.wait(), heartbeat_s)
             except TimeoutError:
                 yield HEARTBEAT
 
-    async def _find(self, after: EventId | None) -> int:
+    @property
+    def _end(self) -> int:
+        """The number of the event that comes next."""
+        return self._first + len(self._events)
+
+    @property
+    def _now(self) -> Place:
+        return max(self._last, self._joined)
+
+    async def _find(self, after: EventId | None, client: DoorClient) -> int:
         """The number of the first event to send; GONE when it cannot be had. Raises EngineAway while nobody knows."""
-        if self._client is None:
-            raise EngineAway("no feed")
         if after is None:
-            return self._first + len(self._events)
+            return GONE
         # Most cycles decide nothing, so an `as_of` is usually ahead of the feed. A place the engine has not reached,
         # though, comes from before a restore: waiting for it would hide every alarm until then.
         ahead = after.engine == self._engine and after.place.cycle > self._last.cycle
-        if ahead and after.place.cycle > (await self._status(self._client)).cycle:
+        if ahead and after.place.cycle > (await self._status(client)).cycle:
             return GONE
         if after.engine != self._engine or after.place < self._floor:
             return GONE
@@ -211,6 +225,6 @@ class Feed:
 
     def _reset(self) -> bytes:
         return (
-            f'event: reset\ndata: {{"type":"reset","as_of":"{self._engine}:{self._last.cycle}",'
+            f'event: reset\ndata: {{"type":"reset","as_of":"{self._engine}:{self._now.cycle}",'
             '"reason":"events before this one are gone: read /v1/alarms anew"}\n\n'
         ).encode()

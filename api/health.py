@@ -63,5 +63,6 @@ async def get_metrics(parts: Shared, who: ReadsMetrics) -> Response:
     status = None
     with contextlib.suppress(EngineAway):
         status = await parts.door.status()
-    text = write_metrics(status, parts.counts, parts.feed.streams, await parts.database_up())
+    feed, database_up = parts.feed, await parts.database_up()
+    text = write_metrics(status, parts.counts, feed.streams, feed.connected, database_up)
     return Response(text, media_type=CONTENT_TYPE)

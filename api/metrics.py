@@ -10,7 +10,9 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Labels = Mapping[str, str]
 
 
-def write_metrics(status: Status | None, counts: HttpCounts, streams: int, database_up: bool | None) -> str:
+def write_metrics(
+    status: Status | None, counts: HttpCounts, streams: int, feed_up: bool, database_up: bool | None
+) -> str:
     """Everything known now. `status` None: the engine is away, and says so by `davy_engine_up 0`; `database_up` None:
     there is no database."""
     lines: list[str] = []
@@ -19,6 +21,7 @@ def write_metrics(status: Status | None, counts: HttpCounts, streams: int, datab
         _gauge(lines, "davy_database_up", "1 when the database answers", [({}, int(database_up))])
     if status is not None:
         _engine(lines, status)
+    _gauge(lines, "davy_http_alarm_feed_up", "1 while the alarm streams hear the engine", [({}, int(feed_up))])
     _http(lines, counts, streams)
     return "\n".join(lines) + "\n"
 

@@ -72,7 +72,7 @@ def test_labels_and_numbers_are_written_by_the_format() -> None:
         followers={},
         gauges={"nan": float("nan"), "inf": float("inf"), "small": 1e-9},
     )
-    found = samples(write_metrics(status, HttpCounts(), 0, None))
+    found = samples(write_metrics(status, HttpCounts(), 0, True, None))
     assert found['davy_readings_received_total{source="mq\\"tt\\\\\\n"}'] == 1
     assert found["davy_small"] == 1e-9
 
@@ -81,7 +81,7 @@ def test_buckets_count_what_is_at_or_below_their_bound() -> None:
     counts = HttpCounts()
     for took_s in (0.005, 0.0051, 99.0):
         counts.answered("GET", "/x", 200, took_s)
-    found = samples(write_metrics(None, counts, 0, True))
+    found = samples(write_metrics(None, counts, 0, True, True))
     base = 'davy_http_answer_seconds_bucket{method="GET",route="/x",le='
     assert [found[f'{base}"{bound}"}}'] for bound in BUCKETS_S[:2]] == [1, 2]
     assert found[f'{base}"+Inf"}}'] == found['davy_http_answer_seconds_count{method="GET",route="/x"}'] == 3
