@@ -30,6 +30,8 @@ from rules.state import MOST_ENDED, NEVER, Attempt, OpenAlarm, State, StepRecord
 
 #: Pauses between attempts in seconds, the last one for ever. Source: product choice (reliability: 1, 2, 4, 8, 15).
 BACK_OFF_S = (1, 2, 4, 8, 15)
+#: So many attempts that failed or expired are remembered, for what is still said of them (product choice).
+OVER_ATTEMPTS = 16
 #: Steps of one wanted position that are kept: an hour and a half of attempts at a dead valve. The journal has them all.
 MOST_STEPS = 1_000
 
@@ -135,12 +137,12 @@ def attempt(state: State, out: Out, wanted: Wanted, at: int) -> Wanted:
     valve = state.fleet.valves.get(wanted.slot)
     if valve is None:
         return wanted
-    number = len(wanted.attempts) + 1
+    number = wanted.attempts[-1].number + 1 if wanted.attempts else 1
     expires = at + round(valve.actuator.attempt_expires_s * MICROSECONDS)
     made = Attempt(command_id(wanted.wanted, number), number, expires)
     pause_s = BACK_OFF_S[min(number, len(BACK_OFF_S)) - 1]
     wanted = msgspec.structs.replace(
-        wanted, attempts=(*wanted.attempts, made), next_attempt=at + pause_s * MICROSECONDS
+        wanted, attempts=(*_remembered(state, wanted.attempts), made), next_attempt=at + pause_s * MICROSECONDS
     )
     state.by_command[made.command] = (wanted.slot, number)
     wanted = _noted(state, wanted, made, Step.REQUESTED, at, "")
@@ -159,6 +161,19 @@ def attempt(state: State, out: Out, wanted: Wanted, at: int) -> Wanted:
         )
     )
     return wanted
+
+
+def _remembered(state: State, attempts: tuple[Attempt, ...]) -> tuple[Attempt, ...]:
+    """Without those nobody will speak of again, so that a valve that is dead for months stays small: kept are the
+    last ones, those that are not over, and the last that was sent, which is the one a position confirms."""
+    if len(attempts) < 2 * OVER_ATTEMPTS:
+        return attempts
+    last_sent = max((one.number for one in attempts if one.sent), default=0)
+    old = attempts[-1].number - OVER_ATTEMPTS
+    kept = tuple(one for one in attempts if not one.over or one.number > old or one.number == last_sent)
+    for one in set(attempts) - set(kept):
+        del state.by_command[one.command]
+    return kept
 
 
 def sent(state: State, out: Out, command: str, at: int) -> None:
@@ -278,10 +293,10 @@ def attempt_due(state: State, out: Out, slot: int, epoch: int, due: int) -> None
 
 def expiry_due(state: State, out: Out, slot: int, number: int, due: int, at: int) -> None:
     wanted = state.wanted_by_slot.get(slot)
-    if wanted is None or number > len(wanted.attempts):
+    if wanted is None:
         return
-    made = wanted.attempts[number - 1]
-    if made.expires == due and not made.over:
+    made = next((one for one in wanted.attempts if one.number == number), None)
+    if made is not None and made.expires == due and not made.over:
         _step(state, out, wanted, msgspec.structs.replace(made, over=True), Step.EXPIRED, at)
 
 
@@ -322,13 +337,12 @@ def _find(state: State, command: str) -> tuple[Wanted, Attempt] | None:
     if place is None:
         return None
     wanted = state.wanted_by_slot[place[0]]
-    return wanted, wanted.attempts[place[1] - 1]
+    return wanted, next(one for one in wanted.attempts if one.number == place[1])
 
 
 def _step(state: State, out: Out, wanted: Wanted, made: Attempt, step: Step, at: int, note: str = "") -> Wanted:
-    attempts = list(wanted.attempts)
-    attempts[made.number - 1] = made
-    wanted = msgspec.structs.replace(wanted, attempts=tuple(attempts))
+    attempts = tuple(made if one.number == made.number else one for one in wanted.attempts)
+    wanted = msgspec.structs.replace(wanted, attempts=attempts)
     out.append(
         CommandStepped(
             at=at, command=made.command, wanted=wanted.wanted, device_no=wanted.device_no, step=step, note=note

@@ -199,6 +199,19 @@ def test_what_is_said_of_a_command_nobody_gave_changes_nothing() -> None:
         assert not world.tell(event)
 
 
+def test_a_valve_that_is_dead_for_days_is_tried_on_and_stays_small() -> None:
+    world = leaking()
+    world.tell(AttemptSent(at=at(1.1), command=command("v2")))
+    world.tick(3 * 86_400)
+    (wanted,) = world.state.wanted()
+    assert of(AttemptRequested, world.decided)[-1].attempt > 17_000
+    assert len(wanted.attempts) < 40
+    assert len(wanted.steps) <= 1_000
+    assert wanted.attempts[0].command == command("v2")
+    decided = world.hear("v2", 3 * 86_400 + 1, valve=ValvePosition.CLOSED)
+    assert (command("v2"), Step.CONFIRMED) in steps(decided)
+
+
 # ---- confirmation ---------------------------------------------------------------------------------------------------
 
 
