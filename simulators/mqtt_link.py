@@ -105,15 +105,20 @@ class MqttLink:
             _end_if_cancelled()
             await self._network.wait()
             connections = self._connections
+            self._client = self._new_client()
             try:
-                async with self._new_client() as client:
-                    await self._session(client)
+                async with self._client:
+                    await self._session(self._client)
             except MqttConnectError:
                 self._tally.refused_connections += 1
             except (aiomqtt.MqttError, OSError):
                 was_connected = self._connections > connections
                 self._tally.lost_connections += was_connected
                 self._tally.failed_connections += not was_connected
+            finally:
+                # aiomqtt keeps the socket of a connection that was never answered.
+                self._cut()
+                self._client = None
             attempt = 1 if self._connections > connections else attempt + 1
             await asyncio.sleep(self._wait_s(attempt))
 
@@ -133,7 +138,6 @@ class MqttLink:
         )
 
     async def _session(self, client: aiomqtt.Client) -> None:
-        self._client = client
         self._connections += 1
         self._tally.connections += 1
         self._tally.connected += 1
@@ -142,13 +146,18 @@ class MqttLink:
             if not self._network.is_set():
                 raise aiomqtt.MqttError("the network went away while connecting")
             if self._on_command is not None:
-                await client.subscribe(self._topic[Kind.COMMAND], qos=1)
-                _end_if_cancelled()
+                await self._hear_commands(client)
             self._on_connected()
             await self._converse(client)
         finally:
-            self._client = None
             self._tally.connected -= 1
+
+    async def _hear_commands(self, client: aiomqtt.Client) -> None:
+        granted = await client.subscribe(self._topic[Kind.COMMAND], qos=1)
+        _end_if_cancelled()
+        # MQTT 3.1.1, 3.9.3: 0x80 is a refusal. A valve that cannot hear is not connected.
+        if any(isinstance(code, int) and code >= 0x80 for code in granted):
+            raise aiomqtt.MqttError("the endpoint refused the subscription to this valve's commands")
 
     async def _converse(self, client: aiomqtt.Client) -> None:
         """Listen and speak until the connection is gone, which raises MqttError. (A TaskGroup would leave a

@@ -1,6 +1,7 @@
 """Davy, for these tests: the real MQTT endpoint, and a cycle that notes what came and settles it."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -103,8 +104,8 @@ class DavySide:
                 except TimeoutError:
                     continue
 
-    async def serve(self, port: int) -> None:
-        self.port = await self._endpoint.start("127.0.0.1", port)
+    async def serve(self, port: int, tls: ssl.SSLContext | None) -> None:
+        self.port = await self._endpoint.start("127.0.0.1", port, tls)
 
     async def cycle(self) -> None:
         while True:
@@ -137,9 +138,11 @@ class DavySide:
 
 
 @asynccontextmanager
-async def davy(homes: HomesSource, closing: bool = False, port: int = 0) -> AsyncIterator[DavySide]:
+async def davy(
+    homes: HomesSource, closing: bool = False, port: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[DavySide]:
     side = DavySide(homes, closing)
-    await side.serve(port)
+    await side.serve(port, tls)
     cycle = asyncio.create_task(side.cycle())
     try:
         yield side

@@ -1,15 +1,19 @@
 """Simulated homes against the real MQTT endpoint, over real sockets."""
 
 import asyncio
+import socket
+import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from random import Random
 
 import msgspec
 import pytest
 
 from devices.models import DeviceKind
+from ingest.mqtt_tls import server_context
 from simulators.detector import DetectorTraits
 from simulators.events import SimEvent, What
 from simulators.fleet import Fleet
@@ -31,7 +35,7 @@ from simulators.scenario import (
     find_scenario,
 )
 from simulators.valve import ShutOffTraits, Taken
-from tests.simulators.davy_side import DavySide, davy
+from tests.simulators.davy_side import WITHIN_S, DavySide, davy
 
 SHUT_OFF = ValveMix(shut_off=1, self_closing=0, both=0)
 #: A home that lives fast, so that a test need not wait: it reports every 100 ms and its valve strokes in 100 ms.
@@ -55,9 +59,11 @@ def clock() -> int:
 
 
 @asynccontextmanager
-async def living(scenario: Scenario, side: DavySide, homes: HomesSource) -> AsyncIterator[tuple[Fleet, list[SimEvent]]]:
+async def living(
+    scenario: Scenario, side: DavySide, homes: HomesSource, endpoint: Endpoint | None = None
+) -> AsyncIterator[tuple[Fleet, list[SimEvent]]]:
     told: list[SimEvent] = []
-    fleet = Fleet(scenario, homes, Endpoint("127.0.0.1", side.port), clock, Random(1), told.append)
+    fleet = Fleet(scenario, homes, endpoint or Endpoint("127.0.0.1", side.port), clock, Random(1), told.append)
     task = asyncio.create_task(fleet.run())
     try:
         yield fleet, told
@@ -74,6 +80,36 @@ async def test_every_device_connects_with_its_own_token_and_reports() -> None:
         await side.until(lambda: {reading.identity for reading in side.heard} == {d.identity for d in homes.devices})
         assert side.connections == len(homes.devices)
         assert side.reachable == {d.identity for d in homes.devices if d.serial.startswith("sov")}
+
+
+async def test_homes_speak_tls_and_obey_a_close_over_it() -> None:
+    certificates = Path(__file__).parents[1] / "mqtt" / "certificates"
+    homes = scenario_homes(FAST, seed=1)
+    trusting = ssl.create_default_context(cafile=str(certificates / "authority.pem"))
+    served = server_context(certificates / "server.pem", certificates / "server.pem")
+    async with (
+        davy(homes, tls=served) as side,
+        living(FAST, side, homes, Endpoint("localhost", side.port, trusting)),
+    ):
+        await side.until(lambda: VALVE in side.reachable and side.of(DETECTOR))
+        side.close_valve(VALVE)
+        await side.until(lambda: any(reading.valve == "closed" for reading in side.of(VALVE)))
+
+
+async def test_an_endpoint_that_never_answers_is_given_up_and_its_socket_closed() -> None:
+    silent = socket.create_server(("127.0.0.1", 0))
+    silent.setblocking(False)
+    loop = asyncio.get_running_loop()
+    homes = scenario_homes(FAST, seed=1)
+    scenario = msgspec.structs.replace(FAST, event=(Outage(at_s=0.3, for_s=60.0),))
+    endpoint = Endpoint("127.0.0.1", silent.getsockname()[1])
+    async with davy(homes) as side, living(scenario, side, homes, endpoint):
+        async with asyncio.timeout(WITHIN_S):
+            taken, _ = await loop.sock_accept(silent)
+            while await loop.sock_recv(taken, 4096):
+                continue
+    taken.close()
+    silent.close()
 
 
 async def test_a_wrong_token_is_refused_and_tried_again_with_back_off() -> None:
