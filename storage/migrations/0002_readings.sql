@@ -25,7 +25,7 @@ PARTITION BY RANGE (ts)
 -- mode: all
 ;
 CREATE UNIQUE INDEX reading_key ON reading (device_no, ts, boot, seq);
-CREATE INDEX reading_ts ON reading USING brin (ts) WITH (pages_per_range = 32);
+CREATE INDEX reading_ts ON reading USING brin (ts) WITH (pages_per_range = 32, autosummarize = on);
 
 -- What a device sent beyond the canonical columns: stored, not evaluated.
 CREATE TABLE reading_extra (
@@ -75,7 +75,7 @@ PARTITION BY RANGE (bucket)
 -- mode: all
 ;
 CREATE UNIQUE INDEX reading_1m_key ON reading_1m (device_no, bucket);
-CREATE INDEX reading_1m_bucket ON reading_1m USING brin (bucket) WITH (pages_per_range = 32);
+CREATE INDEX reading_1m_bucket ON reading_1m USING brin (bucket) WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE reading_1h (LIKE reading_1m);
 CREATE UNIQUE INDEX reading_1h_key ON reading_1h (device_no, bucket);
