@@ -5,18 +5,12 @@ vectorised engine is compared with, so plainness is all it is for. Ids and decis
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-
-import numpy as np
 
 from devices.fleet import Fleet
-from devices.quantities import ALARM_FLAGS, GAS_QUANTITIES, Flag, Quality, ValvePosition, quality_shift
+from devices.quantities import ALARM_FLAGS, Flag, ValvePosition
 from devices.readings import Rows
 from rules.decisions import (
     Acknowledge,
-    AlarmChanged,
-    AlarmRaised,
-    AlarmState,
     Answered,
     AttemptAcknowledged,
     AttemptFailed,
@@ -36,69 +30,22 @@ from rules.decisions import (
     Resumed,
     Step,
     WantedEnded,
-    alarm_id,
     command_id,
     wanted_id,
 )
 from rules.document import Action, Kind, Rule, RulePack
-
-S = AlarmState
-TRUE, FALSE, UNKNOWN = 1, 0, -1
-SECOND = 1_000_000
-NEVER = 1 << 62
-PAUSES_S = (1, 2, 4, 8, 15)
-BROKEN = (Quality.OUT_OF_RANGE, Quality.SENSOR_FAULT, Quality.SENTINEL)
-UNSURE = (Quality.WARM_UP, Quality.INHIBITED, Quality.STALE)
+from tests.rules.reference_alarms import Alarms
+from tests.rules.reference_terms import FALSE, NEVER, PAUSES_S, SECOND, TRUE, S, Try, Want, condition, mask
 
 
-@dataclass
-class Cell:
-    """One rule at one device. since, due: a running hold (or clear hold, when active), or None."""
-
-    state: AlarmState = S.NORMAL
-    since: int | None = None
-    due: int | None = None
-    alarm: str = ""
-    onset: int = 0
-
-    @property
-    def active(self) -> bool:
-        return self.state in (S.UNACKNOWLEDGED, S.ACKNOWLEDGED)
-
-
-@dataclass
-class Try:
-    command: str
-    expires: int
-    sent: bool = False
-    over: bool = False
-
-
-@dataclass
-class Want:
-    wanted: str
-    slot: int
-    epoch: int
-    reason: str
-    alarm: str
-    since: int
-    confirm_by: int
-    tries: list[Try] = field(default_factory=list)
-    next_try: int = 0
-    first_sent: int | None = None
-    unconfirmed_told: bool = False
-
-
-class Reference:
+class Reference(Alarms):
     def __init__(self, fleet: Fleet, pack: RulePack, now: int) -> None:
-        self.fleet, self.rules = fleet, pack.rules
-        self.cells = {(slot, rule): Cell() for slot in range(len(fleet)) for rule in range(len(pack.rules))}
+        super().__init__(fleet, pack)
         self.heard = dict.fromkeys(range(len(fleet)), now)
         self.epochs = dict.fromkeys(range(len(fleet)), 0)
         self.wants: dict[int, Want] = {}
         self.ended: set[str] = set()
         self.causes: dict[int, list[tuple[int, int]]] = {}
-        self.out: list[Decision] = []
 
     # ---- inputs -----------------------------------------------------------------------------------------------------
 
@@ -133,14 +80,14 @@ class Reference:
             if rule.kind is Kind.SILENCE:
                 self.lower(slot, number, at)
             elif late:
-                if flags & self.mask(rule) & ALARM_FLAGS:
+                if flags & mask(rule) & ALARM_FLAGS:
                     self.raise_late(slot, number, ts, at, value)
             elif rule.kind in (Kind.MEASURED, Kind.QUALITY):
                 self.judge(slot, number, row, at)
 
     def judge(self, slot: int, number: int, row: Rows, at: int) -> None:
         rule, cell, ts = self.rules[number], self.cells[slot, number], int(row["ts"][0])
-        at_once, raised, cleared = self.condition(rule, row)
+        at_once, raised, cleared = condition(rule, row)
         going = cleared == TRUE if cell.active else raised == TRUE
         stopped = cleared == FALSE if cell.active else raised == FALSE
         hold = round((rule.clear_hold_s if cell.active else rule.hold_s) * SECOND)
@@ -157,41 +104,9 @@ class Reference:
         elif stopped:
             cell.since = cell.due = None
 
-    @staticmethod
-    def mask(rule: Rule) -> int:
-        return sum(Flag[name.upper()] for name in rule.flags)
-
     def looks(self, slot: int, rule: Rule) -> bool:
         model = self.fleet.model_by_slot[slot]
         return model is not None and (not rule.applies_to or model.kind in rule.applies_to)
-
-    def condition(self, rule: Rule, row: Rows) -> tuple[bool, int, int]:
-        """At once, raised, cleared."""
-        flags, quality = int(row["flags"][0]), int(row["quality"][0])
-        if flags & self.mask(rule):
-            return True, TRUE, FALSE
-
-        def of(name: str) -> Quality:
-            return Quality((quality >> quality_shift(name)) & 15)
-
-        if rule.kind is Kind.QUALITY:
-            found = [of(name) for name in GAS_QUANTITIES]
-            if any(quality in BROKEN for quality in found):
-                return False, TRUE, FALSE
-            if any(quality in UNSURE for quality in found):
-                return False, UNKNOWN, UNKNOWN
-            return False, FALSE, TRUE
-        if not rule.quantity:
-            blind = self.mask(rule) & ALARM_FLAGS and flags & (Flag.WARM_UP | Flag.INHIBIT | Flag.FAULT)
-            return False, FALSE, UNKNOWN if blind else TRUE
-        value = np.float32(row[rule.quantity][0])
-        if np.isnan(value) or of(rule.quantity) is not Quality.GOOD:
-            return False, UNKNOWN, UNKNOWN
-        if rule.at_or_above is not None and rule.clear_below is not None:
-            return False, int(value >= np.float32(rule.at_or_above)), int(value < np.float32(rule.clear_below))
-        assert rule.at_or_below is not None
-        assert rule.clear_above is not None
-        return False, int(value <= np.float32(rule.at_or_below)), int(value > np.float32(rule.clear_above))
 
     # ---- timers -----------------------------------------------------------------------------------------------------
 
@@ -235,92 +150,6 @@ class Reference:
                     yield attempt.expires, 3, slot, number
             if not want.unconfirmed_told and self.only(Kind.UNCONFIRMED) >= 0:
                 yield want.confirm_by, 4, slot, want.epoch
-
-    # ---- alarms -----------------------------------------------------------------------------------------------------
-
-    def only(self, kind: Kind) -> int:
-        return next((number for number, rule in enumerate(self.rules) if rule.kind is kind), -1)
-
-    def raised(
-        self, slot: int, number: int, onset: int, at: int, value: float = float("nan"), because: str = ""
-    ) -> None:
-        if number < 0:
-            return
-        cell = self.cells[slot, number]
-        if cell.active:
-            return
-        cell.since = cell.due = None
-        if cell.state is S.NORMAL:
-            self.born(slot, number, S.UNACKNOWLEDGED, onset, at, value, because, late=False)
-        else:
-            self.changed(slot, number, Change.REALARMED, S.UNACKNOWLEDGED, at)
-        if self.rules[number].action is Action.CLOSE:
-            self.close_for(slot, number, at)
-
-    def raise_late(self, slot: int, number: int, onset: int, at: int, value: float) -> None:
-        if self.cells[slot, number].state is S.NORMAL:
-            self.born(slot, number, S.RETURNED_UNACKNOWLEDGED, onset, at, value, "", late=True)
-
-    def born(
-        self, slot: int, number: int, state: S, onset: int, at: int, value: float, because: str, *, late: bool
-    ) -> None:
-        rule, device, cell = self.rules[number], self.fleet.devices[slot], self.cells[slot, number]
-        assert device is not None
-        cell.state, cell.onset, cell.alarm = state, onset, alarm_id(rule.id, device.device_no, onset)
-        known = None if np.isnan(value) else value
-        self.out.append(
-            AlarmRaised(
-                at=at,
-                alarm=cell.alarm,
-                rule=rule.id,
-                device_no=device.device_no,
-                site=device.site,
-                priority=rule.priority,
-                onset=onset,
-                state=state,
-                late=late,
-                quantity="" if known is None else rule.quantity,
-                value=known,
-                because=because,
-            )
-        )
-
-    def changed(
-        self, slot: int, number: int, change: Change, state: S, at: int, by: str = "", comment: str = ""
-    ) -> None:
-        rule, device, cell = self.rules[number], self.fleet.devices[slot], self.cells[slot, number]
-        assert device is not None
-        cell.state = state
-        self.out.append(
-            AlarmChanged(
-                at=at,
-                alarm=cell.alarm,
-                rule=rule.id,
-                device_no=device.device_no,
-                site=device.site,
-                priority=rule.priority,
-                onset=cell.onset,
-                change=change,
-                state=state,
-                by=by,
-                comment=comment,
-            )
-        )
-
-    def lower(self, slot: int, number: int, at: int, comment: str = "") -> None:
-        """The condition is gone."""
-        if number < 0:
-            return
-        cell = self.cells[slot, number]
-        if not cell.active:
-            return
-        cell.since = cell.due = None
-        if self.rules[number].latch:
-            to = S.LATCHED_UNACKNOWLEDGED if cell.state is S.UNACKNOWLEDGED else S.LATCHED_ACKNOWLEDGED
-        else:
-            to = S.RETURNED_UNACKNOWLEDGED if cell.state is S.UNACKNOWLEDGED else S.NORMAL
-        self.changed(slot, number, Change.RETURNED, to, at, comment=comment)
-        self.settled(slot, number, at)
 
     # ---- cause and effect -------------------------------------------------------------------------------------------
 

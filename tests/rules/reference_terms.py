@@ -1,0 +1,89 @@
+"""The words of the naive reference: what a condition says of one reading, and the records it keeps."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from devices.quantities import ALARM_FLAGS, GAS_QUANTITIES, Flag, Quality, quality_shift
+from devices.readings import Rows
+from rules.decisions import AlarmState
+from rules.document import Kind, Rule
+
+S = AlarmState
+TRUE, FALSE, UNKNOWN = 1, 0, -1
+SECOND = 1_000_000
+NEVER = 1 << 62
+PAUSES_S = (1, 2, 4, 8, 15)
+BROKEN = (Quality.OUT_OF_RANGE, Quality.SENSOR_FAULT, Quality.SENTINEL)
+UNSURE = (Quality.WARM_UP, Quality.INHIBITED, Quality.STALE)
+
+
+@dataclass
+class Cell:
+    """One rule at one device. since, due: a running hold (or clear hold, when active), or None."""
+
+    state: AlarmState = S.NORMAL
+    since: int | None = None
+    due: int | None = None
+    alarm: str = ""
+    onset: int = 0
+
+    @property
+    def active(self) -> bool:
+        return self.state in (S.UNACKNOWLEDGED, S.ACKNOWLEDGED)
+
+
+@dataclass
+class Try:
+    command: str
+    expires: int
+    sent: bool = False
+    over: bool = False
+
+
+@dataclass
+class Want:
+    wanted: str
+    slot: int
+    epoch: int
+    reason: str
+    alarm: str
+    since: int
+    confirm_by: int
+    tries: list[Try] = field(default_factory=list)
+    next_try: int = 0
+    first_sent: int | None = None
+    unconfirmed_told: bool = False
+
+
+def mask(rule: Rule) -> int:
+    return sum(Flag[name.upper()] for name in rule.flags)
+
+
+def condition(rule: Rule, row: Rows) -> tuple[bool, int, int]:
+    """At once, raised, cleared."""
+    flags, quality = int(row["flags"][0]), int(row["quality"][0])
+    if flags & mask(rule):
+        return True, TRUE, FALSE
+
+    def of(name: str) -> Quality:
+        return Quality((quality >> quality_shift(name)) & 15)
+
+    if rule.kind is Kind.QUALITY:
+        found = [of(name) for name in GAS_QUANTITIES]
+        if any(quality in BROKEN for quality in found):
+            return False, TRUE, FALSE
+        if any(quality in UNSURE for quality in found):
+            return False, UNKNOWN, UNKNOWN
+        return False, FALSE, TRUE
+    if not rule.quantity:
+        blind = mask(rule) & ALARM_FLAGS and flags & (Flag.WARM_UP | Flag.INHIBIT | Flag.FAULT)
+        return False, FALSE, UNKNOWN if blind else TRUE
+    value = np.float32(row[rule.quantity][0])
+    if np.isnan(value) or of(rule.quantity) is not Quality.GOOD:
+        return False, UNKNOWN, UNKNOWN
+    if rule.at_or_above is not None and rule.clear_below is not None:
+        return False, int(value >= np.float32(rule.at_or_above)), int(value < np.float32(rule.clear_below))
+    assert rule.at_or_below is not None
+    assert rule.clear_above is not None
+    return False, int(value <= np.float32(rule.at_or_below)), int(value > np.float32(rule.clear_above))
