@@ -46,7 +46,8 @@ def prepare_data_folder(settings: Settings, demo: bool) -> None:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise CannotGoOn(Exit.DISK, f"cannot write {folder}: the disk is read-only or permission is denied")
     free = room.f_bavail * room.f_frsize
-    if free < LEAST_ROOM_BYTES:
+    # Only what is to be made needs room: an engine that finds its disk full must start all the same, and protect.
+    if free < LEAST_ROOM_BYTES and not settings.engine_store.exists():
         raise CannotGoOn(
             Exit.DISK, f"cannot use {folder}: {free >> 20} MiB are free, at least {LEAST_ROOM_BYTES >> 20} are needed"
         )

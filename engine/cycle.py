@@ -31,6 +31,7 @@ from rules.decisions import (
     Decision,
     Event,
     Instruction,
+    Paused,
     RegistryChanged,
     Resumed,
     RulesChanged,
@@ -42,6 +43,8 @@ _log = structlog.get_logger()
 MOST_MESSAGES = 8_192
 #: An idle engine commits this often, so that a restart knows how long it was away (Resumed).
 HEARTBEAT_US = 5_000_000
+#: How long timers wait before the disk is looked at again when it is full.
+WAIT_FOR_ROOM_S = 1.0
 
 
 class Ended(Exception):
@@ -153,7 +156,8 @@ class Cycle:
             self._timer.cancel()
         if self._loop is not None:
             due = min(self.memory.state.next_deadline, self.store.last_now + HEARTBEAT_US)
-            delay_s = max(0.0, (due - self._clock()) / 1e6)
+            least_s = WAIT_FOR_ROOM_S if self.store.no_room else 0.0
+            delay_s = max(least_s, (due - self._clock()) / 1e6)
             self._timer = self._loop.call_later(delay_s, self.wake)
 
     def once(self) -> int:
@@ -161,9 +165,13 @@ class Cycle:
         started = perf_counter()
         now = self.now()
         taken = take(self.links, MOST_MESSAGES)
-        pending, self.pending = self.pending, Pending()
         in_reserve = self.store.in_reserve
         intake = read(taken, self.memory, now, self.store.last_cycle + 1, in_reserve=in_reserve)
+        if in_reserve and self._can_wait(intake):
+            self._after(0, intake, Pending(), [])
+            return 0
+        self._note_reserve(in_reserve, now)
+        pending, self.pending = self.pending, Pending()
         events, decisions = self._decide(intake, pending, now)
         cycle = 0
         if decisions or intake.counts or events or now >= self.store.last_now + HEARTBEAT_US:
@@ -175,6 +183,20 @@ class Cycle:
         if taken:
             self.wake()  # more may have arrived meanwhile, or was left behind by the bound
         return cycle
+
+    def _can_wait(self, intake: Intake) -> bool:
+        """The disk is full and nothing is at stake: no commit is tried that would end the engine for nothing."""
+        something = len(intake.batch.rows) or intake.events or intake.quarantined
+        asked = self.pending.changes or self.pending.asked
+        return not (something or asked or self.memory.state.wanted_by_slot) and self.store.no_room
+
+    def _note_reserve(self, in_reserve: bool, now: int) -> None:
+        """While readings are withheld nobody is silent for that; journaled, because timers depend on it."""
+        paused = bool(self.memory.state.paused_since)
+        if in_reserve and not paused:
+            self.pending.events.append(Paused(at=now))
+        elif paused and not in_reserve:
+            self.pending.events.append(Resumed(at=now, down_us=0))
 
     def _decide(self, intake: Intake, pending: Pending, now: int) -> tuple[tuple[Event, ...], list[Decision]]:
         events: list[Event] = [change.event for change in pending.changes]

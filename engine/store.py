@@ -7,7 +7,8 @@ S2  A cycle is there whole or not at all: readings, decisions, quarantine, count
 S3  One engine writes: an exclusive lock on `<store>.lock` is held for life. Followers read through `engine.journal`.
 S4  Nothing is trimmed that a registered follower has not passed, or that the newest durable checkpoint does not hold.
 S5  On opening, the write-ahead log is moved into the file and fsynced before a new cycle is accepted: a frame that an
-    earlier process could not fsync is either really on disk afterwards or the opening fails.
+    earlier process could not fsync is either really on disk afterwards or the opening fails. (On a full disk there may
+    be no room for the move; then the engine starts all the same, because it can still protect.)
 """
 
 import contextlib
@@ -45,6 +46,8 @@ ANSWERS_KEPT_US = DECISIONS_KEPT_US
 TRIM_PER_COMMIT = 4
 #: Cycles removed at one go while the store is in its reserve.
 RELIEVE_CYCLES = 256
+#: Less than this free: as good as full. A busy cycle is below 1 MiB.
+NO_ROOM_BYTES = 2 * 1024 * 1024
 #: Free disk space below which the store counts as full is a quarter of its reserve, and at most this.
 MOST_DISK_FLOOR_BYTES = 256 * 1024 * 1024
 
@@ -137,9 +140,12 @@ class Store:
             )
         for pragma in ("synchronous = FULL", "wal_autocheckpoint = 0", "journal_size_limit = 67108864"):
             self._db.execute(f"PRAGMA {pragma}")
-        busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() or (1, 0, 0)
-        if not busy:
-            _fsync(self.path)
+        try:
+            # RESTART, not TRUNCATE: the log keeps its blocks, so that a full disk still takes small commits.
+            self._db.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+        except apsw.FullError:
+            return  # the log stays where it is, whole and readable; commits will say whether there is room
+        _fsync(self.path)
 
     # ---- writing ----
 
@@ -269,6 +275,11 @@ class Store:
     def in_reserve(self) -> bool:
         """True while only alarm-relevant readings are taken (G4)."""
         return self.used_bytes >= self._reserve_from or self._disk_short()
+
+    @property
+    def no_room(self) -> bool:
+        """The disk is as good as full: a commit may fail, so nothing is committed that can wait."""
+        return self._free_bytes() < NO_ROOM_BYTES
 
     def _disk_short(self) -> bool:
         """The file system itself is nearly full: act as if the cap were reached, before a commit fails."""

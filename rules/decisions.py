@@ -79,6 +79,11 @@ class Resumed(_Input, frozen=True, tag="resumed"):
     down_us: int
 
 
+class Paused(_Input, frozen=True, tag="paused"):
+    """From now on the engine does not hear everybody (its store is in the reserve): that is nobody's silence either,
+    until Resumed."""
+
+
 class RegistryChanged(_Input, frozen=True, tag="registry_changed"):
     """`sha256` names the document; its body stands in the store. `number` is the outbox number (0: none)."""
 
@@ -123,7 +128,7 @@ class CancelClose(_Instruction, frozen=True, tag="cancel_close"):
 
 Instruction = Acknowledge | Reset | CloseValve | CancelClose
 LinkEvent = Connected | AttemptSent | AttemptFailed | AttemptAcknowledged | Replied
-Event = LinkEvent | Instruction | Resumed | RegistryChanged | RulesChanged
+Event = LinkEvent | Instruction | Paused | Resumed | RegistryChanged | RulesChanged
 
 
 # ---- outputs --------------------------------------------------------------------------------------------------------

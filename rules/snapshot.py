@@ -24,6 +24,7 @@ class Records(msgspec.Struct, frozen=True):
     wanted: tuple[Wanted, ...]
     ended: tuple[Wanted, ...]
     closed_for: dict[int, tuple[tuple[int, int], ...]]
+    paused_since: int
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -48,6 +49,7 @@ def snapshot(state: State) -> Snapshot:
             wanted=tuple(state.wanted_by_slot.values()),
             ended=tuple(state.ended.values()),
             closed_for=dict(state.closed_for),
+            paused_since=state.paused_since,
         ),
     )
 
@@ -74,6 +76,7 @@ def restore(taken: Snapshot, fleet: Fleet, pack: RulePack) -> State:
     }
     state.ended = {wanted.wanted: wanted for wanted in records.ended}
     state.closed_for = dict(records.closed_for)
+    state.paused_since = records.paused_since
     remind_all(state)
     return state
 

@@ -69,7 +69,8 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """A valve that shall be closed. `first_sent` 0: nothing has left yet; `next_attempt` NEVER: attempts are over."""
+    """A valve that shall be closed. `first_sent` 0: nothing has left yet; `next_attempt` NEVER: attempts are over.
+    `attempts`: by number, without those that were over long ago."""
 
     wanted: str
     slot: int
@@ -106,6 +107,7 @@ class State:
     when that hold ends on the engine's clock). Per slot: heard (i8, last received), skew (i8, received - ts of the
     newest reading), position (u1, ValvePosition as last observed), epoch (i4), busy and watched (bool).
 
+    paused_since: since when silences are not looked for (Paused); 0: they are.
     by_command: command -> (valve slot, attempt), of open wanted positions.
     closed_for: valve slot -> alarms (slot, rule) that asked for its closing and are still open."""
 
@@ -133,6 +135,7 @@ class State:
         self.closed_for: dict[int, tuple[tuple[int, int], ...]] = {}
         self.timers: list[tuple[int, int, int, int]] = []
         self.silence_floor = 0 if slots else NEVER
+        self.paused_since = 0
 
     @classmethod
     def initial(cls, fleet: Fleet, pack: RulePack, now: int) -> "State":

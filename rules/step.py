@@ -26,6 +26,7 @@ from rules.decisions import (
     Decision,
     Event,
     Instruction,
+    Paused,
     Replied,
     Reset,
     Resumed,
@@ -67,7 +68,10 @@ def _away(state: State, out: Out, told: Sequence[Event], at: int) -> None:
     """What was due before the engine went away is fired. Then everybody's silence starts later by its absence, before
     any silence of that time can be found; and what else came due meanwhile happens now, once, not as it might have
     happened: a day's absence must not send a day's attempts."""
-    away_us = sum(event.down_us for event in told if isinstance(event, Resumed))
+    resumed = [event for event in told if isinstance(event, Resumed)]
+    away_us = sum(event.down_us for event in resumed)
+    if resumed and state.paused_since:
+        away_us, state.paused_since, state.silence_floor = at - state.paused_since, 0, 0
     if away_us:
         _timers(state, out, at - away_us)
         state.heard += away_us
@@ -87,6 +91,8 @@ def _event(state: State, out: Out, event: Event) -> None:
         case Replied():
             position = ValvePosition(event.valve)
             interlock.replied(state, out, event.command, event.device_no, position, event.at)
+        case Paused():
+            state.paused_since = state.paused_since or event.at
         case Resumed():
             interlock.resumed(state, out, event.at)
         case Acknowledge() | Reset() | CloseValve() | CancelClose():
@@ -171,6 +177,9 @@ def _hold_due(state: State, out: Out, slot: int, rule: int, due: int, at: int) -
 def _look_for_silence(state: State, until: int) -> None:
     """Turn silences due by `until` into timers, and find the next time to look. One pass over all devices, at most
     once per shortest silence when everybody reports."""
+    if state.paused_since:
+        state.silence_floor = NEVER
+        return
     state.silence_floor = NEVER
     due = state.heard + SILENT_INTERVALS * state.fleet.interval_us
     for rule in state.compiled.silence:
@@ -185,5 +194,5 @@ def _look_for_silence(state: State, until: int) -> None:
 
 def _silence_due(state: State, out: Out, slot: int, rule: int, due: int) -> None:
     still = int(state.heard[slot] + SILENT_INTERVALS * state.fleet.interval_us[slot])
-    if still == due:
+    if still == due and not state.paused_since:
         alarms.raise_alarm(state, out, slot, rule, onset=due, at=due)
