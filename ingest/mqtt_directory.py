@@ -1,4 +1,4 @@
-"""Who may sign in and what each may say: the registry as the MQTT endpoint needs it.
+"""Who may sign in and what each may say: the registry as the MQTT endpoint and the door need it.
 
 D1  An identity signs in by its token (compared in constant time against its SHA-256) or by a client certificate that
     the TLS layer verified and whose common name is `vendor/serial`. Anonymous clients are refused.
@@ -92,12 +92,19 @@ class Directory:
             return self.grant(certified, "")
         if not connect.username or connect.password is None:
             return Refused(Why.ANONYMOUS, "no user name and password; sign in as vendor/serial with the device's token")
-        expected = self.token_sha256.get(connect.username, _NOBODY)
-        offered = hashlib.sha256(connect.password).hexdigest()
-        right = hmac.compare_digest(offered.encode(), expected.encode())
-        if not right or connect.username not in self.device_no:
+        if not self.proves(connect.username, connect.password):
             return Refused(Why.BAD_CREDENTIALS, f"no device {connect.username[:130]!r}, or not its token")
-        return self.grant(connect.username, expected)
+        return self.grant(connect.username, self.token_sha256[connect.username])
+
+    def proves(self, identity: str, token: bytes) -> bool:
+        """Whether this is a registered device and its token (D1, D3)."""
+        expected = self.token_sha256.get(identity, _NOBODY)
+        offered = hashlib.sha256(token).hexdigest()
+        return hmac.compare_digest(offered.encode(), expected.encode()) and identity in self.device_no
+
+    def speaks_for(self, identity: str) -> tuple[str, ...]:
+        """The identity itself and those registered behind it."""
+        return (identity, *self.behind.get(identity, ()))
 
     def grant(self, identity: str, token_sha256: str) -> Grant:
         """Raises KeyError for an identity that is not registered."""

@@ -309,9 +309,13 @@ def test_n2_packet_identifiers_in_flight_are_never_given_twice(actions: list[tup
     session = Session("acme/v1", "c", last_id=65_530)
     now = 0
     flying: dict[int, InFlight] = {}
+    for _ in range(10):  # 65,531 to 65,535 and 1 to 5
+        sent = InFlight("first", 1, "t", b"", 1000)
+        flying[session.put_in_flight(sent)] = sent
+    session.last_id = 65_533
     for action, device, number in actions:
         if action == "put":
-            sent = InFlight(f"{device}.{number}", device, "t", b"", now + 10)
+            sent = InFlight(f"{device}.{number}", device, "t", b"", now + 200)
             packet_id = session.put_in_flight(sent)
             assert 1 <= packet_id <= 65_535
             assert packet_id not in flying

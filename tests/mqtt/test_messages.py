@@ -245,6 +245,7 @@ async def test_e4_nothing_is_asked_for_again_while_the_store_is_still_in_its_res
     town.withhold = lambda _: frozenset()
     client.send(reading(2))  # a message that matters for an alarm is stored even now
     assert await client.receive() == Puback(2)
+    town.endpoint.tick()
     assert town.gauge("connections_owing") == 1
     town.in_reserve = False
     client.send(reading(3))

@@ -285,6 +285,35 @@ def test_a_frame_above_the_most_is_refused_before_it_has_arrived() -> None:
 # ---- the fast path ----
 
 
+_KEY = b"\x00\x03a/b"
+NOT_FAST = [
+    ("QoS 0", V311, b"\x30\x08" + _KEY + b"abc"),
+    ("DUP", V311, b"\x3a\x0a" + _KEY + b"\x00\x07abc"),
+    ("RETAIN", V311, b"\x33\x0a" + _KEY + b"\x00\x07abc"),
+    ("packet identifier 0", V311, b"\x32\x0a" + _KEY + b"\x00\x00abc"),
+    ("packet identifier 0 in MQTT 5", V5, b"\x32\x0b" + _KEY + b"\x00\x00\x00abc"),
+    ("a length longer than it need be", V5, b"\x32\x8b\x00" + _KEY + b"\x00\x07\x00abc"),
+    ("a length of 3 bytes", V5, b"\x32\x8b\x80\x00" + _KEY + b"\x00\x07\x00abc"),
+    ("another topic", V311, b"\x32\x0a\x00\x03a/c\x00\x07abc"),
+    ("a topic that ends behind the packet", V311, b"\x32\x04" + _KEY),
+    ("no room for a packet identifier", V311, b"\x32\x06" + _KEY + b"\x00"),
+    ("no room for properties", V5, b"\x32\x07" + _KEY + b"\x00\x07"),
+    ("properties that are longer than the packet", V5, b"\x32\x09" + _KEY + b"\x00\x07\x02\x01"),
+    ("properties never seen", V5, b"\x32\x0a" + _KEY + b"\x00\x07\x02\x01\x00"),
+    ("a packet that is not whole", V311, b"\x32\x30" + _KEY + b"\x00\x07abc"),
+]
+
+
+@pytest.mark.parametrize(("version", "raw"), [row[1:] for row in NOT_FAST], ids=[row[0] for row in NOT_FAST])
+def test_the_fast_path_leaves_to_parse(version: int, raw: bytes) -> None:
+    into = Arrivals("mqtt")
+    data = raw + b"\x02\x01\x01" * 10  # what follows must not be mistaken for a part of it
+    mimes = {b"\x02\x01\x01": ""}
+    size = len(data) - HEADER_BYTES
+    assert read_publishes(data, 0, size, 9, version == V5, {_KEY: 1}.get, mimes.get, into, []) == 0
+    assert into.device_no == []
+
+
 @settings(max_examples=250, deadline=None)
 @given(seed=st.integers(0, (1 << 64) - 1))
 def test_the_fast_path_takes_nothing_that_parse_would_read_differently(seed: int) -> None:
