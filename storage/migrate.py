@@ -97,6 +97,10 @@ async def _migrate(
 ) -> Migrated:
     mode = await recorded_mode(connection)
     served = await served_modes(connection)
+    if (to or mode or create_as) is not Mode.PLAIN and Mode.TIMESCALE_APACHE in served:
+        # The server tells its edition only where the extension is.
+        await connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+        served = await served_modes(connection)
     if mode is None:
         mode = to or create_as or served[-1]
         to = None
@@ -123,8 +127,6 @@ def _require_served(mode: Mode, served: tuple[Mode, ...]) -> None:
 
 async def _create(connection: Connection, mode: Mode) -> None:
     async with connection.transaction():
-        if mode is not Mode.PLAIN:
-            await connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
         await connection.execute(
             "CREATE TABLE davy_mode (one boolean PRIMARY KEY DEFAULT true CHECK (one), mode text NOT NULL)"
         )

@@ -28,7 +28,7 @@ _COLUMNSTORE: tuple[LiteralString, ...] = (
 
 
 async def change_mode(connection: Connection, mode: Mode, to: Mode) -> None:
-    """Move a database from `mode` to `to`. Raises DatabaseRefused where there is no such way."""
+    """Move a database from `mode` to `to`; the extension is there already. Raises DatabaseRefused where there is no such way."""
     if (mode, to) not in (
         (Mode.PLAIN, Mode.TIMESCALE_APACHE),
         (Mode.PLAIN, Mode.TIMESCALE_TSL),
@@ -37,9 +37,6 @@ async def change_mode(connection: Connection, mode: Mode, to: Mode) -> None:
         raise DatabaseRefused(
             f"{mode} -> {to} is not supported; make a new database in mode {to} and restore a data-only dump into it"
         )
-    if mode is Mode.PLAIN:
-        # On its own: TimescaleDB wants a session that has not used it yet.
-        await connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
     async with connection.transaction():
         if mode is Mode.PLAIN:
             await _to_hypertables(connection)

@@ -38,9 +38,7 @@ async def served_modes(connection: AsyncConnection[tuple[Any, ...]]) -> tuple[Mo
     installed, preloaded, edition = row
     if not (installed and preloaded):
         return (Mode.PLAIN,)
-    if edition is None:
-        # The loader reads the edition with the extension; without it the safe reading is the smaller edition.
-        edition = "apache"
+    # Before CREATE EXTENSION in this database the edition is not known (NULL): the smaller one is certain.
     if edition == "timescale":
         return (Mode.PLAIN, Mode.TIMESCALE_APACHE, Mode.TIMESCALE_TSL)
     return (Mode.PLAIN, Mode.TIMESCALE_APACHE)

@@ -167,7 +167,8 @@ def running(name: str, bin_folder: Path, preload: str = "", env: dict[str, str] 
         server.create()
         yield server
     finally:
-        server.stop()
+        # At once: a shutdown checkpoint would write out what is deleted on the next line.
+        server.stop(at_once=True)
         shutil.rmtree(folder, ignore_errors=True)
 
 
