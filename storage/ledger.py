@@ -141,17 +141,11 @@ def _engine_line(
 ) -> EngineLine:
     cursor = cursor or _Cursor(engine, 0, 0, 0, 0, 0, 0, 0)
     counts = {count.source: count for count in said.counts} if said else followed
-    lines: list[SourceLine] = []
-    for source in sorted({*counts, *followed}):
-        whole = counts.get(source, SourceCount(source, 0, 0, 0, 0))
-        part = followed.get(source, SourceCount(source, 0, 0, 0, 0))
-        at = f"engine {engine}, source {source}"
-        if whole.received != whole.stored + whole.duplicate + whole.quarantined:
-            faults.append(f"{at}: received {whole.received} is not stored + duplicate + quarantined of the engine")
-        pending = whole.received - part.received
-        if pending < 0 or (pending > 0 and cursor.cycle >= (said.cycle if said else 0)):
-            faults.append(f"{at}: the engine counts {whole.received} received, the database {part.received}")
-        lines.append(SourceLine(source, whole.received, part.stored, part.duplicate, part.quarantined, pending))
+    caught_up = said is None or cursor.cycle >= said.cycle
+    lines = [
+        _source_line(engine, source, counts.get(source), followed.get(source), caught_up, faults)
+        for source in sorted({*counts, *followed})
+    ]
     taken = sum(line.taken for line in lines)
     if taken != cursor.readings:
         faults.append(f"engine {engine}: its sources stored {taken}, but the journal held {cursor.readings} readings")
@@ -175,6 +169,25 @@ def _engine_line(
         cursor.poison,
         cursor.cycles_missed,
     )
+
+
+def _source_line(
+    engine: str,
+    source: str,
+    said: SourceCount | None,
+    followed: SourceCount | None,
+    caught_up: bool,
+    faults: list[str],
+) -> SourceLine:
+    whole = said or SourceCount(source, 0, 0, 0, 0)
+    part = followed or SourceCount(source, 0, 0, 0, 0)
+    at = f"engine {engine}, source {source}"
+    if whole.received != whole.stored + whole.duplicate + whole.quarantined:
+        faults.append(f"{at}: received {whole.received} is not stored + duplicate + quarantined of the engine")
+    pending = whole.received - part.received
+    if pending < 0 or (pending > 0 and caught_up):
+        faults.append(f"{at}: the engine counts {whole.received} received, the database {part.received}")
+    return SourceLine(source, whole.received, part.stored, part.duplicate, part.quarantined, pending)
 
 
 async def _with_rows(

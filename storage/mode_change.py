@@ -28,7 +28,7 @@ _COLUMNSTORE: tuple[LiteralString, ...] = (
 
 
 async def change_mode(connection: Connection, mode: Mode, to: Mode) -> None:
-    """Move a database from `mode` to `to`; the extension is there already. Raises DatabaseRefused where there is no such way."""
+    """Move a database from `mode` to `to`, once the extension is there. Raises DatabaseRefused where no way leads."""
     if (mode, to) not in (
         (Mode.PLAIN, Mode.TIMESCALE_APACHE),
         (Mode.PLAIN, Mode.TIMESCALE_TSL),
