@@ -15,8 +15,9 @@ KIB = 1024
 class EndpointLimits:
     """Product choices unless a source is named. Sizes in bytes; beside each, what happens at it."""
 
-    #: Open connections, half-open handshakes included. A 2-core host's share of a fleet (20,000 x about 20 KiB is
-    #: 400 MiB). At it: accepted and closed at once, so that the device knows and may try another address.
+    #: Open connections, half-open handshakes included. A 2-core host's share of a fleet; measured per idle connection:
+    #: 2.6 KiB plain, 46 KiB under TLS on uvloop (so 900 MiB), 270 KiB under TLS on plain asyncio. At it: accepted and
+    #: closed at once, so that the device knows and may try another address.
     connections: int = 20_000
     #: Connections of one identity. A device has one, and a few half-open ones it left behind. At it: the oldest goes.
     connections_per_identity: int = 8
