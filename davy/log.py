@@ -7,6 +7,9 @@ import structlog
 
 from davy.settings import Settings
 
+#: Without the variables of each frame: a token or a telephone number may be among them.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+
 
 def configure_log(settings: Settings, part: str) -> None:
     """Lines go to standard error, each with the name of the part that wrote it."""
@@ -20,7 +23,7 @@ def configure_log(settings: Settings, part: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([structlog.processors.dict_tracebacks] if as_json else []),
+            *([_TRACEBACKS] if as_json else []),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -52,7 +52,8 @@ async def run_engine(settings: Settings, stop: asyncio.Event) -> None:
         cycle = Cycle(store, memory, (), wall_clock_us)
         _rules_in_force(cycle, settings.rules)
 
-        endpoint = MqttEndpoint(Directory.of(memory.fleet.registry), wake=cycle.wake, utc=wall_clock_us)
+        directory = Directory.of(memory.fleet.registry)
+        endpoint = MqttEndpoint(directory, wake=cycle.wake, utc=wall_clock_us)
         pushes = PushLink(cycle.wake)
         cycle.links = (endpoint, pushes)
 
@@ -60,14 +61,14 @@ async def run_engine(settings: Settings, stop: asyncio.Event) -> None:
         down.callback(journal.close)
         feed = Feed(store.engine, journal, lambda device_no: memory.fleet.identity(device_no))
         cycle.on_committed.append(feed.publish)
-        door = Door(cycle, pushes, feed, settings.door, _gauges(cycle, endpoint, pushes, feed))
+        door = Door(cycle, pushes, feed, settings.door, directory, _gauges(cycle, endpoint, pushes, feed))
 
         def registry_changed(fleet: Fleet) -> None:
-            endpoint.replace_directory(Directory.of(fleet.registry))
-            door.know(fleet)
+            door.directory = Directory.of(fleet.registry)
+            endpoint.replace_directory(door.directory)
+            gc.freeze()  # a large registry stays: no later collection walks through it
 
         cycle.on_fleet.append(registry_changed)
-        door.know(memory.fleet)
 
         keeper = Keeper(store, memory, settings.checkpoints, settings.checkpoint_s)
         await endpoint.start(settings.mqtt_host, settings.mqtt_port, _tls(settings))

@@ -5,12 +5,15 @@ protects without PostgreSQL (G3).
 """
 
 import hashlib
+import re
 from collections.abc import Iterable
 
 import msgspec
 
 from devices.models import DeviceKind, DeviceModel
 from devices.topics import ID_PATTERN
+
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
 class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,6 +116,8 @@ def registry_faults(registry: Registry) -> list[str]:
     for credential in registry.credentials:
         if credential.identity not in devices:
             faults.append(f"credential {credential.identity!r}: no such device")
+        if not _SHA256.match(credential.token_sha256):
+            faults.append(f"credential {credential.identity!r}: token_sha256 must be 64 lower-case hex digits")
     return faults
 
 

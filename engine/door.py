@@ -9,17 +9,15 @@ The socket lies in the data folder, which only the owner may enter; the API chec
 
 import asyncio
 import contextlib
-import hmac
 import stat
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import msgspec
 import structlog
-from rules.document import load_pack
 
 from devices.fleet import Fleet, build_fleet
-from devices.sites import decode_registry, token_sha256
+from devices.sites import decode_registry
 from engine import messages as m
 from engine.cycle import Asked, Change, Cycle
 from engine.feed import Feed
@@ -27,7 +25,9 @@ from engine.pushes import PushLink, answered_before
 from engine.records import decode_decisions
 from engine.store import Document, document
 from engine.views import alarm_views, wanted_views
+from ingest.mqtt_directory import Directory
 from rules.decisions import Answered, RegistryChanged, RulesChanged
+from rules.document import load_pack
 
 _log = structlog.get_logger()
 _encode = msgspec.msgpack.Encoder().encode
@@ -38,10 +38,17 @@ MOST_UNDER_WAY = 256
 
 
 class Door:
-    """Serves one engine's socket. `gauges` adds what the links and the process know to the engine's own."""
+    """Serves one engine's socket. `directory` says whose token is whose, and is replaced with the registry; `gauges`
+    tells what the links and the process know of themselves."""
 
     def __init__(
-        self, cycle: Cycle, pushes: PushLink, feed: Feed, path: Path, gauges: Callable[[], dict[str, float]]
+        self,
+        cycle: Cycle,
+        pushes: PushLink,
+        feed: Feed,
+        path: Path,
+        directory: Directory,
+        gauges: Callable[[], dict[str, float]],
     ) -> None:
         self.cycle = cycle
         self.pushes = pushes
@@ -52,8 +59,7 @@ class Door:
         self._callers: set[asyncio.Task[None]] = set()
         self._registry_turn = asyncio.Lock()
         self.asked: dict[str, list[Callable[[Answered], None]]] = {}
-        self.tokens: dict[str, str] = {}
-        self.behind: dict[str, tuple[str, ...]] = {}
+        self.directory = directory
 
     async def open(self) -> None:
         """Listen. A socket file left by a killed engine is replaced; the store's lock already tells that it is dead."""
@@ -70,15 +76,6 @@ class Door:
             caller.cancel()
         await asyncio.gather(*self._callers, return_exceptions=True)
         self._path.unlink(missing_ok=True)
-
-    def know(self, fleet: Fleet) -> None:
-        """A new registry is in force."""
-        self.tokens = {one.identity: one.token_sha256 for one in fleet.registry.credentials}
-        behind: dict[str, list[str]] = {}
-        for device in fleet.registry.devices:
-            if device.gateway:
-                behind.setdefault(device.gateway, []).append(device.identity)
-        self.behind = {gateway: tuple(devices) for gateway, devices in behind.items()}
 
     async def replace_registry(self, number: int, body: bytes) -> int:
         """Bring a registry in, once per number; returns the cycle that holds it. Raises ValueError with the faults."""
@@ -160,7 +157,7 @@ class _Caller:
             case m.FindDevice():
                 self.say(self._find(request))
             case m.ListAlarms():
-                alarms = alarm_views(door.cycle.memory)
+                alarms = alarm_views(door.cycle.memory, request.alarm)
                 self.say(m.Alarms(request=request.request, as_of=door.cycle.store.last_cycle, alarms=alarms))
             case m.ListWanted():
                 wanted = wanted_views(door.cycle.memory, request.wanted)
@@ -191,7 +188,7 @@ class _Caller:
     def _push(self, push: m.Push) -> None:
         door, memory = self._door, self._door.cycle.memory
         slot = memory.fleet.slot_by_identity.get(push.identity, -1)
-        mine = push.principal == push.identity or push.identity in door.behind.get(push.principal, ())
+        mine = push.identity in door.directory.speaks_for(push.principal)
         if slot < 0 or not mine:
             why = f"{push.principal!r} may not publish for {push.identity!r}"
             self._later(m.Failed(request=push.request, reason=why))
@@ -252,11 +249,15 @@ class _Caller:
             await self._writer.drain()
 
     def _authenticate(self, request: m.Authenticate) -> m.Authenticated:
-        kept = self._door.tokens.get(request.identity, "")
-        right = hmac.compare_digest(kept, token_sha256(request.token))
-        identity = request.identity if kept and right else ""
-        mine = (identity, *self._door.behind.get(identity, ())) if identity else ()
-        return m.Authenticated(request=request.request, identity=identity, may_publish_for=mine)
+        """HTTP names no user: the token may be the device's own, or that of the gateway it is registered behind."""
+        door, fleet = self._door, self._door.cycle.memory.fleet
+        slot = fleet.slot_by_identity.get(request.identity, -1)
+        device = fleet.devices[slot] if slot >= 0 else None
+        for identity in (request.identity, device.gateway if device else ""):
+            if identity and door.directory.proves(identity, request.token.encode()):
+                mine = door.directory.speaks_for(identity)
+                return m.Authenticated(request=request.request, identity=identity, may_publish_for=mine)
+        return m.Authenticated(request=request.request, identity="")
 
     def _find(self, request: m.FindDevice) -> m.DeviceFound:
         fleet = self._door.cycle.memory.fleet

@@ -5,8 +5,11 @@ from engine.messages import AlarmView, StepView, WantedView
 from rules.state import OpenAlarm, Wanted
 
 
-def alarm_views(memory: Memory) -> tuple[AlarmView, ...]:
-    """Every alarm that is not NORMAL, worst and oldest first."""
+def alarm_views(memory: Memory, alarm: str = "") -> tuple[AlarmView, ...]:
+    """Every alarm that is not NORMAL, worst and oldest first; or one by its id, or none."""
+    if alarm:
+        place = memory.state.by_alarm.get(alarm)
+        return (_alarm(memory.state.open[place]),) if place else ()
     alarms = sorted(memory.state.alarms(), key=lambda one: (one.priority, one.onset, one.alarm))
     return tuple(_alarm(one) for one in alarms)
 

@@ -32,6 +32,8 @@ from rules.state import MOST_ENDED, NEVER, Attempt, OpenAlarm, State, StepRecord
 BACK_OFF_S = (1, 2, 4, 8, 15)
 #: So many attempts that failed or expired are remembered, for what is still said of them (product choice).
 OVER_ATTEMPTS = 16
+#: Steps kept of one that has ended, of the last MOST_ENDED; the journal and the database have them all.
+MOST_ENDED_STEPS = 100
 #: Steps of one wanted position that are kept: an hour and a half of attempts at a dead valve. The journal has them all.
 MOST_STEPS = 1_000
 
@@ -311,7 +313,8 @@ def confirm_due(state: State, out: Out, slot: int, epoch: int, at: int) -> None:
 
 def end(state: State, out: Out, wanted: Wanted, outcome: Outcome, at: int, *, by: str = "", comment: str = "") -> None:
     """Attempts are over. The record is kept among the last MOST_ENDED."""
-    wanted = msgspec.structs.replace(wanted, outcome=outcome, ended=at, next_attempt=NEVER)
+    steps = wanted.steps[-MOST_ENDED_STEPS:]
+    wanted = msgspec.structs.replace(wanted, outcome=outcome, ended=at, next_attempt=NEVER, steps=steps)
     state.wanted_by_slot.pop(wanted.slot, None)
     state.by_wanted.pop(wanted.wanted, None)
     for made in wanted.attempts:

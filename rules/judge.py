@@ -37,9 +37,8 @@ def judge(state: State, out: Out, rows: Rows, slots: NDArray[np.int32], at: int)
     state.heard[slots] = at
     soonest = at + SILENT_INTERVALS * int(state.fleet.interval_us[slots].min())
     state.silence_floor = min(state.silence_floor, soonest)
-    found = conditions(state.compiled, rows, state.looks[slots])
+    found = conditions(state.compiled, rows, state.looks[slots], state.by_flags[slots])
     live = np.flatnonzero(~late)
-    state.skew[slots[live]] = at - rows["ts"][live]
     items = _positions(state, rows, slots, live) + _heard_again(state, slots)
     if late.any():
         items += _late_alarms(state, rows, slots, late)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.fleet import Fleet
+from devices.models import DeviceModel
 from devices.quantities import (
     ALARM_FLAGS,
     GAS_QUANTITIES,
@@ -83,15 +84,31 @@ def _mask(rule: Rule) -> int:
     return mask
 
 
-def applies(compiled: Compiled, fleet: Fleet) -> NDArray[np.bool_]:
-    """Which rule looks at which device, shape (slots, rules)."""
-    kinds = [model.kind if model else None for model in fleet.model_by_slot]
-    columns = [
-        np.array([kind is not None and (not rule.applies_to or kind in rule.applies_to) for kind in kinds], np.bool_)
-        for rule in compiled.rules
-    ]
-    shape = (len(fleet), len(compiled))
-    return np.stack(columns, axis=1) if columns and len(fleet) else np.zeros(shape, np.bool_)
+def applies(compiled: Compiled, fleet: Fleet) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(looks, by_flags), each of shape (slots, rules): which rule looks at which device, and where it has only the
+    device's flags to look at: it names no quantity, or the model says that it does not measure it. A rule with neither
+    a measured quantity nor flags looks at nothing."""
+    looks = np.zeros((len(fleet), len(compiled)), np.bool_)
+    by_flags = np.zeros_like(looks)
+    by_model: dict[str, tuple[list[bool], list[bool]]] = {}
+    for slot, model in enumerate(fleet.model_by_slot):
+        if model is None:
+            continue
+        if model.key not in by_model:
+            by_model[model.key] = _of_model(compiled, model)
+        looks[slot], by_flags[slot] = by_model[model.key]
+    return looks, by_flags
+
+
+def _of_model(compiled: Compiled, model: DeviceModel) -> tuple[list[bool], list[bool]]:
+    looks, by_flags = [], []
+    for rule in compiled.rules:
+        unmeasured = not rule.quantity or bool(model.measures and rule.quantity not in model.measures)
+        right_kind = not rule.applies_to or model.kind in rule.applies_to
+        of_flags = rule.kind is Kind.MEASURED and unmeasured
+        looks.append(right_kind and not (of_flags and not rule.flags))
+        by_flags.append(looks[-1] and of_flags)
+    return looks, by_flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +121,19 @@ class Conditions:
     at_once: NDArray[np.bool_]
 
 
-def conditions(compiled: Compiled, rows: Rows, looks: NDArray[np.bool_]) -> Conditions:
-    """What every rule says of every row. looks: shape (n, rules), the rows of `applies`."""
+def conditions(compiled: Compiled, rows: Rows, looks: NDArray[np.bool_], by_flags: NDArray[np.bool_]) -> Conditions:
+    """What every rule says of every row. looks, by_flags: shape (n, rules), the rows' devices' rows of `applies`."""
     shape = (len(rows), len(compiled))
     raised, cleared = np.zeros(shape, np.int8), np.full(shape, UNKNOWN, np.int8)
     at_once = np.zeros(shape, np.bool_)
     flags, quality = np.ascontiguousarray(rows["flags"]), np.ascontiguousarray(rows["quality"])
     for i, rule in enumerate(compiled.rules):
         if rule.kind is Kind.MEASURED:
-            raised[:, i], cleared[:, i] = _measured(rule, rows, flags, quality)
+            if rule.quantity:
+                raised[:, i], cleared[:, i] = _measured(rule, rows, quality)
+            alone = by_flags[:, i]
+            if alone.any():
+                raised[alone, i], cleared[alone, i] = FALSE, _by_flags(rule, flags)[alone]
         elif rule.kind is Kind.QUALITY:
             raised[:, i], cleared[:, i] = _unbelievable(quality)
         if compiled.flags[i]:
@@ -125,12 +146,13 @@ def conditions(compiled: Compiled, rows: Rows, looks: NDArray[np.bool_]) -> Cond
     return Conditions(raised, cleared, at_once)
 
 
-def _measured(
-    rule: Rule, rows: Rows, flags: NDArray[np.int64], quality: NDArray[np.int64]
-) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    if not rule.quantity:
-        blind = ((flags & int(_BLIND)) != 0) & bool(_mask(rule) & int(ALARM_FLAGS))
-        return np.zeros(len(rows), np.int8), np.where(blind, UNKNOWN, TRUE)
+def _by_flags(rule: Rule, flags: NDArray[np.int64]) -> NDArray[np.int8]:
+    """Whether flags alone say that the condition is gone: not while the device itself is blind."""
+    blind = ((flags & int(_BLIND)) != 0) & bool(_mask(rule) & int(ALARM_FLAGS))
+    return np.where(blind, UNKNOWN, TRUE)
+
+
+def _measured(rule: Rule, rows: Rows, quality: NDArray[np.int64]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
     value = np.ascontiguousarray(rows[rule.quantity])
     known = (((quality >> quality_shift(rule.quantity)) & _NIBBLE) == Quality.GOOD) & ~np.isnan(value)
     with np.errstate(invalid="ignore"):

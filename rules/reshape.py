@@ -22,7 +22,7 @@ from rules.state import NEVER, OpenAlarm, State, Timer
 def reshape(state: State, fleet: Fleet, compiled: Compiled, now: int) -> list[Decision]:
     """Returns what ended because of the change."""
     out: Out = []
-    looks = applies(compiled, fleet)
+    looks, by_flags = applies(compiled, fleet)
     _end_orphans(state, out, fleet, compiled, looks, now)
     old_rules = [state.compiled.by_id.get(rule.id, -1) for rule in compiled.rules]
     _lay_out(state, len(fleet), old_rules, now)
@@ -34,7 +34,8 @@ def reshape(state: State, fleet: Fleet, compiled: Compiled, now: int) -> list[De
         for valve, places in state.closed_for.items()
         if (kept := tuple((slot, renumbered[rule]) for slot, rule in places if renumbered.get(rule, -1) >= 0))
     }
-    before, state.fleet, state.compiled, state.looks = state.fleet, fleet, compiled, looks
+    before, state.fleet, state.compiled = state.fleet, fleet, compiled
+    state.looks, state.by_flags = looks, by_flags
     state.since[~looks] = 0
     state.due[~looks] = 0
     _end_unactuated(state, out, now)
@@ -76,7 +77,7 @@ def _lay_out(state: State, slots: int, old_rules: list[int], now: int) -> None:
         for new, old in kept:
             array[:before, new] = old_array[:, old]
         setattr(state, name, array)
-    for name in ("heard", "skew", "position", "epoch", "busy", "watched"):
+    for name in ("heard", "position", "epoch", "busy", "watched"):
         old_array = getattr(state, name)
         array = np.zeros(slots, old_array.dtype)
         array[:before] = old_array

@@ -12,7 +12,7 @@ from rules.kernels import compile_pack
 from rules.reshape import remind_all
 from rules.state import OpenAlarm, State, Wanted
 
-_ARRAYS = ("phase", "since", "due", "heard", "skew", "position", "epoch", "busy", "watched")
+_ARRAYS = ("phase", "since", "due", "heard", "position", "epoch", "busy", "watched")
 
 
 class Records(msgspec.Struct, frozen=True):

@@ -104,8 +104,8 @@ class Timer(IntEnum):
 
 class State:
     """Per (slot, rule): phase (AlarmState, u1), since (i8, onset of a running hold or clear hold, 0: none), due (i8,
-    when that hold ends on the engine's clock). Per slot: heard (i8, last received), skew (i8, received - ts of the
-    newest reading), position (u1, ValvePosition as last observed), epoch (i4), busy and watched (bool).
+    when that hold ends on the engine's clock). Per slot: heard (i8, last received), position (u1,
+    ValvePosition as last observed), epoch (i4), busy and watched (bool). looks and by_flags: see kernels.applies.
 
     paused_since: since when silences are not looked for (Paused); 0: they are.
     by_command: command -> (valve slot, attempt), of open wanted positions.
@@ -115,13 +115,12 @@ class State:
         self.now = now
         self.fleet = fleet
         self.compiled = compiled
-        self.looks = applies(compiled, fleet)
+        self.looks, self.by_flags = applies(compiled, fleet)
         slots, rules = len(fleet), len(compiled)
         self.phase = np.zeros((slots, rules), np.uint8)
         self.since = np.zeros((slots, rules), np.int64)
         self.due = np.zeros((slots, rules), np.int64)
         self.heard = np.full(slots, now, np.int64)
-        self.skew = np.zeros(slots, np.int64)
         self.position = np.zeros(slots, np.uint8)
         self.epoch = np.zeros(slots, np.int32)
         self.busy = np.zeros(slots, np.bool_)
@@ -181,6 +180,6 @@ class State:
         """Which readings are alarm-relevant, shape (n,): the device's own alarm or fault bit, a value at or beyond a
         limit, a device with an open alarm or a running hold, a valve whose closing is wanted (G4)."""
         says = (rows["flags"] & int(ALARM_FLAGS | Flag.FAULT)) != 0
-        beyond = (conditions(self.compiled, rows, self.looks[slots]).raised == 1).any(axis=1)
+        beyond = (conditions(self.compiled, rows, self.looks[slots], self.by_flags[slots]).raised == 1).any(axis=1)
         relevant: NDArray[np.bool_] = says | beyond | self.busy[slots] | self.watched[slots]
         return relevant

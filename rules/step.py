@@ -74,7 +74,7 @@ def _away(state: State, out: Out, told: Sequence[Event], at: int) -> None:
         away_us, state.paused_since, state.silence_floor = at - state.paused_since, 0, 0
     if away_us:
         _timers(state, out, at - away_us)
-        state.heard += away_us
+        state.heard = np.minimum(state.heard + away_us, at)  # nobody is heard in the future
         _timers(state, out, at, back=at)
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from devices.quantities import QUANTITY_NAMES
+
 
 class DeviceKind(StrEnum):
     """DETECTOR measures gas. SHUT_OFF_VALVE takes CLOSE. SELF_CLOSING_VALVE (CJ/T 447) closes unpowered, is reopened
@@ -51,6 +53,9 @@ class DeviceModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gas: str = ""
     #: %vol of this gas that is 100 %LEL on the scale the device reports in: 5.0 (ISO 10156) or 4.4 (IEC 60079-20-1).
     lel_percent_vol: float | None = None
+    #: The quantities it reports; empty: not known. A rule on a quantity that is not among them goes by the device's own
+    #: flags alone, so that their end is the alarm's end.
+    measures: tuple[str, ...] = ()
     actuator: Actuator | None = None
     example: tuple[Example, ...] = ()
 
@@ -65,6 +70,9 @@ def load_model(path: Path) -> DeviceModel:
         raise ValueError(f"{path.name}: a {model.kind} cannot declare an actuator; only a shut_off_valve takes CLOSE")
     if model.actuator is None and model.kind is DeviceKind.SHUT_OFF_VALVE:
         raise ValueError(f"{path.name}: a shut_off_valve must declare its [actuator]")
+    strange = [name for name in model.measures if name not in QUANTITY_NAMES]
+    if strange:
+        raise ValueError(f"{path.name}: measures: {strange[0]!r} is not one of {', '.join(QUANTITY_NAMES)}")
     if model.report_interval_s <= 0 or model.max_age_s <= 0:
         raise ValueError(f"{path.name}: report_interval_s and max_age_s must be positive")
     return model

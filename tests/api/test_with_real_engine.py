@@ -87,7 +87,6 @@ async def test_every_hostile_body_is_quarantined_and_counted(engine: RealEngine)
         )
 
 
-@pytest.mark.xfail(strict=True, reason="the door looks at the token of the device only (engine.messages.Authenticate)")
 async def test_a_gateway_publishes_for_the_device_behind_it(engine: RealEngine) -> None:
     async with serving(config_of(engine.path)) as stand:
         assert (await stand.push(BEHIND, GATEWAY)).status_code == 200
