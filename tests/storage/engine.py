@@ -15,6 +15,7 @@ from engine.memory import Memory
 from engine.pushes import PushLink
 from engine.records import Inputs, SourceCount
 from engine.store import Store
+from ingest.mqtt_directory import Directory
 from rules.decisions import Decision
 from storage.ledger import EngineCounts
 from tests.storage.cycles import T0
@@ -54,7 +55,8 @@ async def engine(folder: Path) -> AsyncIterator[Engine]:
     cycle = Cycle(store, memory, (), lambda: T0)
     journal = JournalReader(folder / "engine.sqlite")
     feed = Feed(store.engine, journal, memory.fleet.identity)
-    door = Door(cycle, PushLink(cycle.wake), feed, folder / "door.sock", dict)
+    directory = Directory.of(memory.fleet.registry)
+    door = Door(cycle, PushLink(cycle.wake), feed, folder / "door.sock", directory, dict)
     running = asyncio.create_task(cycle.run())
     await door.open()
     try:
