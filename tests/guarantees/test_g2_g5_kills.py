@@ -1,20 +1,28 @@
 """G2 and G5 under `kill -9`: what was acknowledged is stored exactly once, and the alarms are those of an engine that
 was never killed."""
 
+import asyncio
 import contextlib
 import random
+import time
 from pathlib import Path
 
 from devices.readings import Batch
 from engine.checkpoint import recall
+from engine.client import DoorClient
 from engine.journal import JournalReader
 from engine.memory import Memory
 from engine.records import CycleRecord
 from engine.store import Store
 from rules.decisions import Event, Resumed
+from storage.database import connect
+from storage.follower import Progress, follow
+from storage.ledger import EngineCounts, ledger
+from storage.migrate import migrate
 from tests.guarantees.engines import EngineProcess, door_of
 from tests.guarantees.talker import Talker
 from tests.guarantees.town import GATEWAY, detector, town
+from tests.postgres import embedded_bin, running
 
 HOMES = 20
 KILLS = 20
@@ -97,6 +105,7 @@ async def test_g2_g5_twenty_kills_lose_nothing_double_nothing_and_change_no_alar
     assert set(stored) <= book.acknowledged | set(book.offered), "a reading was made up"
     _counters_balance(engine, len(stored))
     _alarms_equal_those_without_kills(engine, records)
+    await _reaches_the_database_exactly_once(engine, set(stored))
 
 
 def _counters_balance(engine: EngineProcess, rows: int) -> None:
@@ -116,6 +125,7 @@ def _alarms_equal_those_without_kills(engine: EngineProcess, records: list[Cycle
     for record in records:
         events = tuple(event for event in record.inputs.events if not isinstance(event, Resumed))
         _advance(unbroken, record, events, store)
+    store.close()
     left = {(a.alarm, a.state, a.onset) for a in killed.state.alarms() if a.rule != "valve-not-closed"}
     right = {(a.alarm, a.state, a.onset) for a in unbroken.state.alarms() if a.rule != "valve-not-closed"}
     assert left == right
@@ -130,3 +140,40 @@ def _advance(memory: Memory, record: CycleRecord, events: tuple[Event, ...], sto
     batch = Batch(rows, memory.fleet.slots(rows["device_no"]), record.inputs.extra)
     memory.admission.replay(batch)
     memory.judge(batch, events, now)
+
+
+async def _reaches_the_database_exactly_once(engine: EngineProcess, stored: set[tuple[int, int]]) -> None:
+    """The follower takes the journal of the killed engine into a real PostgreSQL, and the ledger balances there."""
+    engine.start()
+    last, counts = JournalReader(engine.settings.engine_store).counts()
+    with running("plain", embedded_bin()) as server:
+        url = server.database()
+        await migrate(url)
+        stop = asyncio.Event()
+
+        def seen(progress: Progress) -> None:
+            if progress.cycle >= last:
+                stop.set()
+
+        async with asyncio.timeout(60):
+            await follow(
+                url,
+                lambda: JournalReader(engine.settings.engine_store),
+                DoorClient(engine.settings.door),
+                stop=stop,
+                clock=lambda: time.time_ns() // 1000,
+                progress=seen,
+            )
+        connection = await connect(url, name="test")
+        rows = await (await connection.execute("SELECT device_no, seq FROM reading")).fetchall()
+        assert len(rows) == len(stored)
+        assert set(rows) == stored
+        said = EngineCounts(JournalReader(engine.settings.engine_store).engine, last, counts)
+        found = await ledger(connection, lambda: _these([said]))
+        assert [line.pending for engine_line in found.engines for line in engine_line.sources] == [0]
+        await connection.close()
+    engine.end()
+
+
+async def _these(engines: list[EngineCounts]) -> list[EngineCounts]:
+    return engines
