@@ -43,7 +43,7 @@ class Sink:
 @contextmanager
 def sink() -> Iterator[Sink]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.simulators.sink"],
+        [sys.executable, "-m", "davy.bench.sink"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
