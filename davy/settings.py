@@ -139,7 +139,7 @@ KEYS: dict[str, Key] = {
     "allow_plain": Key(values.boolean, "false", "plain MQTT and HTTP beyond this machine"),
     "store_cap_bytes": Key(values.size_bytes(64 << 20), "4GiB", "the engine store may grow to this"),
     "store_reserve_pct": Key(values.whole(1, 50), "10", "% of it kept for alarm-relevant readings"),
-    "checkpoint_s": Key(values.whole(1, 60), "5", "seconds between checkpoints of rule state"),
+    "checkpoint_s": Key(values.whole(1, 60), "5", "seconds between looks whether a checkpoint of rule state is due"),
     # 3: the storage follower still writes into the last two days (storage/partitions.py, YOUNG_DAYS).
     "retention_raw_days": Key(values.whole(3, 36500), "30", "days that readings are kept"),
     "retention_1m_days": Key(values.whole(3, 36500), "400", "days that one-minute roll-ups are kept"),

@@ -11,7 +11,6 @@ import asyncio
 import os
 import time
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import apsw
@@ -26,7 +25,16 @@ _log = structlog.get_logger()
 _MAGIC = b"davy-checkpoint-1\n"
 #: Readings replayed per read of the journal on restart.
 REPLAY_READINGS = 65_536
-#: The write-ahead log is moved into the store when it is larger than this, so that it can be started anew.
+#: What replay costs, rounded up from measurement; a checkpoint is due when replaying what came since the last one would
+#: take `MOST_REPLAY_S` (the design allows 5 s), or after `MOST_AGE_S`, so that the journal can be trimmed.
+REPLAY_S_PER_CYCLE = 0.001
+REPLAY_S_PER_READING = 2e-6
+MOST_REPLAY_S = 2.5
+MOST_AGE_S = 60.0
+#: The write-ahead log is moved into the store when it is larger than this. Less often costs disk; more often, fsyncs
+#: beside those of the commits.
+WAL_BYTES = 8 * 1024 * 1024
+#: A log that never finds a quiet moment is reset at this size by making the writer wait for the rest.
 MOST_WAL_BYTES = 64 * 1024 * 1024
 
 
@@ -100,41 +108,54 @@ class Keeper:
     """Writes checkpoints and resets the write-ahead log, both on a thread, while the loop goes on."""
 
     def __init__(self, store: Store, memory: Memory, folder: Path, every_s: float) -> None:
+        """`every_s`: how often it is looked whether something is due."""
         self._store = store
         self._memory = memory
         self._folder = folder
         self._every_s = every_s
-        self.seconds_on_loop = 0.0
+        self._readings = store.readings_written
+        self._at = time.monotonic()
 
-    async def run(self, sleep: Callable[[float], "asyncio.Future[None]"] | None = None) -> None:
+    async def run(self) -> None:
         """Until cancelled. A disk that is full costs only the checkpoint: the journal goes on from the last one."""
         while True:
-            await (sleep(self._every_s) if sleep else asyncio.sleep(self._every_s))
+            await asyncio.sleep(self._every_s)
             try:
-                await self.checkpoint()
+                if self._due():
+                    await self.checkpoint()
                 await asyncio.to_thread(self._reset_wal)
             except (OSError, apsw.Error) as failed:
                 _log.warning("checkpoint not written, trying again", why=str(failed))
 
+    def _due(self) -> bool:
+        store = self._store
+        cycles = store.last_cycle - store.checkpointed
+        readings = store.readings_written - self._readings
+        replay_s = cycles * REPLAY_S_PER_CYCLE + readings * REPLAY_S_PER_READING
+        old = time.monotonic() - self._at >= MOST_AGE_S
+        return cycles > 0 and (replay_s >= MOST_REPLAY_S or old or store.in_reserve)
+
     async def checkpoint(self) -> None:
         """One checkpoint of this moment, unless there is one already."""
-        cycle = self._store.last_cycle
-        if cycle == self._store.checkpointed:
+        store = self._store
+        cycle, self._readings, self._at = store.last_cycle, store.readings_written, time.monotonic()
+        if cycle == store.checkpointed:
             return
-        started = time.perf_counter()
         thaw, number = self._memory.freeze(), self._memory.registry_number
-        self.seconds_on_loop = time.perf_counter() - started
         await asyncio.to_thread(write_checkpoint, self._folder, cycle, thaw, number)
-        self._store.checkpointed = cycle
+        store.checkpointed = cycle
 
     def _reset_wal(self) -> None:
-        """PASSIVE moves most of it without stopping the writer; TRUNCATE, only past the bound, waits for the rest."""
+        """PASSIVE moves it without stopping the writer; RESTART, only past the bound, waits for the rest."""
+        wal = self._store.path.with_name(self._store.path.name + "-wal")
+        size = wal.stat().st_size if wal.exists() else 0
+        if size < WAL_BYTES:
+            return
         db = apsw.Connection(str(self._store.path))
         try:
             db.set_busy_timeout(1_000)
-            db.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            wal = self._store.path.with_name(self._store.path.name + "-wal")
-            if wal.exists() and wal.stat().st_size > MOST_WAL_BYTES:
-                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            if size > MOST_WAL_BYTES:
+                db.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
         finally:
             db.close()
