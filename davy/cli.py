@@ -11,7 +11,7 @@ import typer
 from davy.exits import MEANING, CannotGoOn
 from davy.settings import Settings, load_settings
 
-_EPILOG = "Exit codes: " + ";  ".join(f"{code.value} {meaning}" for code, meaning in MEANING.items()) + "."
+_EPILOG = "Exit codes\n\n" + "\n\n".join(f"{code.value} {meaning}" for code, meaning in MEANING.items())
 
 app = typer.Typer(
     help="Davy: a supervisory platform for gas-safety devices. It reads, alarms, and sees valves shut.",

@@ -41,7 +41,8 @@ class _Troubles:
     """Logs what is in the follower's way when it appears and when it has gone, once each."""
 
     def __init__(self) -> None:
-        self._known: dict[str, str] = {}
+        #: What every follower says before its first turn; no trouble yet.
+        self._known = {"database": Progress().database}
 
     def __call__(self, progress: Progress) -> None:
         for side in ("database", "journal", "door", "upkeep"):

@@ -66,20 +66,15 @@ async def running(settings: Settings, demo: bool, say: Say, hurry: Hurry) -> Asy
         now = Running(settings, told, stack.enter_context(_log_file(settings, demo)))
         hurry.append(now.kill)
 
-        def part(name: str, needed: bool = False, again: bool = True) -> Part:
-            command = davy_command(name)
-            made = Part(PartSpec(name, command, now.variables, again=again, needed=needed, output=now.log), say)
-            now.parts.append(made)
-            return made
-
-        engine, storage, api = part("engine", needed=True), part("storage"), part("api", needed=True)
+        engine, storage, api = _part(now, "engine", say), _part(now, "storage", say), _part(now, "api", say)
+        migrate = _part(now, "migrate", say)
         if home is not None:
             now.postgres = embedded.EmbeddedPostgres(home)
             stack.push_async_callback(now.postgres.stop)
         stack.push_async_callback(engine.stop)
         await engine.start()
         stack.push_async_callback(storage.stop)
-        database = asyncio.create_task(_keep_database(now, storage, part("migrate", again=False), say), name="database")
+        database = asyncio.create_task(_keep_database(now, storage, migrate, say), name="database")
         stack.push_async_callback(_cancelled, database)
         stack.push_async_callback(api.stop)
         await api.start()
@@ -88,6 +83,22 @@ async def running(settings: Settings, demo: bool, say: Say, hurry: Hurry) -> Asy
         if not await api.ready(lambda: _port_answers(settings), API_READY_WITHIN_S):
             say(f"api: no answer after {API_READY_WITHIN_S:.0f} s; still waiting for it in the background")
         yield now
+
+
+def _part(now: Running, name: str, say: Say) -> Part:
+    """One of ours. Only what protects and what people look at can refuse a start; the database's side never does."""
+    spec = PartSpec(
+        name,
+        davy_command(name),
+        now.variables,
+        again=name != "migrate",
+        needed=name in ("engine", "api"),
+        output=now.log,
+        lines=(lambda line: say(f"database: {line}")) if name == "migrate" and now.log is None else None,
+    )
+    made = Part(spec, say)
+    now.parts.append(made)
+    return made
 
 
 async def up(settings: Settings, say: Say, hurry: Hurry) -> None:
