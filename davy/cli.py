@@ -48,9 +48,17 @@ def options(
 def main() -> None:
     """The entry point: one clear line and a documented code for everything that stops a command."""
     os.umask(0o077)  # whatever a command makes is its owner's alone
-    from davy import commands_bench, commands_check, commands_data, commands_run, commands_simulate
+    from davy import (
+        commands_bench,
+        commands_check,
+        commands_data,
+        commands_rules,
+        commands_run,
+        commands_simulate,
+    )
 
-    for commands in (commands_run, commands_data, commands_simulate, commands_check, commands_bench):
+    kinds = (commands_run, commands_data, commands_rules, commands_simulate, commands_check, commands_bench)
+    for commands in kinds:
         commands.register(app)
     try:
         app()

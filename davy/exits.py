@@ -26,8 +26,6 @@ class Exit(IntEnum):
     DATABASE = 6
     #: Another `davy up` holds this data folder.
     BUSY = 7
-    #: The engine cannot be reached.
-    ENGINE = 8
 
 
 #: What `davy --help` and the README say of each code.
@@ -40,7 +38,6 @@ MEANING: dict[Exit, str] = {
     Exit.VERSION: "the data folder was made by another version",
     Exit.DATABASE: "the database is away or refuses",
     Exit.BUSY: "another davy holds this data folder",
-    Exit.ENGINE: "the engine cannot be reached",
 }
 
 

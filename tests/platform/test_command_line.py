@@ -93,7 +93,7 @@ def test_commands_about_data_say_so_when_there_is_no_database_yet(offline: Setti
         assert "there is no database" in refused.stderr
 
 
-def test_a_register_is_imported_after_a_dry_run_with_the_database_started_for_it(settings: Settings) -> None:
+def test_a_register_is_imported_whole_or_not_at_all_with_the_database_started_for_it(settings: Settings) -> None:
     assert result(settings, "migrate", "--json")["mode"] == "plain"
     homes = settings.data / "homes.json"
     assert davy(settings, "simulate", "slow-leak", "--homes-to", str(homes)).returncode == Exit.OK
@@ -107,11 +107,6 @@ def test_a_register_is_imported_after_a_dry_run_with_the_database_started_for_it
     assert {row["fate"] for row in again["fates"]} == {"unchanged"}
     assert not again["number"]
     assert result(settings, "ledger", "--json")["faults"] == []
-
-
-def test_a_register_with_a_fault_changes_nothing_and_names_the_row(settings: Settings) -> None:
-    assert davy(settings, "migrate").returncode == Exit.OK
-    homes = settings.data / "homes.json"
     homes.write_text(json.dumps({"devices": [{"vendor": "v", "serial": "s", "model": "no-such", "site": "nowhere"}]}))
     refused = davy(settings, "registry", "import", str(homes), "--yes")
     assert refused.returncode == Exit.USAGE
@@ -126,3 +121,15 @@ def test_every_exit_code_is_documented_in_the_readme_and_in_the_help(offline: Se
     for code, meaning in MEANING.items():
         assert f"| {code.value} | {meaning} |" in readme
         assert re.search(rf"\b{code.value} {re.escape(meaning)}", told), meaning
+
+
+def test_rules_check_passes_the_built_in_pack_and_names_the_faults_of_another(
+    offline: Settings, tmp_path: Path
+) -> None:
+    pack = tmp_path / "rules.toml"
+    pack.write_text(davy(offline, "rules", "default").stdout)
+    assert "ch4-high" in result(offline, "rules", "check", str(pack), "--json")["rules"]
+    pack.write_text(pack.read_text().replace("clear_below = 45.0", "clear_below = 55.0"))
+    looked = result(offline, "rules", "check", str(pack), "--json", code=Exit.FAILED)
+    assert "rules.toml:" in looked["faults"][0]
+    assert "ch4-high" in looked["faults"][0]
