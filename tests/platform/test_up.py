@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from davy.embedded import prepare
 from davy.exits import Exit
 from davy.folders import prepare_data_folder
+from davy.postgres_home import find_home
 from davy.settings import Settings
 from tests.platform.conftest import mounts
 from tests.platform.davy_process import PARTS, WITHIN_S, davy, environment, up
@@ -48,7 +48,7 @@ def ready(settings: Settings) -> bytes:
         return body
 
 
-def test_up_runs_everything_and_stops_all_of_it_on_sigterm(settings: Settings) -> None:
+def test_up_runs_everything_refuses_a_second_one_and_stops_all_of_it_on_sigterm(settings: Settings) -> None:
     with up(settings) as running:
         assert ready(settings)
         parts = running.all_parts()
@@ -57,6 +57,9 @@ def test_up_runs_everything_and_stops_all_of_it_on_sigterm(settings: Settings) -
         (engine,) = [one for one in json.loads(check.stdout) if one["name"] == "engine"]
         assert engine["words"].startswith("running: cycle")
         assert json.loads(davy(settings, "ledger", "--json").stdout)["faults"] == []
+        second = davy(settings, "up")
+        assert second.returncode == Exit.BUSY
+        assert second.stderr == f"davy: davy is already running on {settings.data} (process {running.pid})\n"
         assert settings.postgres.is_dir(), "a data folder that everybody can pass through to holds its database"
         assert running.stop(signal.SIGTERM) == Exit.OK
     assert gone(parts) == []
@@ -114,20 +117,13 @@ def test_a_port_in_use_is_one_line_and_nothing_is_left(settings: Settings, side:
 
 def test_a_database_of_another_version_is_one_line(settings: Settings) -> None:
     prepare_data_folder(settings, demo=False)
-    home = prepare(settings)
+    home = find_home(settings)
+    home.cluster.mkdir()
     (home.cluster / "PG_VERSION").write_text("15\n")
     refused = davy(settings, "up")
     assert refused.returncode == Exit.VERSION
     assert len(refused.stderr.splitlines()) == 1
     assert "was made by PostgreSQL 15" in refused.stderr
-
-
-def test_a_second_up_on_the_same_folder_is_refused(settings: Settings) -> None:
-    with up(settings) as running:
-        refused = davy(settings, "up")
-        assert refused.returncode == Exit.BUSY
-        assert refused.stderr == f"davy: davy is already running on {settings.data} (process {running.pid})\n"
-        assert running.stop() == Exit.OK
 
 
 @mounts
