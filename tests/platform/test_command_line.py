@@ -123,9 +123,7 @@ def test_every_exit_code_is_documented_in_the_readme_and_in_the_help(offline: Se
         assert re.search(rf"\b{code.value} {re.escape(meaning)}", told), meaning
 
 
-def test_rules_check_passes_the_built_in_pack_and_names_the_faults_of_another(
-    offline: Settings, tmp_path: Path
-) -> None:
+def test_rules_check_passes_the_built_in_pack_and_names_another_s_faults(offline: Settings, tmp_path: Path) -> None:
     pack = tmp_path / "rules.toml"
     pack.write_text(davy(offline, "rules", "default").stdout)
     assert "ch4-high" in result(offline, "rules", "check", str(pack), "--json")["rules"]
