@@ -78,7 +78,7 @@ class Whole:
 @contextlib.asynccontextmanager
 async def whole(where: Path | None) -> AsyncIterator[Whole]:
     """Everything up inside, and gone after. `where`: the disk to use."""
-    folder = Path(tempfile.mkdtemp(prefix="davy-bench-", dir=where))
+    folder = _open_folder(where)
     environ = {
         "DAVY_CONFIG": "",
         "DAVY_DATA": str(folder / "data"),
@@ -93,6 +93,14 @@ async def whole(where: Path | None) -> AsyncIterator[Whole]:
         up.send_signal(signal.SIGTERM)
         await asyncio.to_thread(up.wait, 60)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _open_folder(where: Path | None) -> Path:
+    """A folder of our own that other accounts may pass through: as root, PostgreSQL runs as one of them, and would
+    else live outside of it and be left behind."""
+    folder = Path(tempfile.mkdtemp(prefix="davy-bench-", dir=where))
+    folder.chmod(0o711)
+    return folder
 
 
 def _start(settings: Settings, log: Path) -> "subprocess.Popen[bytes]":

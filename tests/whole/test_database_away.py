@@ -80,7 +80,7 @@ async def followed(running: Whole) -> None:
 
 
 async def test_with_postgresql_stopped_a_leak_shuts_the_valve_and_people_can_act(tmp_path: Path) -> None:
-    async with whole(tmp_path) as running:
+    async with whole(None) as running:
         await (await running.door()).close()
         file = tmp_path / "town.json"
         file.write_text(source())
