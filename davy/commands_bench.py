@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
 import typer
@@ -12,6 +12,8 @@ from davy.exits import CannotGoOn, Exit
 
 if TYPE_CHECKING:
     from davy.bench.figure import Figure
+
+ResultT = TypeVar("ResultT")
 
 bench_app = typer.Typer(
     help="Measure this machine and this Davy: each figure is a median of several runs beside its ceiling.",
@@ -44,6 +46,10 @@ def figures(
     names: Annotated[list[str] | None, typer.Argument(help=f"of: {', '.join(FIGURES)}; none: all")] = None,
     runs: Annotated[int, typer.Option(min=1, help="runs of each; the median counts")] = 5,
     where: Where = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="for `idle`: measure over TLS too, with this certificate")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="its key; may be in the same file")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure. Exit code 1 when a promise is not met."""
@@ -54,7 +60,8 @@ def figures(
     wrong = [name for name in chosen if name not in FIGURES]
     if wrong:
         raise CannotGoOn(Exit.USAGE, f"no figure {wrong[0]!r}; there are {', '.join(FIGURES)}")
-    measured = asyncio.run(_measure(chosen, runs, where))
+    tls = (tls_cert, tls_key or tls_cert) if tls_cert else None
+    measured = _run(_measure(chosen, runs, where, tls))
     if as_json:
         write_json([report(figure) for figure in measured])
     else:
@@ -63,7 +70,7 @@ def figures(
         raise typer.Exit(Exit.FAILED)
 
 
-async def _measure(names: list[str], runs: int, where: Path | None) -> "list[Figure]":
+async def _measure(names: list[str], runs: int, where: Path | None, tls: tuple[Path, Path] | None) -> "list[Figure]":
     from davy.bench import load_figures
     from davy.bench.rule_figures import rule_steps
     from davy.bench.sustained import sustained
@@ -88,6 +95,8 @@ async def _measure(names: list[str], runs: int, where: Path | None) -> "list[Fig
                     measured += await one(sustained)
                 case "idle":
                     measured += await one(load_figures.idle_connections)
+                    if tls:
+                        measured.append(await load_figures.idle_connections(runs, where, tls=tls))
                 case "latency":
                     measured += await latency()
                 case _:
@@ -120,7 +129,7 @@ def fuzz(
     from davy.output import progress
 
     with progress(f"{messages:,} hostile messages"):
-        verdict = asyncio.run(run(messages, seed, where))
+        verdict = _run(run(messages, seed, where))
     _judged(verdict, verdict.ok, as_json)
 
 
@@ -135,8 +144,18 @@ def kills(
     from davy.output import progress
 
     with progress(f"{many} kills under load"):
-        verdict = asyncio.run(run(many, seed, where))
+        verdict = _run(run(many, seed, where))
     _judged(verdict, verdict.ok, as_json)
+
+
+def _run(work: Coroutine[None, None, ResultT]) -> ResultT:
+    """Raises CannotGoOn with what the benchmark says of itself when it cannot be done."""
+    try:
+        return asyncio.run(work)
+    except (RuntimeError, TimeoutError) as failed:
+        raise CannotGoOn(Exit.FAILED, f"bench: {failed}") from failed
+    except KeyboardInterrupt as stopped:
+        raise CannotGoOn(Exit.FAILED, "bench: stopped before it was done") from stopped
 
 
 def _judged(verdict: msgspec.Struct, ok: bool, as_json: bool) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from simulators.load import idle, probe
 from simulators.load.prepared import Lines, clean_air, rounds_for
 from simulators.load.window import Connection, Sent, Window
-from simulators.load.wire import Refused, Target, allow_open_files, log_in
+from simulators.load.wire import Refused, Target, allow_open_files, log_in, trusting_all
 from simulators.registry import HomesSource, encode_homes, load_homes, probe_homes, together
 
 #: Seconds between attempts to reach an endpoint that went away.
@@ -83,7 +83,8 @@ def _come_back(target: Target, number: int, identity: str, token: str) -> socket
 def _idle(options: argparse.Namespace) -> str:
     allow_open_files(options.connections)
     began = time.perf_counter()
-    sockets = idle.log_in_paced(Target(options.host, options.port), _gateways(options), options.connect_rate)
+    target = Target(options.host, options.port, trusting_all() if options.tls else None)
+    sockets = idle.log_in_paced(target, _gateways(options), options.connect_rate)
     connected_s = time.perf_counter() - began
     # Whoever measures the endpoint's memory waits for this line.
     sys.stderr.write(f"connected {len(sockets)}\n")
@@ -174,6 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     pipeline.add_argument("--rate", type=float, default=0.0, help="messages per second in all; 0: as many as go")
     pipeline.add_argument("--patient", action="store_true", help="reconnect and send again when a connection is lost")
     pipeline.add_argument("--acked", type=Path, help="write what was acknowledged to this file")
+    held.add_argument("--tls", action="store_true", help="over TLS, whatever the certificate")
     probed.add_argument("--first-pair", type=int, default=0, help="a pair can be used once; go on from here")
     probed.add_argument("--every-ms", type=float, default=20.0)
     return parser
