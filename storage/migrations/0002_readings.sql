@@ -1,5 +1,5 @@
 -- The canonical reading. Absent is NULL, and its quality says why. The key is the last fence against duplicates.
--- Device first in the key: docs/decisions/0021-reading-key-order.md.
+-- Device first in the key: docs/decisions/0007-reading-key-order.md.
 CREATE TABLE reading (
     ts              timestamptz NOT NULL,
     device_ts       timestamptz,
