@@ -72,9 +72,10 @@ def figures(
 
 async def _measure(names: list[str], runs: int, where: Path | None, tls: tuple[Path, Path] | None) -> "list[Figure]":
     from davy.bench import load_figures
+    from davy.bench.figure import number
     from davy.bench.rule_figures import rule_steps
     from davy.bench.sustained import sustained
-    from davy.output import progress
+    from davy.output import progress, say
 
     async def latency() -> "list[Figure]":
         close = load_figures.close_latency
@@ -85,22 +86,25 @@ async def _measure(names: list[str], runs: int, where: Path | None, tls: tuple[P
 
     measured: list[Figure] = []
     for name in names:
-        with progress(f"{name}: {FIGURES[name]}"):
+        say(f"measuring {name}: {FIGURES[name]}")
+        with progress(f"{name}, {runs} runs"):
             match name:
                 case "pipelining":
-                    measured += await one(load_figures.pipelining)
+                    found = await one(load_figures.pipelining)
                 case "one-in-flight":
-                    measured += await one(load_figures.one_in_flight)
+                    found = await one(load_figures.one_in_flight)
                 case "sustained":
-                    measured += await one(sustained)
+                    found = await one(sustained)
                 case "idle":
-                    measured += await one(load_figures.idle_connections)
-                    if tls:
-                        measured.append(await load_figures.idle_connections(runs, where, tls=tls))
+                    found = await one(load_figures.idle_connections)
+                    found += [await load_figures.idle_connections(runs, where, tls=tls)] if tls else []
                 case "latency":
-                    measured += await latency()
+                    found = await latency()
                 case _:
-                    measured += rule_steps(runs)
+                    found = list(rule_steps(runs))
+        for figure in found:
+            say(f"  {figure.name}: {number(figure.value)} {figure.unit} ({figure.promise or 'stated'})")
+        measured += found
     return measured
 
 
