@@ -4,7 +4,7 @@ K1  A checkpoint file is whole or not there: written beside, fsynced, renamed, i
 K2  It names the cycle it holds; a restart loads the newest that can be read and replays what follows.
 K3  The loop only pays for copying arrays; encoding, writing and fsync happen on a thread of its own.
 
-The design's other ways, a forked child or a log follower, were measured against this: docs/decisions/.
+Why not a forked child: docs/decisions/0004.
 """
 
 import asyncio

@@ -150,8 +150,7 @@ class _Caller:
                 self._streams.append(stream)
                 self._start(self._follow(stream, request.cycle, request.n))
             case m.Passed():
-                door.cycle.store.passed(request.follower, request.cycle)
-                self.say(m.Done(request=request.request, cycle=request.cycle))
+                self.say(self._passed(request))
             case m.Authenticate():
                 self.say(self._authenticate(request))
             case m.FindDevice():
@@ -247,6 +246,13 @@ class _Caller:
         while place is not None:
             place = self._door.feed.catch_up(stream, *place)
             await self._writer.drain()
+
+    def _passed(self, request: m.Passed) -> m.Done | m.Failed:
+        try:
+            self._door.cycle.store.passed(request.follower, request.cycle)
+        except ValueError as impossible:
+            return m.Failed(request=request.request, reason=str(impossible))
+        return m.Done(request=request.request, cycle=request.cycle)
 
     def _authenticate(self, request: m.Authenticate) -> m.Authenticated:
         """HTTP names no user: the token may be the device's own, or that of the gateway it is registered behind."""

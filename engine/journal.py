@@ -1,7 +1,7 @@
 """The journal as followers read it: the same file as the store, opened read-only, in short transactions.
 
-J1  A read holds its transaction well under 100 ms: at most `most_readings` readings, so that the write-ahead log can
-    be reset.
+J1  A read holds its transaction well under 100 ms and is bounded in readings, cycles and bytes, so that the
+    write-ahead log can be reset and a backlog of junk cannot fill its reader's memory.
 J2  What is returned was committed; it never changes afterwards.
 """
 
@@ -13,6 +13,8 @@ import apsw
 from engine.records import CycleRecord, Quarantined, SourceCount, decode_decisions, decode_inputs
 from rules.decisions import Decision
 
+#: Bytes of inputs and quarantine in one read (after its first cycle): some 2,000,000 ordinary readings would fit.
+MOST_BYTES = 64 * 1024 * 1024
 #: Cycles in one read, whatever their size: an idle engine makes many small ones.
 MOST_CYCLES = 4096
 
@@ -24,6 +26,15 @@ class JournalTrimmed(LookupError):
     def __init__(self, oldest: int) -> None:
         super().__init__(f"the journal starts at cycle {oldest}")
         self.oldest = oldest
+
+
+class JournalBehind(LookupError):
+    """The store ends before the cycle asked for: it is older than what this follower has seen, as a restored copy is.
+    Its next cycles would bear numbers that were used before. Permanent; `last` is where it ends."""
+
+    def __init__(self, last: int) -> None:
+        super().__init__(f"the journal ends at cycle {last}")
+        self.last = last
 
 
 class JournalReader:
@@ -41,13 +52,17 @@ class JournalReader:
 
     def read(self, after_cycle: int, most_readings: int) -> list[CycleRecord]:
         """Committed cycles after `after_cycle`, in order, until `most_readings` are reached (at least one cycle when
-        there is one). Raises JournalTrimmed when the next cycle is no longer there."""
+        there is one). Raises JournalTrimmed when the next cycle is no longer there, JournalBehind when `after_cycle`
+        was never there."""
         self._db.execute("BEGIN")
         try:
+            last = self._last_cycle()
             rows = self._cycles(after_cycle, most_readings)
             set_aside = self._quarantine(rows[0][0], rows[-1][0]) if rows else {}
         finally:
             self._db.execute("COMMIT")
+        if after_cycle > last:
+            raise JournalBehind(last)
         if rows and rows[0][0] != after_cycle + 1:
             raise JournalTrimmed(rows[0][0])
         return [
@@ -62,14 +77,18 @@ class JournalReader:
 
     def _cycles(self, after_cycle: int, most_readings: int) -> list[tuple[int, int, bytes, bytes | None]]:
         rows: list[tuple[int, int, bytes, bytes | None]] = []
-        readings = 0
-        for row in self._db.execute(
-            "SELECT c.cycle, c.readings, c.inputs, d.decisions FROM cycle c LEFT JOIN decided d USING (cycle)"
-            " WHERE c.cycle > ? ORDER BY c.cycle",
+        readings = taken_bytes = 0
+        for cycle, count, inputs, decided, raw_bytes in self._db.execute(
+            "SELECT c.cycle, c.readings, c.inputs, d.decisions,"
+            " (SELECT coalesce(sum(length(q.raw)), 0) FROM quarantine q WHERE q.cycle = c.cycle)"
+            " FROM cycle c LEFT JOIN decided d USING (cycle) WHERE c.cycle > ? ORDER BY c.cycle",
             (after_cycle,),
         ):
-            rows.append(row)
-            readings += row[1]
+            taken_bytes += len(inputs) + raw_bytes
+            if rows and taken_bytes > MOST_BYTES:
+                break
+            rows.append((cycle, count, inputs, decided))
+            readings += count
             if readings >= most_readings or len(rows) >= MOST_CYCLES:
                 break
         return rows
@@ -103,10 +122,13 @@ class JournalReader:
         """(last cycle, what each source brought since the store was made), of one moment."""
         self._db.execute("BEGIN")
         try:
-            cycle = int(self._db.execute("SELECT value FROM meta WHERE key = 'cycle'").get)
+            cycle = self._last_cycle()
             return cycle, [SourceCount(*row) for row in self._db.execute("SELECT * FROM source ORDER BY source")]
         finally:
             self._db.execute("COMMIT")
+
+    def _last_cycle(self) -> int:
+        return int(self._db.execute("SELECT value FROM meta WHERE key = 'cycle'").get)
 
     def close(self) -> None:
         self._db.close()

@@ -82,6 +82,14 @@ class StoreRefused(RuntimeError):
     text says what to do."""
 
 
+class StoreOfAnotherVersion(StoreRefused):
+    """Its tables are not those this Davy reads."""
+
+
+class StoreBusy(StoreRefused):
+    """Another engine holds it."""
+
+
 class CommitFailed(OSError):
     """A cycle could not be made durable (disk full, I/O error). The engine sends pending CLOSEs and ends; it is not
     retried on the same handle, because after a failed fsync the kernel may have forgotten the pages."""
@@ -243,7 +251,12 @@ class Store:
         self._db.execute("DELETE FROM quarantine WHERE cycle < ?", (cycle,))
 
     def passed(self, follower: str, cycle: int) -> None:
-        """A follower has everything up to `cycle`; registers it on first sight. Never goes back."""
+        """A follower has everything up to `cycle`; registers it on first sight. Never goes back. Raises ValueError for
+        a cycle that this store does not have yet: the follower has seen another, newer store."""
+        if cycle > self.last_cycle:
+            raise ValueError(
+                f"follower {follower} says it passed cycle {cycle}, but this store ends at {self.last_cycle}"
+            )
         if self.followers.get(follower, -1) >= cycle:
             return
         try:
@@ -329,7 +342,7 @@ def _lock(path: Path) -> IO[str]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as held:
         lock.close()
-        raise StoreRefused(f"another engine is using {path}; stop it first") from held
+        raise StoreBusy(f"another engine is using {path}; stop it first") from held
     return lock
 
 

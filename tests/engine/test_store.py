@@ -11,7 +11,7 @@ import apsw
 import pytest
 
 from devices.readings import blank, pack
-from engine.journal import JournalReader, JournalTrimmed
+from engine.journal import JournalBehind, JournalReader, JournalTrimmed
 from engine.records import Inputs, Quarantined, SourceCount
 from engine.store import CommitFailed, Store, StoreRefused, document
 from rules.decisions import Answered
@@ -107,6 +107,8 @@ def test_nothing_is_trimmed_before_every_follower_and_a_checkpoint_have_it(tmp_p
 
 def test_a_follower_never_goes_back(tmp_path: Path) -> None:
     store = opened(tmp_path)
+    for now in range(1, 9):
+        store.commit(inputs(now), [], readings=3)
     store.passed("storage", 8)
     store.passed("storage", 3)
     assert store.followers["storage"] == 8
@@ -196,3 +198,31 @@ def test_a_broken_statement_is_a_failed_commit_not_a_half_cycle(tmp_path: Path) 
     other = apsw.Connection(str(store.path))
     assert other.execute("SELECT stored FROM source").get == 3
     assert other.execute("SELECT count(*) FROM document").get == 0
+
+
+def test_a_follower_cannot_have_passed_what_was_never_there(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    store.commit(inputs(1), [], readings=3)
+    with pytest.raises(ValueError, match="this store ends at 1"):
+        store.passed("storage", 2)
+
+
+def test_a_store_that_is_older_than_its_reader_says_so(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    store.commit(inputs(1), [], readings=3)
+    journal = JournalReader(store.path)
+    assert journal.read(1, 10) == []
+    with pytest.raises(JournalBehind) as behind:
+        journal.read(2, 10)
+    assert behind.value.last == 1
+
+
+def test_a_read_of_the_journal_is_bounded_by_bytes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = opened(tmp_path)
+    junk = Quarantined(1, "mqtt", 4, "not JSON", b"x" * 60_000)
+    for now in range(1, 21):
+        store.commit(Inputs(now, pack(blank(0)), (), (), ()), [], readings=0, quarantined=[junk])
+    monkeypatch.setattr("engine.journal.MOST_BYTES", 200_000)
+    journal = JournalReader(store.path)
+    assert [record.cycle for record in journal.read(0, 100)] == [1, 2, 3]
+    assert [record.cycle for record in journal.read(3, 100)] == [4, 5, 6]

@@ -116,7 +116,7 @@ def _counters_balance(engine: EngineProcess, rows: int) -> None:
 
 
 def _alarms_equal_those_without_kills(engine: EngineProcess, records: list[CycleRecord]) -> None:
-    """Two memories from the same journal: one as the killed engines left it (checkpoints, replays, resumptions), one
+    """Two memories from the same journal: one as the killed engines left it (replays, resumptions), one
     that steps through the same admitted inputs in one go."""
     store = Store(engine.settings.engine_store, cap_bytes=1 << 40)
     killed = recall(store, engine.settings.checkpoints)
@@ -170,6 +170,7 @@ async def _reaches_the_database_exactly_once(engine: EngineProcess, stored: set[
         assert set(rows) == stored
         said = EngineCounts(JournalReader(engine.settings.engine_store).engine, last, counts)
         found = await ledger(connection, lambda: _these([said]))
+        assert found.faults == ()
         assert [line.pending for engine_line in found.engines for line in engine_line.sources] == [0]
         await connection.close()
     engine.end()
