@@ -42,6 +42,11 @@ def wall_clock_us() -> int:
     return time.time_ns() // 1000
 
 
+def steady_clock_us() -> int:
+    """Microseconds that only pass."""
+    return time.monotonic_ns() // 1000
+
+
 async def run_engine(settings: Settings, stop: asyncio.Event) -> None:
     """Protect until `stop`. Raises engine.cycle.Ended when a commit fails, StoreRefused or OSError when the store
     cannot be opened, ValueError for a rule pack that is wrong."""
@@ -49,13 +54,13 @@ async def run_engine(settings: Settings, stop: asyncio.Event) -> None:
         store = Store(settings.engine_store, cap_bytes=settings.store_cap_bytes, reserve_pct=settings.store_reserve_pct)
         down.callback(store.close)
         memory = recall(store, settings.checkpoints)
-        cycle = Cycle(store, memory, (), wall_clock_us)
+        cycle = Cycle(store, memory, (), wall_clock_us, steady_clock_us)
         _rules_in_force(cycle, settings.rules)
 
         directory = Directory.of(memory.fleet.registry)
         endpoint = MqttEndpoint(directory, wake=cycle.wake, utc=wall_clock_us)
         pushes = PushLink(cycle.wake)
-        cycle.links = (endpoint, pushes)
+        cycle.links = (pushes, endpoint)  # the smaller share first, so that it is never left out
 
         journal = JournalReader(settings.engine_store)
         down.callback(journal.close)
@@ -99,14 +104,21 @@ async def _until(stop: asyncio.Event, cycle: Cycle, keeper: Keeper) -> None:
 
 
 def _rules_in_force(cycle: Cycle, path: Path | None) -> None:
-    """The pack named in the settings, or the built-in one where none (or an older built-in one) is in force."""
+    """The pack named in the settings; else the one in force; else the built-in one, also in place of an older built-in
+    one. A named pack that cannot be used does not stop an engine that has another in force: it says so and protects."""
     current = cycle.store.current("rules")
     if path is None and current is not None and current.number != BUILT_IN:
         return
-    body, name = (default_pack(), "built-in rules") if path is None else (path.read_bytes(), str(path))
+    try:
+        body, name = (default_pack(), "built-in rules") if path is None else (path.read_bytes(), str(path))
+        load_pack(body, name)
+    except (OSError, ValueError) as wrong:
+        if current is None:
+            raise
+        _log.critical("the rules named in the settings cannot be used; those in force stay", why=str(wrong))
+        return
     doc = document("rules", body, BUILT_IN if path is None else 0)
     if current is None or current.sha256 != doc.sha256:
-        load_pack(body, name)
         event = RulesChanged(at=cycle.now(), sha256=doc.sha256, by=name)
         cycle.pending.changes.append(Change(event, doc, None, lambda _: None))
 

@@ -9,6 +9,7 @@ Why not a forked child: docs/decisions/0004.
 
 import asyncio
 import os
+import tempfile
 import time
 import zlib
 from pathlib import Path
@@ -17,12 +18,14 @@ import apsw
 import msgspec
 import structlog
 
-from engine.journal import JournalReader
-from engine.memory import Frozen, Memory, Thaw
-from engine.store import Store
+from engine.journal import JournalBehind, JournalReader, JournalTrimmed
+from engine.memory import Encode, Frozen, Memory
+from engine.store import Store, StoreRefused
 
 _log = structlog.get_logger()
 _MAGIC = b"davy-checkpoint-1\n"
+#: Checkpoints kept: the newest, and the one before it in case the newest cannot be read.
+KEPT = 2
 #: Readings replayed per read of the journal on restart.
 REPLAY_READINGS = 65_536
 #: What replay costs, rounded up from measurement; a checkpoint is due when replaying what came since the last one would
@@ -38,23 +41,24 @@ WAL_BYTES = 8 * 1024 * 1024
 MOST_WAL_BYTES = 64 * 1024 * 1024
 
 
-def write_checkpoint(folder: Path, cycle: int, thaw: Thaw, number: int) -> Path:
+def write_checkpoint(folder: Path, cycle: int, encode: Encode, number: int) -> Path:
     """Encode and write one checkpoint; keeps it and the one before it. Raises OSError."""
-    body = msgspec.msgpack.encode((cycle, number, thaw()))
+    body = msgspec.msgpack.encode((cycle, number, encode()))
     folder.mkdir(mode=0o700, exist_ok=True)
-    path, beside = folder / f"{cycle:020d}.checkpoint", folder / "writing"
-    with beside.open("wb") as file:
+    path = folder / f"{cycle:020d}.checkpoint"
+    # A name of its own: a writer that was given up may still be at work beside this one.
+    with tempfile.NamedTemporaryFile(dir=folder, prefix="writing-", delete=False) as file:
         file.write(_MAGIC + zlib.crc32(body).to_bytes(4, "little") + body)
         file.flush()
         os.fsync(file.fileno())
-    beside.rename(path)
+    Path(file.name).rename(path)
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
-    for old in sorted(folder.glob("*.checkpoint"))[:-2]:
-        old.unlink()
+    for old in sorted(folder.glob("*.checkpoint"))[:-KEPT]:
+        old.unlink(missing_ok=True)
     return path
 
 
@@ -68,11 +72,12 @@ def read_checkpoint(path: Path) -> tuple[int, int, Frozen]:
 
 
 def recall(store: Store, folder: Path) -> Memory:
-    """The memory as the log has it: newest readable checkpoint, then replay. Raises StoreRefused's cousins only when
-    the journal itself cannot be read (apsw.Error, ValueError)."""
+    """The memory as the log has it: newest readable checkpoint, then replay. Raises StoreRefused when neither a
+    checkpoint nor the journal goes back far enough, or the journal cannot be read."""
     started = time.perf_counter()
+    _sweep(folder)
     cycle, memory = _newest(store, folder)
-    store.checkpointed = cycle
+    store.checkpointed = min([cycle, *_kept(folder)])
     journal = JournalReader(store.path)
     replayed = 0
     try:
@@ -81,6 +86,8 @@ def recall(store: Store, folder: Path) -> Memory:
                 memory.replay(record, store.body)
                 replayed += 1
             cycle = records[-1].cycle
+    except (JournalTrimmed, JournalBehind, ValueError, apsw.Error) as broken:
+        raise StoreRefused(f"{store.path} cannot be replayed from cycle {cycle}: {broken}") from broken
     finally:
         journal.close()
     if memory.mismatches:
@@ -100,8 +107,19 @@ def _newest(store: Store, folder: Path) -> tuple[int, Memory]:
         except (ValueError, KeyError, OSError, msgspec.MsgspecError) as wrong:
             _log.error("checkpoint cannot be used, trying an older one", path=str(path), why=str(wrong))
     if store.oldest > 1:
-        raise ValueError(f"no usable checkpoint in {folder}, and the journal starts at cycle {store.oldest}")
+        raise StoreRefused(f"no usable checkpoint in {folder}, and the journal starts at cycle {store.oldest}")
     return 0, Memory.empty()
+
+
+def _kept(folder: Path) -> list[int]:
+    """The cycles of the checkpoints that are there, readable or not."""
+    return [int(path.stem) for path in folder.glob("*.checkpoint")]
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed writer left half done."""
+    for left in folder.glob("writing-*"):
+        left.unlink(missing_ok=True)
 
 
 class Keeper:
@@ -115,6 +133,7 @@ class Keeper:
         self._every_s = every_s
         self._readings = store.readings_written
         self._at = time.monotonic()
+        self._newest = store.last_cycle if store.checkpointed == store.last_cycle else 0
 
     async def run(self) -> None:
         """Until cancelled. A disk that is full costs only the checkpoint: the journal goes on from the last one."""
@@ -129,7 +148,7 @@ class Keeper:
 
     def _due(self) -> bool:
         store = self._store
-        cycles = store.last_cycle - store.checkpointed
+        cycles = store.last_cycle - self._newest
         readings = store.readings_written - self._readings
         replay_s = cycles * REPLAY_S_PER_CYCLE + readings * REPLAY_S_PER_READING
         old = time.monotonic() - self._at >= MOST_AGE_S
@@ -139,11 +158,12 @@ class Keeper:
         """One checkpoint of this moment, unless there is one already."""
         store = self._store
         cycle, self._readings, self._at = store.last_cycle, store.readings_written, time.monotonic()
-        if cycle == store.checkpointed:
+        if cycle == self._newest:
             return
-        thaw, number = self._memory.freeze(), self._memory.registry_number
-        await asyncio.to_thread(write_checkpoint, self._folder, cycle, thaw, number)
-        store.checkpointed = cycle
+        encode, number = self._memory.freeze(), self._memory.registry_number
+        await asyncio.to_thread(write_checkpoint, self._folder, cycle, encode, number)
+        self._newest = cycle
+        store.checkpointed = min(_kept(self._folder))
 
     def _reset_wal(self) -> None:
         """PASSIVE moves it without stopping the writer; RESTART, only past the bound, waits for the rest."""

@@ -162,7 +162,7 @@ class DoorClient:
     async def _send(self, request: m.Request) -> "asyncio.Queue[m.Answer | None]":
         if self._writer is None or not self.connected:
             raise EngineAway(f"no engine at {self._path}")
-        answers: asyncio.Queue[m.Answer | None] = asyncio.Queue(MOST_WAITING_EVENTS)
+        answers: asyncio.Queue[m.Answer | None] = asyncio.Queue(MOST_WAITING_EVENTS + 1)
         self._waiting[request.request] = answers
         body = _encoder.encode(request)
         try:
@@ -179,7 +179,7 @@ class DoorClient:
                 size = int.from_bytes(await reader.readexactly(4), "little")
                 answer = _answers.decode(await reader.readexactly(size))
                 answers = self._waiting.get(answer.request)
-                if answers is not None and not answers.full():
+                if answers is not None and answers.qsize() < MOST_WAITING_EVENTS:
                     answers.put_nowait(answer)
                 elif answers is not None:
                     break  # a feed reader that far behind resumes by its last event id
@@ -187,9 +187,7 @@ class DoorClient:
             pass
         finally:
             for answers in self._waiting.values():
-                if answers.full():
-                    answers.get_nowait()
-                answers.put_nowait(None)
+                answers.put_nowait(None)  # behind what came before: nothing that was received is lost
             self._waiting.clear()
             if self._writer is not None:
                 self._writer.close()

@@ -3,7 +3,8 @@
 C1  Nothing leaves before the commit that holds it: no acknowledgement, no command, no answer, no event (G1).
 C2  The one exception: when the commit itself fails, pending CLOSEs are sent, nothing is acknowledged, and the process
     ends (`Ended`). The next start verifies the store before it accepts (store S5).
-C3  A cycle waits for nothing: it runs when something arrived or a timer is due, with whatever is there.
+C3  Changes of registry and rules are taken before readings, and readings after events; a replay does the same.
+C4  A cycle waits for nothing: it runs when something arrived or a timer is due, with whatever is there.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from engine.intake import Intake, read, take
 from engine.memory import Memory
 from engine.records import Inputs, encode_decisions
 from engine.store import CommitFailed, Document, Store
-from engine.times import rfc3339
+from engine.times import LogTime, rfc3339
 from ingest.links import Link
 from rules.decisions import (
     Answered,
@@ -31,6 +32,7 @@ from rules.decisions import (
     Decision,
     Event,
     Instruction,
+    Listening,
     Paused,
     RegistryChanged,
     Resumed,
@@ -43,6 +45,8 @@ _log = structlog.get_logger()
 MOST_MESSAGES = 8_192
 #: An idle engine commits this often, so that a restart knows how long it was away (Resumed).
 HEARTBEAT_US = 5_000_000
+#: An engine turns at least every HEARTBEAT_US; when this has passed between two turns, it was away.
+AWAY_US = 3 * HEARTBEAT_US
 #: How long timers wait before the disk is looked at again when it is full.
 WAIT_FOR_ROOM_S = 1.0
 
@@ -99,8 +103,15 @@ Committed = Callable[[int, Sequence[Decision]], None]
 class Cycle:
     """One engine's loop. Everything runs on one event loop and one thread."""
 
-    def __init__(self, store: Store, memory: Memory, links: Sequence[Link], clock: Callable[[], int]) -> None:
-        """`clock`: microseconds since 1970 UTC. It may step back; the log's time never does."""
+    def __init__(
+        self,
+        store: Store,
+        memory: Memory,
+        links: Sequence[Link],
+        clock: Callable[[], int],
+        steady: Callable[[], int] | None = None,
+    ) -> None:
+        """`clock`: microseconds since 1970 UTC; it may leap. `steady`: microseconds that only pass (else `clock`)."""
         self.store = store
         self.memory = memory
         self.links = links
@@ -109,6 +120,8 @@ class Cycle:
         self.on_committed: list[Committed] = []
         self.on_fleet: list[Callable[[Fleet], None]] = []
         self._clock = clock
+        self._time = LogTime(store.last_now, clock, steady or clock)
+        self._last_turn = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
@@ -119,8 +132,8 @@ class Cycle:
         self._loop = asyncio.get_running_loop()
         self._ended = self._loop.create_future()
         if self.store.last_now:
-            down_us = max(0, self._clock() - self.store.last_now)
-            self.pending.events.append(Resumed(at=self.now(), down_us=down_us))
+            now = self.now()
+            self.pending.events.append(Resumed(at=now, down_us=now - self.store.last_now))
         self.wake()
         try:
             await self._ended
@@ -136,8 +149,8 @@ class Cycle:
             self._loop.call_soon(self._turn)
 
     def now(self) -> int:
-        """The log's time: the clock, but never before the last cycle."""
-        return max(self._clock(), self.store.last_now)
+        """The log's time: the clock's, but it neither stands still nor goes back."""
+        return self._time.now()
 
     def _turn(self) -> None:
         self._scheduled = False
@@ -157,22 +170,26 @@ class Cycle:
         if self._loop is not None:
             due = min(self.memory.state.next_deadline, self.store.last_now + HEARTBEAT_US)
             least_s = WAIT_FOR_ROOM_S if self.store.no_room else 0.0
-            delay_s = max(least_s, (due - self._clock()) / 1e6)
+            delay_s = max(least_s, (due - self.now()) / 1e6)
             self._timer = self._loop.call_later(delay_s, self.wake)
 
     def once(self) -> int:
         """One cycle. Returns its number, or 0 when there was nothing worth a commit. Raises Ended."""
         started = perf_counter()
-        now = self.now()
+        now = self._noticed(self.now())
+        pending, self.pending = self.pending, Pending()
+        decisions = self._changed(pending, now)
         taken = take(self.links, MOST_MESSAGES)
         in_reserve = self.store.in_reserve
         intake = read(taken, self.memory, now, self.store.last_cycle + 1, in_reserve=in_reserve)
-        if in_reserve and self._can_wait(intake):
+        if in_reserve and self._can_wait(intake, pending, now):
+            self.pending = pending
             self._after(0, intake, Pending(), [])
             return 0
-        self._note_reserve(in_reserve, now)
-        pending, self.pending = self.pending, Pending()
-        events, decisions = self._decide(intake, pending, now)
+        self._note_reserve(pending, in_reserve, now)
+        events = self._events(intake, pending)
+        if events or len(intake.batch.rows) or now >= self.memory.state.next_deadline:
+            decisions += self.memory.judge(intake.batch, events, now)
         cycle = 0
         if decisions or intake.counts or events or now >= self.store.last_now + HEARTBEAT_US:
             cycle = self._commit(intake, pending, events, decisions, now)
@@ -184,32 +201,44 @@ class Cycle:
             self.wake()  # more may have arrived meanwhile, or was left behind by the bound
         return cycle
 
-    def _can_wait(self, intake: Intake) -> bool:
-        """The disk is full and nothing is at stake: no commit is tried that would end the engine for nothing."""
-        something = len(intake.batch.rows) or intake.events or intake.quarantined
-        asked = self.pending.changes or self.pending.asked
-        return not (something or asked or self.memory.state.wanted_by_slot) and self.store.no_room
+    def _noticed(self, now: int) -> int:
+        """When far more time has passed since the last turn than an idle engine lets pass (the process was stopped, the
+        machine slept, its clock leapt), say so: what came due meanwhile happens once, and nobody was silent."""
+        if self._last_turn and now - self._last_turn > AWAY_US:
+            self.pending.events.append(Resumed(at=now, down_us=now - self._last_turn))
+        self._last_turn = now
+        return now
 
-    def _note_reserve(self, in_reserve: bool, now: int) -> None:
-        """While readings are withheld nobody is silent for that; journaled, because timers depend on it."""
-        paused = bool(self.memory.state.paused_since)
-        if in_reserve and not paused:
-            self.pending.events.append(Paused(at=now))
-        elif paused and not in_reserve:
-            self.pending.events.append(Resumed(at=now, down_us=0))
-
-    def _decide(self, intake: Intake, pending: Pending, now: int) -> tuple[tuple[Event, ...], list[Decision]]:
-        events: list[Event] = [change.event for change in pending.changes]
-        events += pending.events
-        events += [asked.instruction for asked in pending.asked]
-        events += intake.events
+    def _changed(self, pending: Pending, now: int) -> list[Decision]:
+        """Changes come first: what a device says that has just left the registry is a stranger's, live as on replay."""
         decisions: list[Decision] = []
         for change in pending.changes:
             body = change.document.body
             decisions += self.memory.change(change.event, now, _always(body), change.fleet)
-        if events or len(intake.batch.rows) or now >= self.memory.state.next_deadline:
-            decisions += self.memory.judge(intake.batch, events, now)
-        return tuple(events), decisions
+        return decisions
+
+    def _events(self, intake: Intake, pending: Pending) -> tuple[Event, ...]:
+        """In the order in which they are judged and journaled."""
+        instructions = (asked.instruction for asked in pending.asked)
+        return (*(change.event for change in pending.changes), *pending.events, *instructions, *intake.events)
+
+    def _can_wait(self, intake: Intake, pending: Pending, now: int) -> bool:
+        """The disk is full and nothing is at stake: no commit is tried that would end the engine for nothing."""
+        if not self.store.no_room:
+            return False
+        state = self.memory.state
+        something = len(intake.batch.rows) or intake.events or intake.quarantined or intake.counts
+        asked = pending.changes or pending.asked
+        at_stake = state.wanted_by_slot or (now >= state.next_deadline and bool(state.since.any()))
+        return not (something or asked or at_stake)
+
+    def _note_reserve(self, pending: Pending, in_reserve: bool, now: int) -> None:
+        """While readings are withheld nobody is silent for that; journaled, because timers depend on it."""
+        paused = bool(self.memory.state.paused_since)
+        if in_reserve and not paused:
+            pending.events.append(Paused(at=now))
+        elif paused and not in_reserve:
+            pending.events.append(Listening(at=now))
 
     def _commit(
         self, intake: Intake, pending: Pending, events: tuple[Event, ...], decisions: list[Decision], now: int
@@ -260,6 +289,8 @@ class Cycle:
     def _dispatch(self, decisions: Sequence[Decision]) -> int:
         """Send every attempt that was decided; what became of it is an input of the next cycle."""
         sent = 0
+        # Devices compare with the world's clock, which the log's time may be ahead of.
+        ahead_us = self.now() - self._clock()
         for one in decisions:
             if not isinstance(one, AttemptRequested):
                 continue
@@ -267,11 +298,11 @@ class Cycle:
                 id=one.command,
                 verb=Verb.CLOSE,
                 epoch=one.epoch,
-                issued=rfc3339(one.at),
-                expires=rfc3339(one.expires),
+                issued=rfc3339(one.at - ahead_us),
+                expires=rfc3339(one.expires - ahead_us),
                 reason=one.reason,
             )
-            if any(link.send(one.device_no, command, one.expires) for link in self.links):
+            if any(link.send(one.device_no, command, one.expires - ahead_us) for link in self.links):
                 sent += 1
                 self.pending.events.append(AttemptSent(at=self.now(), command=one.command))
             else:
@@ -303,5 +334,5 @@ def _push_answers(intake: Intake) -> list[tuple[str, bytes]]:
     for one, settled in zip(intake.taken, intake.settled, strict=True):
         for key, first, many in one.arrivals.answer_keys:
             if settled.withheld.isdisjoint(range(first, first + many)):
-                answers.append((f"push:{key}", msgspec.msgpack.encode(settled.totals(first, many))))
+                answers.append((key, msgspec.msgpack.encode(settled.totals(first, many))))
     return answers

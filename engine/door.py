@@ -3,7 +3,8 @@
 D1  What changes anything is answered after the commit that holds it (G1).
 D2  The same instruction id, the same push key, the same registry number change nothing a second time; they are
     answered as the first time.
-D3  One connection has at most `MOST_UNDER_WAY` requests under way; beyond that it is not read (G4).
+D3  One connection has at most `MOST_UNDER_WAY` instructions under way, beyond that it is not read; and as many pushes,
+    beyond that they are answered Busy, so that readings never stand before a person's word (G4).
 The socket lies in the data folder, which only the owner may enter; the API checks people before it asks.
 """
 
@@ -11,6 +12,7 @@ import asyncio
 import contextlib
 import stat
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -21,7 +23,7 @@ from devices.sites import decode_registry
 from engine import messages as m
 from engine.cycle import Asked, Change, Cycle
 from engine.feed import Feed
-from engine.pushes import PushLink, answered_before
+from engine.pushes import RETRY_AFTER_S, PushLink, answer_key, answered_before
 from engine.records import decode_decisions
 from engine.store import Document, document
 from engine.views import alarm_views, wanted_views
@@ -58,6 +60,7 @@ class Door:
         self._server: asyncio.Server | None = None
         self._callers: set[asyncio.Task[None]] = set()
         self._registry_turn = asyncio.Lock()
+        self.pushing: dict[str, list[tuple[int, Callable[[m.Answer], None]]]] = {}
         self.asked: dict[str, list[Callable[[Answered], None]]] = {}
         self.directory = directory
 
@@ -76,6 +79,11 @@ class Door:
             caller.cancel()
         await asyncio.gather(*self._callers, return_exceptions=True)
         self._path.unlink(missing_ok=True)
+
+    def pushed(self, key: str, answer: m.Pushed | m.Busy | m.Failed) -> None:
+        """Everybody who offered the same readings under the same key hears the same (D2)."""
+        for request, tell in self.pushing.pop(key, ()):
+            tell(msgspec.structs.replace(answer, request=request))
 
     async def replace_registry(self, number: int, body: bytes) -> int:
         """Bring a registry in, once per number; returns the cycle that holds it. Raises ValueError with the faults."""
@@ -97,7 +105,7 @@ class Door:
 
     async def _changed(self, event: RegistryChanged | RulesChanged, doc: Document, fleet: Fleet | None) -> int:
         committed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.cycle.pending.changes.append(Change(event, doc, fleet, committed.set_result))
+        self.cycle.pending.changes.append(Change(event, doc, fleet, partial(_tell, committed)))
         self.cycle.wake()
         return await committed
 
@@ -129,6 +137,7 @@ class _Caller:
         self._door = door
         self._writer = writer
         self._room = asyncio.Semaphore(MOST_UNDER_WAY)
+        self._pushes = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._streams: list[_Stream] = []
 
@@ -137,8 +146,12 @@ class _Caller:
         door = self._door
         match request:
             case m.Push():
-                await self._room.acquire()
-                self._push(request)
+                if self._pushes >= MOST_UNDER_WAY:
+                    why = "too many pushes of this connection are under way"
+                    self.say(m.Busy(request=request.request, retry_after_s=RETRY_AFTER_S, reason=why))
+                else:
+                    self._pushes += 1
+                    self._push(request)
             case m.Instruct():
                 await self._room.acquire()
                 self._instruct(request)
@@ -184,19 +197,30 @@ class _Caller:
         self._room.release()
         self.say(answer)
 
+    def _answer_push(self, answer: m.Answer) -> None:
+        self._pushes -= 1
+        self.say(answer)
+
     def _push(self, push: m.Push) -> None:
         door, memory = self._door, self._door.cycle.memory
         slot = memory.fleet.slot_by_identity.get(push.identity, -1)
         mine = push.identity in door.directory.speaks_for(push.principal)
         if slot < 0 or not mine:
             why = f"{push.principal!r} may not publish for {push.identity!r}"
-            self._later(m.Failed(request=push.request, reason=why))
+            self._answer_push(m.Failed(request=push.request, reason=why))
             return
-        before = door.cycle.store.answer(f"push:{push.principal}:{push.key}") if push.key else None
+        if not push.key:
+            door.pushes.offer(push, int(memory.fleet.device_no[slot]), self._answer_push)
+            return
+        key = answer_key(push)
+        before = door.cycle.store.answer(key)
         if before is not None:
-            self._later(answered_before(before, push.request))
-            return
-        door.pushes.offer(push, int(memory.fleet.device_no[slot]), self._later)
+            self._answer_push(answered_before(before, push.request))
+        elif key in door.pushing:
+            door.pushing[key].append((push.request, self._answer_push))
+        else:
+            door.pushing[key] = [(push.request, self._answer_push)]
+            door.pushes.offer(push, int(memory.fleet.device_no[slot]), partial(door.pushed, key))
 
     def _instruct(self, request: m.Instruct) -> None:
         """Done once per id, also when the same id comes again while the first is still under way (D2)."""
@@ -313,6 +337,12 @@ class _Stream:
 
     def cut(self) -> None:
         self._writer.transport.abort()
+
+
+def _tell(waiting: "asyncio.Future[int]", cycle: int) -> None:
+    """Whoever asked may have left meanwhile."""
+    if not waiting.done():
+        waiting.set_result(cycle)
 
 
 def _write(writer: asyncio.StreamWriter, answer: m.Answer) -> None:

@@ -57,7 +57,7 @@ class Feed:
     def catch_up(self, follower: Follower, cycle: int, n: int) -> tuple[int, int] | None:
         """Send a piece of history after (cycle, n). Returns where to go on, or None when the follower is live."""
         if cycle >= 0:
-            if self._journal.decisions_gone() > cycle:
+            if self._journal.decisions_gone() >= cycle:
                 follower.send(FeedGone(request=follower.request, oldest=self._journal.oldest_decision()))
                 return None
             pieces = self._journal.decisions(cycle - 1, HISTORY_CYCLES)

@@ -3,7 +3,8 @@
 I1  Every reading and every refused message is counted once: received = stored + duplicate + quarantined (G2).
 I2  A message that breaks a decoder is put in quarantine by itself; the others of its cycle are not touched.
 I3  In the store's reserve, a message without an alarm-relevant reading is withheld: not admitted, not counted, not
-    acknowledged; its sender offers it again (G4).
+    acknowledged; its sender offers it again (G4). Replies are heard then only of valves whose closing is wanted, and no
+    bytes of a bad one are kept: they cannot be offered again, and must not fill what is kept for alarms.
 """
 
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ _log = structlog.get_logger()
 
 #: Raw bytes of one quarantined message that are kept; the reason says how long it was.
 MOST_RAW_BYTES = 65_536
+#: A reply has two short fields.
+MOST_RAW_REPLY_BYTES = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ def read(taken: tuple[Taken, ...], memory: Memory, now: int, cycle: int, *, in_r
     withheld = np.zeros(len(payloads), np.bool_)
     if in_reserve:
         withheld = _not_alarm_relevant(decoded, device_no, memory, len(payloads))
+        for first, many in _wholes(taken):
+            withheld[first : first + many] = withheld[first : first + many].all()
         decoded = _without(decoded, withheld)
     admitted = memory.admission.admit(decoded, device_no, memory.fleet, now, cycle)
     stored = np.bincount(admitted.message, minlength=len(payloads))
@@ -75,7 +80,7 @@ def read(taken: tuple[Taken, ...], memory: Memory, now: int, cycle: int, *, in_r
     refused = np.bincount([one.message for one in admitted.refused], minlength=len(payloads))
     counts: list[SourceCount] = []
     settled: list[Settled] = []
-    events, quarantined = _spoken(taken, now)
+    events, quarantined = _spoken(taken, memory, now, in_reserve=in_reserve)
     quarantined += _set_aside(taken, admitted.refused, payloads, device_no, now)
     for one in taken:
         part = slice(one.first, one.first + len(one.arrivals.payload))
@@ -147,6 +152,10 @@ def _moved(part: Decoded, by: int) -> Decoded:
     )
 
 
+def _wholes(taken: tuple[Taken, ...]) -> list[tuple[int, int]]:
+    return [(one.first + first, many) for one in taken for first, many in one.arrivals.wholes]
+
+
 def _not_alarm_relevant(
     decoded: Decoded, device_no: NDArray[np.int32], memory: Memory, messages: int
 ) -> NDArray[np.bool_]:
@@ -176,21 +185,34 @@ def _reply_source(source: str) -> str:
     return f"{source}:reply"
 
 
-def _spoken(taken: tuple[Taken, ...], now: int) -> tuple[list[LinkEvent], list[Quarantined]]:
+def _spoken(
+    taken: tuple[Taken, ...], memory: Memory, now: int, *, in_reserve: bool
+) -> tuple[list[LinkEvent], list[Quarantined]]:
     """What links and devices said besides readings; a reply that cannot be understood is set aside."""
     events: list[LinkEvent] = []
     quarantined: list[Quarantined] = []
     for one in taken:
-        events += [Connected(at=now, device_no=no) for no in one.arrivals.connected]
+        events += [
+            Connected(at=now, device_no=no) for no in one.arrivals.connected if not in_reserve or _wanted(memory, no)
+        ]
         events += [AttemptAcknowledged(at=now, command=command) for command in one.arrivals.acknowledged]
         for no, payload in one.arrivals.replies:
+            if in_reserve and not _wanted(memory, no):
+                continue
             reply = decode_reply(payload)
             if isinstance(reply, str):
                 source = _reply_source(one.arrivals.source)
-                quarantined.append(Quarantined(now, source, no, reply, payload[:MOST_RAW_BYTES]))
+                raw = b"" if in_reserve else payload[:MOST_RAW_REPLY_BYTES]
+                quarantined.append(Quarantined(now, source, no, reply, raw))
             else:
                 events.append(Replied(at=now, command=reply.id, device_no=no, valve=reply.position))
     return events, quarantined
+
+
+def _wanted(memory: Memory, device_no: int) -> bool:
+    """The closing of this valve is wanted."""
+    slots = memory.fleet.slots(np.array([device_no], np.int32))
+    return int(slots[0]) in memory.state.wanted_by_slot
 
 
 def _set_aside(

@@ -83,12 +83,14 @@ class Memory:
             decided += self.change(event, now, bodies)
         rows = record.rows()
         batch = Batch(rows, self.fleet.slots(rows["device_no"]), record.inputs.extra)
+        if (batch.slots < 0).any():
+            raise ValueError(f"cycle {record.cycle} holds readings of a device that is not in its registry")
         self.admission.replay(batch)
         decided += self.judge(batch, events, now)
         if tuple(decided) != record.decisions:
             self.mismatches += 1
 
-    def freeze(self) -> "Thaw":
+    def freeze(self) -> "Encode":
         """A consistent copy, cheap enough for the loop (arrays are copied, nothing is encoded yet)."""
         state = snapshot(self.state)
         admission = self.admission.snapshot()
@@ -125,7 +127,8 @@ class Memory:
         return memory
 
 
-Thaw = Callable[[], Frozen]
+#: Turns a frozen memory into what is written; may run on a thread.
+Encode = Callable[[], Frozen]
 
 
 def _fleet_in_order(registry: Registry, device_no: NDArray[np.int32]) -> Fleet:

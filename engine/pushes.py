@@ -1,9 +1,12 @@
 """HTTP readings as a link: what the API hands through the door waits here for the next cycle.
 
 U1  A push is answered after the commit that holds it, or Busy; never from memory (G1).
-U2  At most `MOST_WAITING_BYTES` wait; beyond that a push is answered Busy at once and nothing of it is kept (G4).
+U2  A push is taken as a whole or withheld as a whole; one principal has one push in a cycle, so that none can hold up
+    the others' readings.
+U3  At most `MOST_WAITING_BYTES` wait; beyond that a push is answered Busy at once and nothing of it is kept (G4).
 """
 
+import hashlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +19,8 @@ from ingest.links import MOST_BYTES, Arrivals, Settled
 
 #: Payload bytes that may wait for a cycle: some seconds of a busy platform, far below the engine's memory.
 MOST_WAITING_BYTES = 16 * 1024 * 1024
+#: Messages of one take: a share of the cycle's bound that leaves the devices' own connections theirs.
+MOST_MESSAGES = 2_048
 #: What a refused sender is told to wait. Pressure lasts until a follower catches up: seconds, not milliseconds.
 RETRY_AFTER_S = 5
 
@@ -63,21 +68,34 @@ class PushLink:
         if not self._waiting:
             return None
         handed = _Handed(self.name)
+        later: deque[_Waiting] = deque()
+        heard: set[str] = set()
         taken_bytes = 0
-        while self._waiting and (not handed.pushes or (len(handed.payload) < most and taken_bytes < MOST_BYTES)):
+        while self._waiting and len(handed.payload) < min(most, MOST_MESSAGES) and taken_bytes < MOST_BYTES:
             waiting = self._waiting.popleft()
-            push, first = waiting.push, len(handed.payload)
-            handed.pushes.append((waiting, first))
-            handed.payload += push.payloads
-            handed.device_no += [waiting.device_no] * len(push.payloads)
-            if push.content_type != "application/json":
-                handed.content_type |= dict.fromkeys(range(first, len(handed.payload)), push.content_type)
-            if push.key:
-                handed.answer_keys.append((f"{push.principal}:{push.key}", first, len(push.payloads)))
-            size = sum(map(len, push.payloads))
-            taken_bytes += size
-            self._bytes -= size
+            if waiting.push.principal in heard:
+                later.append(waiting)
+                continue
+            heard.add(waiting.push.principal)
+            taken_bytes += self._hand(waiting, handed)
+        self._waiting.extendleft(reversed(later))
+        self._bytes -= taken_bytes
+        if self._waiting:
+            self._wake()
         return handed
+
+    def _hand(self, waiting: _Waiting, handed: _Handed) -> int:
+        """Put one push at the end; returns its bytes."""
+        push, first, many = waiting.push, len(handed.payload), len(waiting.push.payloads)
+        handed.pushes.append((waiting, first))
+        handed.payload += push.payloads
+        handed.device_no += [waiting.device_no] * many
+        handed.wholes.append((first, many))
+        if push.content_type != "application/json":
+            handed.content_type |= dict.fromkeys(range(first, first + many), push.content_type)
+        if push.key:
+            handed.answer_keys.append((answer_key(push), first, many))
+        return sum(map(len, push.payloads))
 
     def settle(self, arrivals: Arrivals, settled: Settled) -> None:
         assert isinstance(arrivals, _Handed)
@@ -96,6 +114,15 @@ class PushLink:
     def send(self, device_no: int, command: Command, expires_us: int) -> bool:
         """HTTP devices cannot be reached."""
         return False
+
+
+def answer_key(push: Push) -> str:
+    """Under what a push's answer is kept: who, for whom, its key, and what it said. The same key with other readings
+    is another push, and is taken: readings must not be lost for a key that was used twice."""
+    said = hashlib.blake2b(push.content_type.encode(), digest_size=16)
+    for payload in push.payloads:
+        said.update(len(payload).to_bytes(4, "little") + payload)
+    return f"push:{push.principal}:{push.identity}:{push.key}:{said.hexdigest()}"
 
 
 def answered_before(body: bytes, request: int) -> Pushed:

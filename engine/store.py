@@ -5,7 +5,8 @@ S1  `commit` returns only after the cycle is on disk: one transaction, WAL, sync
 S2  A cycle is there whole or not at all: readings, decisions, quarantine, counters, documents and answers share the
     transaction (G2). Cycles are numbered without a gap.
 S3  One engine writes: an exclusive lock on `<store>.lock` is held for life. Followers read through `engine.journal`.
-S4  Nothing is trimmed that a registered follower has not passed, or that the newest durable checkpoint does not hold.
+S4  Nothing is trimmed that a registered follower has not passed, or that the older of the two kept checkpoints does not
+    hold; a document goes when no kept cycle or checkpoint can ask for it.
 S5  On opening, the write-ahead log is moved into the file and fsynced before a new cycle is accepted: a frame that an
     earlier process could not fsync is either really on disk afterwards or the opening fails. (On a full disk there may
     be no room for the move; then the engine starts all the same, because it can still protect.)
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import IO
 
 import apsw
+import structlog
 
 from engine.records import (
     Inputs,
@@ -32,6 +34,8 @@ from engine.records import (
 )
 from rules.decisions import Decision
 
+_log = structlog.get_logger()
+
 #: Raised when the tables change; a store of another format is refused, never guessed at.
 FORMAT = 1
 #: Measured with 4, 8 and 16 KiB: small commits write fewer bytes with small pages (p50 0.21, 0.21, 0.25 ms), a cycle of
@@ -41,8 +45,12 @@ PAGE_BYTES = 8_192
 BUSY_MS = 10_000
 #: Decisions stay this long for feeds that resume, whatever the followers have passed.
 DECISIONS_KEPT_US = 24 * 3600 * 1_000_000
-#: Answers to instructions and pushes stay as long: a repeated id within a day is answered, not done again.
+#: In the reserve, where room counts, so long.
+DECISIONS_KEPT_IN_RESERVE_US = 3600 * 1_000_000
+#: Answers to instructions and pushes stay a day too: a repeated id is answered, not done again. At most so many; then
+#: the oldest go (about 200 bytes each).
 ANSWERS_KEPT_US = DECISIONS_KEPT_US
+MOST_ANSWERS = 500_000
 #: Cycles removed in one commit. Above 1, so that trimming is faster than writing; small, so that no commit is slow.
 TRIM_PER_COMMIT = 4
 #: Cycles removed at one go while the store is in its reserve.
@@ -66,7 +74,7 @@ CREATE INDEX quarantine_cycle ON quarantine (cycle);
 CREATE TABLE source (
     source TEXT PRIMARY KEY, received INTEGER NOT NULL, stored INTEGER NOT NULL,
     duplicate INTEGER NOT NULL, quarantined INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE document (sha256 TEXT PRIMARY KEY, kind TEXT NOT NULL, body BLOB NOT NULL);
+CREATE TABLE document (sha256 TEXT PRIMARY KEY, kind TEXT NOT NULL, body BLOB NOT NULL, superseded INTEGER);
 CREATE TABLE current (kind TEXT PRIMARY KEY, sha256 TEXT NOT NULL, number INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE follower (name TEXT PRIMARY KEY, cycle INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE answer (id TEXT PRIMARY KEY, at INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
@@ -152,10 +160,12 @@ class Store:
             self._db.execute(f"PRAGMA {pragma}")
         try:
             # RESTART, not TRUNCATE: the log keeps its blocks, so that a full disk still takes small commits.
-            self._db.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+            busy = self._db.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()[0][0]
         except apsw.FullError:
             return  # the log stays where it is, whole and readable; commits will say whether there is room
-        _fsync(self.path)
+        if busy:
+            raise StoreBusy(f"somebody else is reading {self.path} and does not let go; stop them first")
+        _fsync_folder(self.path.parent)
 
     # ---- writing ----
 
@@ -190,13 +200,12 @@ class Store:
                     (total.source, total.received, total.stored, total.duplicate, total.quarantined),
                 )
             for doc in documents:
-                db.execute("INSERT OR IGNORE INTO document VALUES (?, ?, ?)", (doc.sha256, doc.kind, doc.body))
-                db.execute("INSERT OR REPLACE INTO current VALUES (?, ?, ?)", (doc.kind, doc.sha256, doc.number))
+                self._take_document(doc, cycle)
             for answer_id, body in answers:
                 db.execute("INSERT OR REPLACE INTO answer VALUES (?, ?, ?)", (answer_id, inputs.now, body))
             db.execute("UPDATE meta SET value = ? WHERE key = 'cycle'", (str(cycle),))
             db.execute("UPDATE meta SET value = ? WHERE key = 'now'", (str(inputs.now),))
-            oldest = self._trim(cycle, inputs.now)
+            oldest = self._trim(cycle, inputs.now, len(answers))
             db.execute("COMMIT")
         except apsw.Error as failed:
             raise CommitFailed(f"cycle {cycle} could not be written to {self.path}: {failed}") from failed
@@ -206,39 +215,67 @@ class Store:
         self.used_bytes = self._used()
         return cycle
 
-    def _trim(self, cycle: int, now: int) -> int:
-        """Delete a few cycles that nobody needs any more (S4); returns the oldest one left."""
+    def _take_document(self, doc: Document, cycle: int) -> None:
+        """`doc` is in force from now on; the one before it is superseded, and goes when nobody can replay it (S4)."""
+        db = self._db
+        db.execute(
+            "UPDATE document SET superseded = ? WHERE sha256 = (SELECT sha256 FROM current WHERE kind = ?)",
+            (cycle, doc.kind),
+        )
+        db.execute(
+            "INSERT INTO document VALUES (?, ?, ?, NULL) ON CONFLICT DO UPDATE SET superseded = NULL",
+            (doc.sha256, doc.kind, doc.body),
+        )
+        db.execute("INSERT OR REPLACE INTO current VALUES (?, ?, ?)", (doc.kind, doc.sha256, doc.number))
+
+    def _trim(self, cycle: int, now: int, new_answers: int) -> int:
+        """Delete a little of what nobody needs any more (S4), more than one commit adds; returns the oldest cycle
+        left."""
         oldest = self.oldest or cycle
         until = min(oldest + TRIM_PER_COMMIT, self._needed())
         if until > oldest:
             self._drop_before(until)
             oldest = until
+        if new_answers or cycle % 64 == 0:
+            self._drop_answers(now - ANSWERS_KEPT_US, 2 * new_answers + 64)
         if cycle % 64 == 0:
-            gone = self._db.execute(
-                "DELETE FROM decided WHERE cycle IN (SELECT cycle FROM decided WHERE cycle < ? AND now < ?"
-                " ORDER BY cycle LIMIT 256) RETURNING cycle",
-                (oldest, now - DECISIONS_KEPT_US),
-            ).fetchall()
-            if gone:
-                last_gone = str(max(cycle for (cycle,) in gone if isinstance(cycle, int)))
-                self._db.execute("UPDATE meta SET value = ? WHERE key = 'decisions_gone'", (last_gone,))
-            self._db.execute(
-                "DELETE FROM answer WHERE id IN (SELECT id FROM answer WHERE at < ? LIMIT 256)",
-                (now - ANSWERS_KEPT_US,),
-            )
+            self._drop_decisions(oldest, now - DECISIONS_KEPT_US)
+            self._db.execute("DELETE FROM document WHERE superseded < ?", (oldest,))
         return oldest
 
+    def _drop_answers(self, before: int, most: int) -> None:
+        """Answers of a day ago, and the oldest beyond MOST_ANSWERS."""
+        self._db.execute("DELETE FROM answer WHERE id IN (SELECT id FROM answer WHERE at < ? LIMIT ?)", (before, most))
+        surplus = min(self._number("SELECT count(*) FROM answer") - MOST_ANSWERS, most)
+        if surplus > 0:
+            self._db.execute("DELETE FROM answer WHERE id IN (SELECT id FROM answer ORDER BY at LIMIT ?)", (surplus,))
+
+    def _drop_decisions(self, before_cycle: int, before: int) -> None:
+        gone = self._db.execute(
+            "DELETE FROM decided WHERE cycle IN (SELECT cycle FROM decided WHERE cycle < ? AND now < ?"
+            " ORDER BY cycle LIMIT 256) RETURNING cycle",
+            (before_cycle, before),
+        ).fetchall()
+        if gone:
+            last_gone = str(max(cycle for (cycle,) in gone if isinstance(cycle, int)))
+            self._db.execute("UPDATE meta SET value = ? WHERE key = 'decisions_gone'", (last_gone,))
+
     def relieve(self) -> None:
-        """Make room in a transaction of its own: for the reserve, where few commits come by to trim on the way."""
-        until = min(self.oldest + RELIEVE_CYCLES, self._needed(), self.last_cycle)
-        if until <= self.oldest:
-            return
+        """Make room in a transaction of its own: for the reserve, where few commits come by to trim on the way. Where
+        even that finds no room, nothing is lost: the next one tries again."""
+        until = max(self.oldest, min(self.oldest + RELIEVE_CYCLES, self._needed(), self.last_cycle))
         try:
             self._db.execute("BEGIN IMMEDIATE")
             self._drop_before(until)
+            self._drop_decisions(until, self.last_now - DECISIONS_KEPT_IN_RESERVE_US)
+            self._drop_answers(self.last_now - DECISIONS_KEPT_IN_RESERVE_US, RELIEVE_CYCLES)
+            self._db.execute("DELETE FROM document WHERE superseded < ?", (until,))
             self._db.execute("COMMIT")
         except apsw.Error as failed:
-            raise CommitFailed(f"{self.path} could not be trimmed: {failed}") from failed
+            if not self._db.get_autocommit():
+                self._db.execute("ROLLBACK")
+            _log.warning("the store could not be trimmed", why=str(failed))
+            return
         self.oldest = until
         self.used_bytes = self._used()
 
@@ -352,11 +389,11 @@ def _opening(path: Path, wrong: apsw.Error) -> Exception:
     return StoreRefused(f"the engine store {path} is not usable: {wrong}; keep the file and restore a copy")
 
 
-def _fsync(path: Path) -> None:
-    """The file and its folder on disk."""
-    for target in (path, path.parent):
-        handle = os.open(target, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def _fsync_folder(folder: Path) -> None:
+    """Only the folder: SQLite has fsynced its files. (Opening and closing the database file here would drop the locks
+    that this process holds on it, and a stranger's SQLite could then take our log away.)"""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

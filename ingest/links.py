@@ -33,6 +33,7 @@ class Arrivals:
     replies: (device_no, payload) answers to commands.
     connected: devices that can be reached since the last take.
     acknowledged: command ids whose transport acknowledgement came.
+    wholes: (first message, how many) that are stored together or withheld together.
     answer_keys: (idempotency key, first message, how many): what became of them is stored under the key, in the
         commit that holds them.
     """
@@ -44,6 +45,7 @@ class Arrivals:
     replies: list[tuple[int, bytes]] = field(default_factory=list)
     connected: list[int] = field(default_factory=list)
     acknowledged: list[str] = field(default_factory=list)
+    wholes: list[tuple[int, int]] = field(default_factory=list)
     answer_keys: list[tuple[str, int, int]] = field(default_factory=list)
 
 

@@ -74,14 +74,19 @@ class Replied(_Input, frozen=True, tag="replied"):
 
 
 class Resumed(_Input, frozen=True, tag="resumed"):
-    """The engine was away for `down_us`; that time is nobody's silence."""
+    """The engine was away for `down_us` (restarted, stopped, or its machine's clock leapt): that time is nobody's
+    silence, and what came due in it happens once, now."""
 
     down_us: int
 
 
 class Paused(_Input, frozen=True, tag="paused"):
     """From now on the engine does not hear everybody (its store is in the reserve): that is nobody's silence either,
-    until Resumed."""
+    until Listening."""
+
+
+class Listening(_Input, frozen=True, tag="listening"):
+    """Everybody is heard again."""
 
 
 class RegistryChanged(_Input, frozen=True, tag="registry_changed"):
@@ -128,7 +133,7 @@ class CancelClose(_Instruction, frozen=True, tag="cancel_close"):
 
 Instruction = Acknowledge | Reset | CloseValve | CancelClose
 LinkEvent = Connected | AttemptSent | AttemptFailed | AttemptAcknowledged | Replied
-Event = LinkEvent | Instruction | Paused | Resumed | RegistryChanged | RulesChanged
+Event = LinkEvent | Instruction | Paused | Listening | Resumed | RegistryChanged | RulesChanged
 
 
 # ---- outputs --------------------------------------------------------------------------------------------------------

@@ -32,6 +32,8 @@ from rules.state import MOST_ENDED, NEVER, Attempt, OpenAlarm, State, StepRecord
 BACK_OFF_S = (1, 2, 4, 8, 15)
 #: So many attempts that failed or expired are remembered, for what is still said of them (product choice).
 OVER_ATTEMPTS = 16
+#: No two attempts at one valve are closer than this, whatever asks for them. Source: product choice.
+LEAST_PAUSE_US = 1_000_000
 #: Steps kept of one that has ended, of the last MOST_ENDED; the journal and the database have them all.
 MOST_ENDED_STEPS = 100
 #: Steps of one wanted position that are kept: an hour and a half of attempts at a dead valve. The journal has them all.
@@ -261,12 +263,34 @@ def _opened_again(state: State, out: Out, slot: int, at: int) -> None:
         want_closed(state, out, valve, at=at, reason=because.rule, alarm=because.alarm)
 
 
+def closed_by_a_person(state: State, out: Out, valve: ShutOffValve, *, at: int, reason: str, by: str) -> str:
+    """A person wants it closed, now: where its closing is wanted already, an attempt leaves at once all the same.
+    Returns the wanted position's id."""
+    before = state.wanted_by_slot.get(valve.slot)
+    if before is None:
+        return want_closed(state, out, valve, at=at, reason=reason, by=by).wanted
+    attempt_soon(state, out, before, at)
+    return before.wanted
+
+
 def reachable(state: State, out: Out, device_no: int, at: int) -> None:
     """A valve is connected: what was wanted meanwhile is attempted at once."""
     slot = int(state.fleet.slot_of[device_no]) if 0 <= device_no < len(state.fleet.slot_of) else -1
     wanted = state.wanted_by_slot.get(slot)
     if wanted is not None:
+        attempt_soon(state, out, wanted, at)
+
+
+def attempt_soon(state: State, out: Out, wanted: Wanted, at: int) -> None:
+    """At once, unless the last attempt left less than LEAST_PAUSE_US ago: then when that has passed. A valve that
+    connects again and again, or a person who asks again and again, cannot make more than that of it."""
+    requested = [step.at for step in wanted.steps if step.step is Step.REQUESTED]
+    due = requested[-1] + LEAST_PAUSE_US if requested else at
+    if due <= at:
         attempt(state, out, wanted, at)
+    elif due < wanted.next_attempt:
+        state.wanted_by_slot[wanted.slot] = msgspec.structs.replace(wanted, next_attempt=due)
+        state.remind(due, Timer.ATTEMPT, wanted.slot, wanted.epoch)
 
 
 def resumed(state: State, out: Out, at: int) -> None:

@@ -132,14 +132,15 @@ class _Touched:
     def rounds(self, at: int) -> list[_Item]:
         order = np.argsort(self.device, kind="stable")
         starts = np.flatnonzero(np.diff(self.device[order], prepend=-1))
-        rank = np.empty(len(order), np.intp)
-        rank[order] = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
+        rank = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
+        by_rank = order[np.argsort(rank, kind="stable")]  # the first rows of all devices, then the second, ...
+        ends = np.cumsum(np.bincount(rank))
         items: list[_Item] = []
-        for turn in range(int(rank.max()) + 1):
-            items += self._round(rank == turn, at)
+        for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True):
+            items += self._round(np.sort(by_rank[start:end]), at)
         return items
 
-    def _round(self, mine: NDArray[np.bool_], at: int) -> list[_Item]:
+    def _round(self, mine: NDArray[np.intp], at: int) -> list[_Item]:
         rules = self.state.compiled
         row, device = self.row[mine], self.device[mine]
         raised, cleared = self.found.raised[row], self.found.cleared[row]

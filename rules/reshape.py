@@ -25,7 +25,12 @@ def reshape(state: State, fleet: Fleet, compiled: Compiled, now: int) -> list[De
     looks, by_flags = applies(compiled, fleet)
     _end_orphans(state, out, fleet, compiled, looks, now)
     old_rules = [state.compiled.by_id.get(rule.id, -1) for rule in compiled.rules]
+    closed_before = {
+        rule.id for rule, closes in zip(state.compiled.rules, state.compiled.closes, strict=True) if closes
+    }
+    returned = np.flatnonzero(fleet.present[: len(state.heard)] & ~state.fleet.present)
     _lay_out(state, len(fleet), old_rules, now)
+    state.heard[returned], state.position[returned] = now, 0  # registered again: what was known of it is long ago
     renumbered = {old: new for new, old in enumerate(old_rules) if old >= 0}
     state.open = {(slot, renumbered[rule]): alarm for (slot, rule), alarm in state.open.items()}
     state.by_alarm = {alarm.alarm: place for place, alarm in state.open.items()}
@@ -39,7 +44,7 @@ def reshape(state: State, fleet: Fleet, compiled: Compiled, now: int) -> list[De
     state.since[~looks] = 0
     state.due[~looks] = 0
     _end_unactuated(state, out, now)
-    _relink(state, out, before, now)
+    _relink(state, out, before, closed_before, now)
     state.refresh_busy(np.arange(len(fleet), dtype=np.int32))
     for slot in range(len(fleet)):
         if state.watched[slot] or slot in state.closed_for:
@@ -92,7 +97,9 @@ def _end_unactuated(state: State, out: Out, now: int) -> None:
             interlock.end(state, out, wanted, Outcome.CANCELLED, now, comment=why)
 
 
-def _relink(state: State, out: Out, before: Fleet, now: int) -> None:
+def _relink(state: State, out: Out, before: Fleet, closed_before: set[str], now: int) -> None:
+    """Valves follow the links and the rules: one that is newly linked, or whose alarm's rule newly closes, is closed
+    for an alarm that is active; one that is no longer, is free."""
     closes, no_valve = state.compiled.closes, state.compiled.no_valve
     for valve, places in list(state.closed_for.items()):
         for slot, rule in places:
@@ -103,7 +110,9 @@ def _relink(state: State, out: Out, before: Fleet, now: int) -> None:
     for (slot, rule), alarm in list(state.open.items()):
         if closes[rule] and IS_ACTIVE[alarm.state]:
             valves = interlock.valves_of(state.fleet, slot)
-            known = {valve.slot for valve in interlock.valves_of(before, slot)}
+            known = (
+                {valve.slot for valve in interlock.valves_of(before, slot)} if alarm.rule in closed_before else set()
+            )
             new = [valve for valve in valves if valve.slot not in known]
             interlock.close_for(state, out, alarm, rule, new, now)
             if not valves:

@@ -26,6 +26,7 @@ from rules.decisions import (
     Decision,
     Event,
     Instruction,
+    Listening,
     Paused,
     Replied,
     Reset,
@@ -68,13 +69,15 @@ def _away(state: State, out: Out, told: Sequence[Event], at: int) -> None:
     """What was due before the engine went away is fired. Then everybody's silence starts later by its absence, before
     any silence of that time can be found; and what else came due meanwhile happens now, once, not as it might have
     happened: a day's absence must not send a day's attempts."""
-    resumed = [event for event in told if isinstance(event, Resumed)]
-    away_us = sum(event.down_us for event in resumed)
-    if resumed and state.paused_since:
-        away_us, state.paused_since, state.silence_floor = at - state.paused_since, 0, 0
+    away_us = sum(event.down_us for event in told if isinstance(event, Resumed))
+    deaf_us = away_us
     if away_us:
         _timers(state, out, at - away_us)
-        state.heard = np.minimum(state.heard + away_us, at)  # nobody is heard in the future
+    if state.paused_since and any(isinstance(event, Listening | Resumed) for event in told):
+        deaf_us, state.paused_since, state.silence_floor = at - state.paused_since, 0, 0
+    if deaf_us:
+        state.heard = np.minimum(state.heard + deaf_us, at)  # nobody is heard in the future
+    if away_us:
         _timers(state, out, at, back=at)
 
 
@@ -132,8 +135,7 @@ def _close(state: State, out: Out, said: CloseValve) -> tuple[str, str]:
         model = fleet.model_by_slot[slot]
         kind = model.kind.replace("_", " ") if model else "device"
         return f"a {kind} takes no commands: its model declares no actuator", ""
-    wanted = interlock.want_closed(state, out, valve, at=said.at, reason=said.reason, by=said.by)
-    return "", wanted.wanted
+    return "", interlock.closed_by_a_person(state, out, valve, at=said.at, reason=said.reason, by=said.by)
 
 
 def _timers(state: State, out: Out, until: int, back: int = 0) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.checkpoint import read_checkpoint, recall, write_checkpoint
-from engine.store import Store
+from engine.store import Store, StoreRefused
 from rules.decisions import Acknowledge, CloseValve
 from tests.engine.history import Bench, bench_with_town, frozen
 from tests.guarantees.town import detector, town
@@ -123,6 +123,6 @@ def test_a_trimmed_journal_without_its_checkpoint_is_refused_in_words(tmp_path: 
     assert bench.store.oldest > 1
     bench.store.close()
     store = reopened(tmp_path)
-    with pytest.raises(ValueError, match="no usable checkpoint"):
+    with pytest.raises(StoreRefused, match="no usable checkpoint"):
         recall(store, tmp_path / "none")
     store.close()

@@ -24,7 +24,9 @@ from rules.decisions import (
     Connected,
     Decision,
     Event,
+    Listening,
     Outcome,
+    Paused,
     Replied,
     Reset,
     Resumed,
@@ -46,16 +48,21 @@ class Reference(Alarms):
         self.wants: dict[int, Want] = {}
         self.ended: set[str] = set()
         self.causes: dict[int, list[tuple[int, int]]] = {}
+        self.paused = 0
 
     # ---- inputs -----------------------------------------------------------------------------------------------------
 
     def step(self, rows: Rows, slots: Sequence[int], events: Sequence[Event], now: int) -> list[Decision]:
         self.out = []
         for at in sorted({event.at for event in events} | {int(at) for at in rows["received"]}):
-            away_us = sum(event.down_us for event in events if isinstance(event, Resumed) and event.at == at)
+            told = [event for event in events if event.at == at]
+            away_us = deaf_us = sum(event.down_us for event in told if isinstance(event, Resumed))
             if away_us:
                 self.fire(at - away_us)
-                self.heard = {slot: heard + away_us for slot, heard in self.heard.items()}
+            if self.paused and any(isinstance(event, Listening | Resumed) for event in told):
+                deaf_us, self.paused = at - self.paused, 0
+            self.heard = {slot: min(heard + deaf_us, at) for slot, heard in self.heard.items()}
+            if away_us:
                 self.fire(at, back=at)
             self.fire(at)
             for event in (event for event in events if event.at == at):
@@ -141,7 +148,7 @@ class Reference(Alarms):
             if cell.due is not None:
                 yield cell.due, 0, slot, number
             rule = self.rules[number]
-            if rule.kind is Kind.SILENCE and self.looks(slot, rule) and not cell.active:
+            if rule.kind is Kind.SILENCE and self.looks(slot, rule) and not cell.active and not self.paused:
                 yield self.heard[slot] + 3 * int(self.fleet.interval_us[slot]), 1, slot, number
         for slot, want in self.wants.items():
             yield want.next_try, 2, slot, want.epoch
@@ -205,6 +212,7 @@ class Reference(Alarms):
         valve = self.fleet.valves[want.slot]
         number = len(want.tries) + 1
         expires = at + round(valve.actuator.attempt_expires_s * SECOND)
+        want.tried_at = at
         want.tries.append(Try(command_id(want.wanted, number), expires))
         want.next_try = at + PAUSES_S[min(number, len(PAUSES_S)) - 1] * SECOND
         self.out.append(
@@ -219,6 +227,13 @@ class Reference(Alarms):
                 reason=want.reason,
             )
         )
+
+    def attempt_soon(self, want: Want, at: int) -> None:
+        """At once, or a second after the last one, if that is sooner than planned."""
+        if want.tried_at + SECOND <= at:
+            self.attempt(want, at)
+        else:
+            want.next_try = min(want.next_try, want.tried_at + SECOND)
 
     def stepped(self, want: Want, attempt: Try, step: Step, at: int, note: str = "") -> None:
         device_no = self.fleet.valves[want.slot].device.device_no
@@ -273,7 +288,9 @@ class Reference(Alarms):
         if isinstance(event, Connected):
             want = self.wants.get(self.slot(event.device_no))
             if want is not None:
-                self.attempt(want, event.at)
+                self.attempt_soon(want, event.at)
+        elif isinstance(event, Paused):
+            self.paused = self.paused or event.at
         elif isinstance(event, Resumed):
             for want in list(self.wants.values()):
                 if want.since < event.at:
@@ -326,6 +343,8 @@ class Reference(Alarms):
             slot = self.slot(said.device_no)
             if slot not in self.fleet.valves:
                 return False, ""
+            if slot in self.wants:
+                self.attempt_soon(self.wants[slot], said.at)
             return True, self.want_closed(slot, said.reason, "", said.by, said.at).wanted
         if isinstance(said, CancelClose):
             want = next((want for want in self.wants.values() if want.wanted == said.wanted), None)

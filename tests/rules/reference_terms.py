@@ -52,6 +52,7 @@ class Want:
     confirm_by: int
     tries: list[Try] = field(default_factory=list)
     next_try: int = 0
+    tried_at: int = 0
     first_sent: int | None = None
     unconfirmed_told: bool = False
 

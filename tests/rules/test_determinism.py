@@ -29,6 +29,8 @@ from rules.decisions import (
     Connected,
     Decision,
     Event,
+    Listening,
+    Paused,
     Replied,
     Reset,
     Resumed,
@@ -117,6 +119,8 @@ def random_history(seed: int, moments: int) -> tuple[list[Moment], list[list[Dec
         if rng.random() < 0.03:
             t += 500
             events = [Resumed(at=at(t), down_us=500 * SECOND)]
+        elif rng.random() < 0.04:
+            events.append(rng.choice((Paused(at=at(t)), Listening(at=at(t)))))
         rows = [random_reading(rng, t) for _ in range(rng.choice((0, 1, 1, 2, 5, 20)))]
         moment = Moment(at(t), tuple(events), np.concatenate(rows) if rows else blank(0))
         history.append(moment)

@@ -6,7 +6,7 @@ from devices.fleet import build_fleet
 from devices.models import load_catalogue
 from devices.readings import Batch, blank
 from devices.sites import Device, Registry, Site
-from rules.decisions import AlarmRaised, Paused, Resumed
+from rules.decisions import AlarmRaised, Listening, Paused, Resumed
 from rules.document import default_pack, load_pack
 from rules.state import State
 from rules.step import step
@@ -32,7 +32,7 @@ def test_a_pause_is_nobodys_silence_and_the_deadline_moves_by_its_length() -> No
     state = quiet_state()
     assert step(state, NOTHING, (Paused(at=20 * SECOND),), 20 * SECOND) == []
     assert step(state, NOTHING, (), 500 * SECOND) == []
-    assert step(state, NOTHING, (Resumed(at=500 * SECOND, down_us=0),), 500 * SECOND) == []
+    assert step(state, NOTHING, (Listening(at=500 * SECOND),), 500 * SECOND) == []
     assert step(state, NOTHING, (), 509 * SECOND) == []
     (alarm,) = step(state, NOTHING, (), 511 * SECOND)
     assert alarm.at == 510 * SECOND
