@@ -25,7 +25,7 @@ from engine.cycle import Asked, Change, Cycle
 from engine.feed import Feed
 from engine.pushes import RETRY_AFTER_S, PushLink, answer_key, answered_before
 from engine.records import decode_decisions
-from engine.store import Document, document
+from engine.store import CommitFailed, Document, document
 from engine.views import alarm_views, wanted_views
 from ingest.mqtt_directory import Directory
 from rules.decisions import Answered, RegistryChanged, RulesChanged
@@ -274,8 +274,8 @@ class _Caller:
     def _passed(self, request: m.Passed) -> m.Done | m.Failed:
         try:
             self._door.cycle.store.passed(request.follower, request.cycle)
-        except ValueError as impossible:
-            return m.Failed(request=request.request, reason=str(impossible))
+        except (ValueError, CommitFailed) as refused:
+            return m.Failed(request=request.request, reason=str(refused))
         return m.Done(request=request.request, cycle=request.cycle)
 
     def _authenticate(self, request: m.Authenticate) -> m.Authenticated:
