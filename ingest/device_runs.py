@@ -3,8 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.one_device import WINDOW
-
 
 def segments(slot: NDArray[np.int32]) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
     """(which readings begin a device's run, the number of each reading's run) of readings sorted by device."""
@@ -19,11 +17,6 @@ def above(
 ) -> NDArray[np.bool_]:
     above: NDArray[np.bool_] = (boot > than_boot) | ((boot == than_boot) & (seq > than_seq))
     return above
-
-
-def shift(by: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """A shift distance that is defined: WINDOW (nothing left) is dealt with by the caller."""
-    return np.minimum(by, WINDOW - 1).astype(np.uint64)
 
 
 def running_highest(

@@ -3,9 +3,10 @@
 Per device: the highest (boot, seq) seen and which of the `WINDOW` numbers up to it came, the hashes of its last `RING`
 readings without a number, and the latest time of its own clock that was believed.
 
-W1  A numbered reading is a duplicate when it lies in the window and has been seen. Below the window nothing is known:
-    it is admitted, never as newest by its number, and the database key is the last fence. A hashed one is a duplicate
-    when its hash is in the ring.
+W1  A numbered reading is a duplicate when it lies in the window and has been seen; a hashed one when its hash is in the
+    ring. Beyond them nothing is known: such a reading is admitted, never as newest by its number, and the database key
+    (device, ts, boot, seq) is the last fence. That one holds when the device's time is believed both times. Without it
+    `ts` is the time received: told again from beyond, such a reading is stored twice (a numbered one as late).
 W2  Newest: a numbered reading above the highest, or with a believed clock later than any before it; a hashed one by
     the clock, or when its clock cannot be believed (a wrong clock never stops a newest reading from acting); one
     without identity always.
@@ -16,7 +17,8 @@ W4  Duplicates leave no trace: the state is a function of the admitted readings 
 
 `judge` does a whole batch with array operations. Two rare cases need each reading's outcome before the next one's can
 be known: a window that starts anew, and a device whose unnumbered readings repeat further apart than the ring is sure
-to reach. Those devices, and only those, are walked in order by `OneDevice` (at most `MOST_PER_SENDER` readings each).
+to reach. Those devices, and only those, are walked in order by `OneDevice` (some 4 us a reading; how many one device
+can have in a cycle: links, L4).
 """
 
 import itertools
@@ -25,8 +27,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.device_runs import above, first_like_it, running_highest, segments, shift
-from ingest.one_device import NO_CLOCK, NO_HASH, RING, WINDOW, OneDevice
+from ingest.device_runs import above, first_like_it, running_highest, segments
+from ingest.hash_rings import HashRings
+from ingest.one_device import NO_CLOCK, RING, WINDOW, OneDevice
+from ingest.seen_numbers import WORDS, SeenNumbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +73,14 @@ class _Numbered:
 
 
 class IdentityWindow:
-    """The memory, as arrays by slot. 104 bytes per device."""
+    """The memory, as arrays by slot. 156 bytes per device, and 520 more for those that send no numbers."""
 
     def __init__(self, slots: int) -> None:
         self._boot = np.full(slots, -1, np.int64)
         self._seq = np.full(slots, -1, np.int64)
-        self._seen = np.zeros(slots, np.uint64)  # bit k: the number k below the highest
+        self._seen = SeenNumbers.none(slots)
         self._clock = np.full(slots, NO_CLOCK, np.int64)
-        self._ring = np.full((slots, RING), NO_HASH, np.int64)
-        self._pushed = np.zeros(slots, np.int64)  # how many hashes ever; the newest is at (pushed - 1) % RING
+        self._rings = HashRings(slots)
 
     def __len__(self) -> int:
         return len(self._boot)
@@ -86,22 +89,34 @@ class IdentityWindow:
         """Room for new devices; nobody is forgotten."""
         if slots > len(self):
             more = IdentityWindow(slots - len(self))
-            for name, array in self.snapshot().items():
-                setattr(self, f"_{name}", np.concatenate([array, getattr(more, f"_{name}")]))
+            self._boot = np.concatenate([self._boot, more._boot])
+            self._seq = np.concatenate([self._seq, more._seq])
+            self._seen = SeenNumbers(np.concatenate([self._seen.words, more._seen.words]))
+            self._clock = np.concatenate([self._clock, more._clock])
+            self._rings.grow(slots)
 
     def snapshot(self) -> dict[str, NDArray[np.int64] | NDArray[np.uint64]]:
         """Copies of all there is to remember, by name."""
-        return {name: getattr(self, f"_{name}").copy() for name in _ARRAYS}
+        return {
+            "boot": self._boot.copy(),
+            "seq": self._seq.copy(),
+            "seen": self._seen.words.copy(),
+            "clock": self._clock.copy(),
+            **self._rings.snapshot(),
+        }
 
     def restore(self, arrays: dict[str, NDArray[np.int64] | NDArray[np.uint64]]) -> None:
         """The inverse. Raises ValueError when the arrays are not a snapshot."""
-        fresh = IdentityWindow(len(arrays.get("boot", ())))
-        for name, empty in fresh.snapshot().items():
-            array = arrays.get(name)
-            if array is None or array.shape != empty.shape or array.dtype != empty.dtype:
-                raise ValueError(f"identity window: {name!r} is missing or of another shape or type")
-        for name in _ARRAYS:
-            setattr(self, f"_{name}", arrays[name].copy())
+        slots = len(arrays.get("boot", ()))
+        boot, seq, clock = (_checked(arrays, name, (slots,)) for name in ("boot", "seq", "clock"))
+        words = arrays.get("seen")
+        if words is None or words.shape != (slots, WORDS) or words.dtype != np.uint64:
+            raise ValueError("identity window: 'seen' is missing or of another shape or type")
+        count = len(arrays.get("ring_slot", ()))
+        ring_slot, pushed = (_checked(arrays, name, (count,)) for name in ("ring_slot", "pushed"))
+        self._rings = HashRings.restored(slots, ring_slot, _checked(arrays, "ring", (count, RING)), pushed)
+        self._boot, self._seq, self._clock = boot.copy(), seq.copy(), clock.copy()
+        self._seen = SeenNumbers(words.astype(np.uint64))
 
     def judge(self, arrived: Sightings) -> Verdicts:
         """Say of each reading whether it is a duplicate and whether it is newest, and remember the admitted ones."""
@@ -147,9 +162,11 @@ class IdentityWindow:
         high_seq[inner[risen]] = seq[before[risen]]
         later = above(boot, seq, high_boot, high_seq)
         within = ~later & (boot == high_boot) & (high_seq - seq < WINDOW)
-        behind = np.where(within & (boot == own_boot) & (seq <= own_seq), own_seq - seq, WINDOW)
-        remembered = (behind < WINDOW) & ((self._seen[slot] >> shift(behind)) & np.uint64(1)).astype(np.bool_)
-        return _Numbered(within & (repeated | remembered), later, ~later & ~within, highest)
+        # Of those in the window as it is remembered; a higher one can only have come in this batch.
+        old = np.flatnonzero(within & (boot == own_boot) & (seq <= own_seq))
+        duplicate = within & repeated
+        duplicate[old] |= self._seen.came(slot[old], seq[old])
+        return _Numbered(duplicate, later, ~later & ~within, highest)
 
     def _judge_hashed(
         self, slot: NDArray[np.int32], hashes: NDArray[np.int64]
@@ -157,9 +174,7 @@ class IdentityWindow:
         """(duplicate, not sure)."""
         start, segment = segments(slot)
         nth = np.arange(len(slot)) - np.flatnonzero(start)[segment] if len(slot) else segment
-        match = self._ring[slot] == hashes[:, None]
-        in_ring = match.any(axis=1)
-        age = (self._pushed[slot] - 1 - match.argmax(axis=1)) % RING
+        in_ring, age = self._rings.find(slot, hashes)
         # At most `nth` readings were pushed since the batch began, so this many cannot have pushed it out.
         sure_ring = in_ring & (age + nth < RING)
         first, repeated = first_like_it(segment, hashes)
@@ -183,13 +198,9 @@ class IdentityWindow:
         edges = np.flatnonzero(np.append(segments(rows.slot)[0], True)).tolist()
         for begin, end in itertools.pairwise(edges):
             slot = int(rows.slot[begin])
+            seen, (ring, pushed) = self._seen.of(slot), self._rings.of(slot)
             device = OneDevice(
-                int(self._boot[slot]),
-                int(self._seq[slot]),
-                int(self._seen[slot]),
-                int(self._clock[slot]),
-                [int(self._ring[slot, at % RING]) for at in range(self._pushed[slot] - RING, self._pushed[slot])],
-                int(self._pushed[slot]),
+                int(self._boot[slot]), int(self._seq[slot]), seen, int(self._clock[slot]), ring, pushed
             )
             for at in range(begin, end):
                 verdicts[:, at] = device.sight(
@@ -200,10 +211,9 @@ class IdentityWindow:
                     hashed=bool(rows.hashed[at]),
                     suspect=bool(rows.suspect[at]),
                 )
-            self._boot[slot], self._seq[slot], self._seen[slot] = device.boot, device.seq, device.seen
-            self._clock[slot], self._pushed[slot] = device.clock, device.pushed
-            for back, value in enumerate(reversed(device.ring), 1):
-                self._ring[slot, (device.pushed - back) % RING] = value
+            self._boot[slot], self._seq[slot], self._clock[slot] = device.boot, device.seq, device.clock
+            self._seen.put(slot, device.seen)
+            self._rings.put(slot, device.ring, device.pushed)
         return verdicts[0], verdicts[1]
 
     def _remember(
@@ -215,7 +225,7 @@ class IdentityWindow:
             self._move_window(rows.slot[numbered], rows.boot[numbered], rows.seq[numbered], window.highest, here)
         hashed = np.flatnonzero(rows.hashed & ~duplicate & ~walked)
         if len(hashed):
-            self._push_hashes(rows.slot[hashed], rows.seq[hashed])
+            self._rings.push(rows.slot[hashed], rows.seq[hashed])
         timed = np.flatnonzero(~duplicate & ~walked & (rows.clock != NO_CLOCK))
         if len(timed):
             start, _ = segments(rows.slot[timed])
@@ -238,26 +248,19 @@ class IdentityWindow:
         own_boot, own_seq = self._boot[device], self._seq[device]
         risen = above(boot[top], seq[top], own_boot, own_seq)
         new_boot, new_seq = np.where(risen, boot[top], own_boot), np.where(risen, seq[top], own_seq)
-        kept = np.where(new_boot == own_boot, np.minimum(new_seq - own_seq, WINDOW), WINDOW)
-        seen = np.where(kept < WINDOW, self._seen[device] << shift(kept), np.uint64(0))
-        behind = np.where(boot == new_boot[segment], new_seq[segment] - seq, WINDOW)
-        inside = (behind >= 0) & (behind < WINDOW)
-        bits = np.where(inside, np.uint64(1) << shift(np.where(inside, behind, 0)), np.uint64(0))
-        seen |= np.bitwise_or.reduceat(bits, begins)
         move = here[begins]
+        by = np.where(new_boot == own_boot, new_seq - own_seq, WINDOW)[move]
         device = device[move]
-        self._boot[device], self._seq[device], self._seen[device] = new_boot[move], new_seq[move], seen[move]
-
-    def _push_hashes(self, slot: NDArray[np.int32], hashes: NDArray[np.int64]) -> None:
-        start, segment = segments(slot)
-        begins = np.flatnonzero(start)
-        count = np.diff(np.append(begins, len(slot)))
-        nth = np.arange(len(slot)) - begins[segment]
-        # Only the last RING of a device can still be in its ring; so no cell is written twice.
-        last = nth >= count[segment] - RING
-        cell = (self._pushed[slot] + nth) % RING
-        self._ring[slot[last], cell[last]] = hashes[last]
-        self._pushed[slot[begins]] += count
+        self._seen.move_on(device, own_seq[move], by)
+        self._boot[device], self._seq[device] = new_boot[move], new_seq[move]
+        inside = here & (boot == new_boot[segment]) & (new_seq[segment] - seq < WINDOW)
+        self._seen.note(slot[inside], seq[inside])
 
 
-_ARRAYS = ("boot", "seq", "seen", "clock", "ring", "pushed")
+def _checked(
+    arrays: dict[str, NDArray[np.int64] | NDArray[np.uint64]], name: str, shape: tuple[int, ...]
+) -> NDArray[np.int64]:
+    array = arrays.get(name)
+    if array is None or array.shape != shape or array.dtype != np.int64:
+        raise ValueError(f"identity window: {name!r} is missing or of another shape or type")
+    return array.astype(np.int64, copy=False)

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-#: Numbers below the highest whose arrival is remembered: what a device may have in flight and deliver twice or out of
-#: order. 64, because that is one machine word.
-WINDOW = 64
-#: Hashes remembered of a device without numbers. Eight unacknowledged messages; such devices rarely have two.
-RING = 8
+#: Numbers up to the highest whose arrival is remembered: what a device may have offered and not seen acknowledged. The
+#: MQTT endpoint grants 512 messages in flight; twice that, so that half of them may have been overtaken.
+WINDOW = 1_024
+#: Hashes remembered of a device without numbers. Such devices have a message or two in flight, or one array.
+RING = 64
 #: No clock was believed yet. Below every time in i8 microseconds.
 NO_CLOCK = -(1 << 63)
 #: An empty place of the ring; hashes are 63 bits, so never negative.
@@ -17,8 +17,8 @@ _MASK = (1 << WINDOW) - 1
 
 @dataclass(slots=True)
 class OneDevice:
-    """boot, seq: the highest seen, -1 for none. seen: bit k = the number k below it. clock: latest believed time.
-    ring: the last RING hashes, oldest first; pushed: how many there ever were."""
+    """boot, seq: the highest seen, -1 for none. seen: bit n % WINDOW = the number n of the window came. clock: latest
+    believed time. ring: the last RING hashes, oldest first; pushed: how many there ever were."""
 
     boot: int
     seq: int
@@ -47,16 +47,22 @@ class OneDevice:
         return duplicate, newest
 
     def _number(self, boot: int, seq: int, newer: bool) -> tuple[bool, bool]:
+        bit = 1 << seq % WINDOW
         later = (boot, seq) > (self.boot, self.seq)
-        behind = self.seq - seq if boot == self.boot else WINDOW
         if later:
             advance = seq - self.seq if boot == self.boot else WINDOW
-            self.seen = (self.seen << advance | 1) & _MASK if advance < WINDOW else 1
+            self.seen = (self.seen & ~_places(self.seq + 1, advance) if advance < WINDOW else 0) | bit
             self.boot, self.seq = boot, seq
-        elif behind < WINDOW:
-            if self.seen >> behind & 1:
+        elif boot == self.boot and self.seq - seq < WINDOW:
+            if self.seen & bit:
                 return True, False
-            self.seen |= 1 << behind
+            self.seen |= bit
         elif newer:
-            self.boot, self.seq, self.seen = boot, seq, 1
+            self.boot, self.seq, self.seen = boot, seq, bit
         return False, later
+
+
+def _places(first: int, count: int) -> int:
+    """The bits of `count` numbers from `first` on; fewer than WINDOW."""
+    run = ((1 << count) - 1) << first % WINDOW
+    return (run | run >> WINDOW) & _MASK

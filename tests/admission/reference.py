@@ -67,14 +67,14 @@ class Reference:
         if flags & Flag.HASHED:
             if identity[1] in memory.hashes:
                 return True, False
-            memory.hashes = [*memory.hashes, identity[1]][-8:]
+            memory.hashes = [*memory.hashes, identity[1]][-64:]
             return False, by_clock or bool(flags & Flag.SUSPECT_CLOCK)
         boot, seq = memory.highest
         if identity > memory.highest:
             memory.highest = identity
             memory.came.add(identity)
             return False, True
-        if identity[0] == boot and seq - identity[1] < 64:
+        if identity[0] == boot and seq - identity[1] < 1_024:
             if identity in memory.came:
                 return True, False
             memory.came.add(identity)

@@ -165,11 +165,36 @@ def test_a_reading_out_of_order_is_late_and_stored_once(home: Home) -> None:
 
 
 def test_a_reading_far_below_the_window_is_late_and_left_to_the_database_key(home: Home) -> None:
-    home.flags(seq=1_000, ts=home.ago(0))
+    home.flags(seq=2_000, ts=home.ago(0))
     for _ in range(2):
-        assert home.flags(seq=936, ts=home.ago(99)) == Flag.LATE
-    assert home.flags(seq=937, ts=home.ago(99)) == Flag.LATE
-    assert home.say({"seq": 937}).duplicate.tolist() == [0]
+        assert home.flags(seq=976, ts=home.ago(99)) == Flag.LATE
+    assert home.flags(seq=977, ts=home.ago(99)) == Flag.LATE
+    assert home.say({"seq": 977}).duplicate.tolist() == [0]
+
+
+@pytest.mark.parametrize("ts", [{}, {"ts": 0}], ids=["no clock", "a wrong clock"])
+def test_what_a_device_may_have_in_flight_is_stored_once_without_a_clock_too(home: Home, ts: dict[str, object]) -> None:
+    # 512 messages in flight, their acknowledgements lost, and as many new ones that overtake them.
+    offered = [{"boot": 1, "seq": seq, **ts} for seq in range(1_024)]
+    for begin in range(0, 1_024, 100):
+        assert home.say(*offered[begin : begin + 100]).duplicate.tolist() == []
+    assert home.say(*reversed(offered)).duplicate.tolist() == list(range(1_024))
+
+
+def test_a_gap_in_the_numbers_is_remembered_as_one_however_the_window_has_moved(home: Home) -> None:
+    home.say(*[{"boot": 1, "seq": seq} for seq in range(900)])
+    home.say({"boot": 1, "seq": 1_500})
+    gap = [{"boot": 1, "seq": seq} for seq in range(890, 1_502)]
+    assert home.say(*gap).duplicate.tolist() == [*range(10), 610]
+    assert home.say(*gap).duplicate.tolist() == list(range(612))
+
+
+def test_a_device_that_sends_numbers_has_no_ring(home: Home) -> None:
+    home.say({"seq": 1}, {"co_ppm": 1})
+    home.say({"ts": home.ago(0), "co_ppm": 1}, no=NO + 2)
+    home.say({"ts": home.ago(0), "co_ppm": 1}, no=NO + 1)
+    snapshot = home.admission.snapshot()
+    assert (snapshot["ring_slot"].tolist(), snapshot["ring"].shape) == ([1, 2], (2, 64))
 
 
 def test_a_new_boot_is_newest_and_the_boot_before_is_late(home: Home) -> None:
@@ -197,7 +222,7 @@ def test_a_captured_message_sent_again_never_acts(home: Home) -> None:
     captured: dict[str, object] = {"boot": 1, "seq": 100, "ts": home.ago(0), "high_alarm": True}
     home.say(captured)
     assert home.say(captured).duplicate.tolist() == [0]
-    for seq in range(101, 300):
+    for seq in range(101, 1_300, 7):
         home.say({"boot": 1, "seq": seq, "ts": home.ago(0)})
     again = home.say(captured)
     assert Flag(int(again.batch.rows["flags"][0])) == Flag.HIGH_ALARM | Flag.LATE
@@ -209,30 +234,34 @@ def test_a_captured_message_sent_again_never_acts(home: Home) -> None:
 # ---- devices without numbers ----------------------------------------------------------------------------------------
 
 
-def test_the_last_eight_unnumbered_readings_are_known_again(home: Home) -> None:
-    said: list[dict[str, object]] = [{"ts": home.ago(20) + at, "co_ppm": at} for at in range(9)]
+def unnumbered(home: Home, count: int) -> list[dict[str, object]]:
+    return [{"ts": home.ago(20) + at, "co_ppm": at} for at in range(count)]
+
+
+def test_the_last_64_unnumbered_readings_are_known_again(home: Home) -> None:
+    said = unnumbered(home, 65)
     first = home.say(*said)
     assert (first.batch.rows["flags"] == Flag.HASHED).all()
-    assert home.say(*said[1:]).duplicate.tolist() == list(range(8))
+    assert home.say(*said[1:]).duplicate.tolist() == list(range(64))
 
 
-def test_more_than_eight_unnumbered_readings_told_again_are_late_and_left_to_the_database_key(home: Home) -> None:
-    said: list[dict[str, object]] = [{"ts": home.ago(20) + at, "co_ppm": at} for at in range(9)]
+def test_more_than_64_unnumbered_readings_told_again_are_late_and_left_to_the_database_key(home: Home) -> None:
+    said = unnumbered(home, 65)
     home.say(*said)
     assert (home.say(*said).batch.rows["flags"] == Flag.HASHED | Flag.LATE).all()
 
 
-def test_the_ninth_unnumbered_reading_pushes_the_first_out_within_one_batch_too(home: Home) -> None:
-    said: list[dict[str, object]] = [{"ts": home.ago(20) + at, "co_ppm": at} for at in range(9)]
+def test_the_65th_unnumbered_reading_pushes_the_first_out_within_one_batch_too(home: Home) -> None:
+    said = unnumbered(home, 65)
     assert home.say(*said, said[0], no=NO).duplicate.tolist() == []
-    assert home.say(*said[:8], said[0], no=NO + 1).duplicate.tolist() == [8]
+    assert home.say(*said[:64], said[0], no=NO + 1).duplicate.tolist() == [64]
 
 
 def test_a_duplicate_does_not_keep_itself_known(home: Home) -> None:
-    said: list[dict[str, object]] = [{"ts": home.ago(20) + at, "co_ppm": at} for at in range(11)]
+    said = unnumbered(home, 67)
     home.say(said[0])
-    # Told again after five others it is known; after nine others it is not, the telling in between notwithstanding.
-    assert home.say(*said[1:6], said[0], *said[6:10], said[0]).duplicate.tolist() == [5]
+    # Told again after 61 others it is known; after 65 others it is not, the telling in between notwithstanding.
+    assert home.say(*said[1:62], said[0], *said[62:66], said[0]).duplicate.tolist() == [61]
 
 
 def test_an_unnumbered_reading_older_than_the_last_is_late(home: Home) -> None:
@@ -258,13 +287,16 @@ def test_readings_without_any_identity_are_newest_and_numbered_for_ever(home: Ho
 # ---- snapshots -------------------------------------------------------------------------------------------------------
 
 
-def test_a_snapshot_of_another_shape_is_refused() -> None:
-    snapshot = Admission(FLEET).snapshot()
+def test_a_snapshot_of_another_shape_is_refused(home: Home) -> None:
+    home.say({"ts": home.ago(0), "co_ppm": 1})
+    snapshot = home.admission.snapshot()
     for name in snapshot:
         with pytest.raises(ValueError, match="identity window"):
             Admission(FLEET).restore({key: array for key, array in snapshot.items() if key != name})
         with pytest.raises(ValueError, match="identity window"):
             Admission(FLEET).restore(snapshot | {name: snapshot[name][:-1]})
+    with pytest.raises(ValueError, match="identity window"):
+        Admission(FLEET).restore(snapshot | {"ring_slot": np.array([DEVICES])})
 
 
 def test_a_snapshot_is_a_copy(home: Home) -> None:

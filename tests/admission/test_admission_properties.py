@@ -27,7 +27,13 @@ times = st.one_of(
         [0, NOW - 8 * HOUR_US, NOW + 8 * HOUR_US, NOW - 8 * 24 * HOUR_US, NOW + FUTURE_US, -(2**62), 2**62]
     ),
 )
-numbers = st.one_of(st.integers(0, 12), st.integers(0, 200), st.sampled_from([2**63 - 1, 2**63 - 2, 2**62]))
+numbers = st.one_of(
+    st.integers(0, 12),
+    st.integers(0, 200),
+    # Round the edges of the window of 1,024 and of its words of 64.
+    st.integers(0, 3).flatmap(lambda n: st.integers(1_024 * n - 66, 1_024 * n + 66)).map(abs),
+    st.sampled_from([2**63 - 1, 2**63 - 2, 2**63 - 1_024, 2**63 - 1_025, 2**62]),
+)
 arrivals = st.lists(
     st.tuples(
         st.integers(10, 9 + DEVICES),
@@ -109,7 +115,7 @@ def storm(seed: int, n: int, *, resets: bool, hashes: bool) -> list[Arrival]:
                 begin = rng.randrange(len(arrived))
                 arrived += arrived[begin : begin + rng.randrange(1, 80)]
             case 4:
-                seq[no] += rng.randrange(100)
+                seq[no] += rng.choice((rng.randrange(100), rng.randrange(900, 1_100)))
             case _:
                 for _ in range(rng.randrange(1, 12)):
                     seq[no] += 1
@@ -145,6 +151,12 @@ def test_replaying_the_journal_leaves_the_same_memory(arrived: list[Arrival], cu
         device_no = np.array([one[0] for one in part], np.int32)
         replayed.replay(live.admit(decoded_of(part), device_no, FLEET, NOW + cycle, cycle).batch)
     assert memory_of(replayed) == memory_of(live)
+
+
+@settings(max_examples=300, deadline=None)
+@given(arrivals, st.lists(st.integers(0, 60), max_size=5))
+def test_what_is_remembered_does_not_depend_on_how_arrivals_were_cut(arrived: list[Arrival], cuts: list[int]) -> None:
+    assert memory_of(admit_in_parts(arrived, cuts)[0]) == memory_of(admit_in_parts(arrived, [])[0])
 
 
 @settings(max_examples=300, deadline=None)
