@@ -31,7 +31,8 @@ _HOSTILE: tuple[bytes, ...] = (
     b'{"seq":1,"seq":2}', b'{"seq":1,"x":{"y":1,"y":2}}', b'{"seq":1,"x":"' + b"a" * 20_000 + b'"}',
     b"[" + b'{"seq":1},' * 1_000 + b'{"seq":2}]', b"{" + b",".join(b'"k%d":1' % k for k in range(10_000)) + b"}",
     b'{"seq":1,"\\u0073eq":2}', b'{"\\ud800":1,"seq":1}', b'{"seq":1,"a\\u0000":1}', b'"' + b"\\" * 20_000, b'{"a":"\\',
-    b"\x1f\x8b\x08\x00" + bytes(60),
+    b"\x1f\x8b\x08\x00" + bytes(60), b'{"ts":null}', b"[" + b'{"ts":null},' * 999 + b'{"ts":null}]',
+    b'{"seq":null,"co_ppm":null,"fw":"1"}', b"[" + b'{"seq":1},' * 999 + b'{"ts":null}]',
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ is complete, nests at most `MOST_DEPTH` deep, and declares no more than is reall
 neither be made to allocate what was only announced, nor to recurse.
 """
 
-from devices.codecs.telemetry import MOST_DEPTH, MOST_ITEMS, MOST_READINGS, PayloadRefused
+from devices.codecs.telemetry import MOST_DEPTH, MOST_ITEMS, MOST_PAYLOAD_ITEMS, MOST_READINGS, PayloadRefused
 
 # Major types and additional information of RFC 8949, section 3.
 _BYTES, _TEXT, _ARRAY, _MAP, _TAG = 2, 3, 4, 5, 6
@@ -35,18 +35,24 @@ def split(payload: bytes) -> list[bytes]:
     if not payload:
         raise PayloadRefused("truncated at byte 0")
     if payload[0] >> 5 != _ARRAY:
-        end = _end(payload, 0)
+        end, _ = _end(payload, 0)
         _expect_end(payload, end)
         return [payload]
     _, count, at = _head(payload, 0)
+    if count > MOST_READINGS:
+        raise PayloadRefused(f"{count} readings; at most {MOST_READINGS}")
     elements: list[bytes] = []
+    items = 0
     while count == _UNTIL_BREAK or len(elements) < count:
         if count == _UNTIL_BREAK and payload[at : at + 1] == b"\xff":
             at += 1
             break
         if len(elements) == MOST_READINGS:
             raise PayloadRefused(f"more than {MOST_READINGS} readings")
-        end = _end(payload, at)
+        end, inside = _end(payload, at)
+        items += inside
+        if items > MOST_PAYLOAD_ITEMS:
+            raise PayloadRefused(f"more than {MOST_PAYLOAD_ITEMS} items in one payload")
         elements.append(payload[at:end])
         at = end
     _expect_end(payload, at)
@@ -55,8 +61,8 @@ def split(payload: bytes) -> list[bytes]:
     return elements
 
 
-def _end(data: bytes, at: int) -> int:
-    """The byte after the item that starts at `at`."""
+def _end(data: bytes, at: int) -> tuple[int, int]:
+    """(the byte after the item that starts at `at`, how many items it is)."""
     enclosing: list[int] = []
     items = 0
     left = 1  # items still to come at this level; below zero: until the break
@@ -65,7 +71,7 @@ def _end(data: bytes, at: int) -> int:
             if not enclosing:
                 if at > len(data):
                     raise PayloadRefused(f"truncated at byte {len(data)}")
-                return at
+                return at, items
             left = enclosing.pop()
         if at >= len(data):
             raise PayloadRefused(f"truncated at byte {len(data)}")

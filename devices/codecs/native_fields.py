@@ -30,7 +30,8 @@ _WORDS = {"valve": VALVE_WORDS, "valve_cause": CAUSE_WORDS}
 def read_fields(value: object) -> Said:
     """One reading. null is "not sent". Raises PayloadRefused naming the key.
 
-    A reading without a single known key is refused: a device that misspells every name must not look alive.
+    A reading in which nothing known was sent is refused: a device that misspells every name, or sends only null, must
+    not look alive.
     """
     if not isinstance(value, dict):
         raise PayloadRefused(f"a reading is an object, got {_kind(value)}")
@@ -54,8 +55,9 @@ def read_fields(value: object) -> Said:
                 extra[key] = word
         else:
             known[key] = _number(key, said) if key in _QUANTITIES else _bit_or_count(key, said)
-    if value.keys().isdisjoint(FIELD_SET):
-        raise PayloadRefused("no known key" if value else "an empty object")
+    if not known and not impossible_time:
+        named = not value.keys().isdisjoint(FIELD_SET)
+        raise PayloadRefused("nothing but null" if named else "no known key" if value else "an empty object")
     return Said(Telemetry(**known), extra, impossible_time)
 
 

@@ -131,6 +131,16 @@ def test_a_reading_whose_every_key_is_misspelt_is_refused() -> None:
     assert reason(b'{"lel":80,"co":12}') == "no known key"
 
 
+@pytest.mark.parametrize("payload", [b'{"ts":null}', b'{"seq":null,"co_ppm":null}', b'{"ts":null,"fw":"1"}'])
+def test_a_reading_that_says_nothing_is_refused_and_so_ends_no_silence(payload: bytes) -> None:
+    assert reason(payload) == "nothing but null"
+    assert reason(b'[{"seq":1},' + payload + b"]") == "element 1: nothing but null"
+
+
+def test_a_time_that_no_clock_can_mean_is_something_said() -> None:
+    assert stored(b'{"ts":' + b"9" * 30 + b"}") == {}
+
+
 def test_a_payload_of_a_mebibyte_is_refused() -> None:
     assert "at most" in reason(b'{"seq":1,"x":"' + b"a" * 2**20 + b'"}')
     assert "at most" in reason(b"[" + b'{"seq":1},' * 100_000 + b'{"seq":1}]')

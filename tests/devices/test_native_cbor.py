@@ -14,7 +14,7 @@ from devices.codecs.cbor_items import split
 from devices.codecs.native import CBOR, decode
 from devices.codecs.native_cbor import decode_cbor
 from devices.codecs.native_json import decode_json
-from devices.codecs.telemetry import MOST_READINGS, PayloadRefused
+from devices.codecs.telemetry import FIELDS, FLAG_NAMES, MOST_READINGS, PayloadRefused
 from devices.readings import READING
 from simulators.fuzz import cbor_payloads, reading
 
@@ -99,7 +99,12 @@ def test_a_cut_payload_is_refused_before_anything_is_built(item: object, data: s
         (b"\x80", "no readings"),
         (b"\x9f\xff", "no readings"),
         (b"", "truncated"),
-        (b"\x9b\xff\xff\xff\xff\xff\xff\xff\xff", "truncated"),
+        (b"\x9b\xff\xff\xff\xff\xff\xff\xff\xff", "18446744073709551615 readings; at most 1000"),
+        (b"\x99\x03\xe9" + b"\xff" * 9, "1001 readings; at most 1000"),  # before anything of it is looked at
+        (b"\x9f" + b"\xa1\x63seq\x01" * 1_001 + b"\xff", "more than 1000 readings"),
+        (cbor2.dumps([{"seq": 1, "x": [1] * 96}] * 501), "more than 50000 items in one payload"),
+        (b"\xa1\x62ts\xf6", "nothing but null"),
+        (b"\xa1\x62ts\xf7", "nothing but null"),
         (b"\x5b\x7f\xff\xff\xff\xff\xff\xff\xff", "truncated"),
         (b"\xa1\x63seq" + b"\x81" * 40 + b"\x01", "nested"),
         (b"\x81" * 40 + b"\x01", "nested"),
@@ -113,7 +118,7 @@ def test_a_cut_payload_is_refused_before_anything_is_built(item: object, data: s
         (cbor2.dumps({"seq": 1, "x": "a" * 20_000}), "at most 16384"),
         (bytes(300_000), "at most 262144"),
         (cbor2.dumps({"seq": 1, "x": [1] * 996}), "more than 1000 items"),
-        (cbor2.dumps([{"seq": 1}] * (MOST_READINGS + 1)), "more than 1000 readings"),
+        (cbor2.dumps([{"seq": 1}] * (MOST_READINGS + 1)), "1001 readings; at most 1000"),
     ],
 )
 def test_what_only_cbor_can_say_and_what_is_wrong_is_refused(payload: bytes, why: str) -> None:
@@ -131,6 +136,12 @@ def test_maps_without_a_length_are_taken() -> None:
 def test_a_reading_of_a_thousand_items_is_taken() -> None:
     # The map, two keys, a number, the array and what is in it.
     assert len(decode_cbor([cbor2.dumps({"seq": 1, "x": [1] * 995})]).rows) == 1
+
+
+def test_a_thousand_readings_of_every_field_are_taken() -> None:
+    whole = {key: "open" if key.startswith("valve") else key in FLAG_NAMES or 1 for key in FIELDS}
+    decoded = decode_cbor([cbor2.dumps([whole] * MOST_READINGS)])
+    assert (len(decoded.rows), decoded.refused) == (MOST_READINGS, ())
 
 
 def test_json_and_cbor_in_one_batch_keep_their_order() -> None:

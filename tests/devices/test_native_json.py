@@ -148,7 +148,7 @@ def test_rows_keep_the_order_of_payloads_and_of_array_elements() -> None:
 
 
 def test_null_is_the_same_as_not_sent() -> None:
-    nulls = decode_json([as_json([(key, None) for key in FIELDS])])
+    nulls = decode_json([as_json([("tamper", True), *((key, None) for key in FIELDS if key != "tamper")])])
     assert quality(nulls, "co_ppm") is Quality.NOT_MEASURED
     assert nulls.rows["seq"][0] == NO_SEQ
     assert nulls.rows["device_ts"][0] == NO_TIME
