@@ -2,6 +2,7 @@
 
 D1  A server that would forget a commit is refused: fsync, full_page_writes and synchronous_commit must be on.
 D2  A recorded mode that the server cannot serve is refused; nothing is adapted silently (storage/modes.py).
+D3  A server older than OLDEST_SERVER is refused, and so is a database whose tables are not exactly this Davy's.
 """
 
 import contextlib
@@ -12,17 +13,23 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from storage.migration_files import schema_number
 from storage.modes import Mode, recorded_mode, served_modes
 
 Connection = AsyncConnection[tuple[Any, ...]]
 Pool = AsyncConnectionPool[Connection]
 
+#: The oldest major version that docs/STORAGE.md promises to serve.
+OLDEST_SERVER = 16
 #: A server that does not answer a connection attempt by then is away.
 CONNECT_TIMEOUT_S = 5
 #: A query of the API runs at most so long (reliability.md, section 4: statement_timeout 5 s).
 QUERY_TIMEOUT_MS = 5_000
 #: How long a request waits for a free connection before it hears that the database is away.
 POOL_WAIT_S = 2.0
+#: psycopg_pool doubles its pause between attempts until it gives up; with its own 300 s a database that comes back
+#: after an hour could be found minutes later. Having given up, it tries again at the next request.
+POOL_GIVES_UP_S = 2.0
 _POOL_MOST = 8
 #: A server that falls silent (a cut cable, a frozen machine) is noticed within about 30 s; in
 #: milliseconds, seconds, seconds, probes.
@@ -72,7 +79,7 @@ def as_ours(wrong: Exception) -> DatabaseAway | DatabaseRefused:
 async def connect(url: str, *, name: str) -> Connection:
     """One autocommit connection in UTC; `name` is what pg_stat_activity shows. Raises DatabaseAway, DatabaseRefused."""
     with translated():
-        return await AsyncConnection.connect(
+        connection = await AsyncConnection.connect(
             url,
             autocommit=True,
             application_name=f"davy {name}",
@@ -80,6 +87,11 @@ async def connect(url: str, *, name: str) -> Connection:
             options="-c timezone=UTC -c datestyle=ISO",
             **_SILENCE,
         )
+    major = connection.info.server_version // 10_000
+    if major < OLDEST_SERVER:
+        await connection.close()
+        raise DatabaseRefused(f"the server is PostgreSQL {major}; Davy needs {OLDEST_SERVER} or newer")
+    return connection
 
 
 def query_pool(url: str, *, name: str) -> Pool:
@@ -98,6 +110,7 @@ def query_pool(url: str, *, name: str) -> Pool:
         min_size=1,
         max_size=_POOL_MOST,
         timeout=POOL_WAIT_S,
+        reconnect_timeout=POOL_GIVES_UP_S,
         open=False,
         name=name,
         check=AsyncConnectionPool.check_connection,
@@ -113,13 +126,14 @@ async def from_pool(pool: Pool) -> AsyncIterator[Connection]:
 
 
 async def ready(connection: Connection) -> Mode:
-    """The mode this database is in, once it is seen to be durable (D1) and able to serve that mode (D2).
+    """The mode this database is in, once it is seen to be durable (D1), able to serve that mode (D2) and migrated (D3).
     Raises DatabaseRefused; DatabaseAway."""
     with translated():
         await require_durable(connection)
         mode = await recorded_mode(connection)
         if mode is None:
             raise DatabaseRefused("this database has no Davy tables yet; run `davy migrate`")
+        await _require_migrated(connection)
         served = await served_modes(connection)
     if mode not in served:
         raise DatabaseRefused(
@@ -127,6 +141,17 @@ async def ready(connection: Connection) -> Mode:
             "that TimescaleDB edition (shared_preload_libraries = 'timescaledb'), or restore a dump made for this one"
         )
     return mode
+
+
+async def _require_migrated(connection: Connection) -> None:
+    row = await (await connection.execute("SELECT coalesce(max(number), 0) FROM davy_migration")).fetchone()
+    number, ours = (0 if row is None else int(row[0])), schema_number()
+    if number < ours:
+        raise DatabaseRefused(f"this database is at migration {number}, this Davy needs {ours}; run `davy migrate`")
+    if number > ours:
+        raise DatabaseRefused(
+            f"this database is at migration {number}, newer than this Davy, which knows {ours}; update Davy"
+        )
 
 
 async def require_durable(connection: Connection) -> None:

@@ -1,25 +1,26 @@
 """The follower: the engine's journal into PostgreSQL, for as long as the process lives.
 
 It never exits by itself and never loses a cycle: while the database is away, or refuses (not migrated yet), it waits
-with a growing pause and the engine keeps its journal; while there is no journal yet, it waits for one. Reading and
-assembling the next batch overlaps with the database's work on this one; at most two batches are in memory.
+with a growing pause and the engine keeps its journal; while there is no journal yet, or it is an older copy, it waits
+for the right one. Reading and assembling the next batch overlaps with the database's work on this one; at most two
+batches are in memory, each of at most MOST_READINGS readings and engine.journal.MOST_BYTES bytes, or one cycle more.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import apsw
 import psycopg
 
 from engine.client import EngineAway
-from engine.journal import JournalTrimmed
-from engine.records import CycleRecord
+from engine.journal import JournalBehind, JournalTrimmed
 from storage.batch import Batch, assemble
+from storage.clock_watch import since_boot_s
 from storage.database import DatabaseAway, DatabaseRefused, connect, ready, translated
 from storage.engine_side import Door, EngineSide, pause
+from storage.same_store import Journal, OlderStore, require_same_store
 from storage.upkeep import Retention, keep_up
 from storage.writer import CursorMoved, Writer
 
@@ -34,14 +35,7 @@ _DOOR_ANSWER_S = 60.0
 #: After `stop`, a batch under way may finish; one that takes longer is given up, and written again by the next start.
 _END_S = 5.0
 
-
-class Journal(Protocol):
-    """What is read of the engine's journal (engine.journal.JournalReader)."""
-
-    engine: str
-
-    def read(self, after_cycle: int, most_readings: int) -> Sequence[CycleRecord]:
-        """Committed cycles in order; empty when there are none yet. Raises JournalTrimmed."""
+__all__ = ["Journal", "Progress", "follow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +64,10 @@ class _Shared:
     progress: Progress
     tell: Callable[[Progress], None]
     engine_known: asyncio.Event = field(default_factory=asyncio.Event)
+    #: What the engine may be told to be durable: known only while its journal is seen to be the one that was followed.
+    durable: int | None = None
+    #: The engine was away, and may have come back with another store: the journal is to be opened anew.
+    journal_is_old: bool = False
 
     def now(self, **changes: object) -> None:
         changed = replace(self.progress, **changes)  # type: ignore[arg-type]
@@ -87,15 +85,17 @@ async def follow(
     clock: Callable[[], int],
     progress: Callable[[Progress], None] = lambda _: None,
     retention: Retention | None = None,
+    steady: Callable[[], float] = since_boot_s,
 ) -> None:
     """Follow until `stop`. `open_journal` may raise FileNotFoundError while the engine has made no store yet; `clock`
-    gives microseconds since 1970 UTC; `progress` is called on every change, and must return at once."""
+    gives microseconds since 1970 UTC, `steady` seconds by a clock that nobody can set; `progress` is called on every
+    change, and must return at once."""
     shared = _Shared(Progress(), progress)
     tasks = [
         asyncio.create_task(_journal_task(url, open_journal, stop, clock, shared), name="storage-journal"),
         asyncio.create_task(_door_task(url, door, stop, shared), name="storage-door"),
         asyncio.create_task(
-            keep_up(url, stop, clock, retention or Retention(), lambda text: shared.now(upkeep=text)),
+            keep_up(url, stop, clock, steady, retention or Retention(), lambda text: shared.now(upkeep=text)),
             name="storage-upkeep",
         ),
     ]
@@ -117,14 +117,14 @@ async def _journal_task(
     url: str, open_journal: Callable[[], Journal], stop: asyncio.Event, clock: Callable[[], int], shared: _Shared
 ) -> None:
     wait_s = _PAUSE_FIRST_S
-    journal: Journal | None = None
     while not stop.is_set():
         try:
-            if journal is None:
-                journal = await asyncio.to_thread(open_journal)
-                shared.now(engine=journal.engine, journal="")
-                shared.engine_known.set()
+            shared.durable, shared.journal_is_old = None, False
             async with contextlib.AsyncExitStack() as stack:
+                journal = await asyncio.to_thread(open_journal)
+                stack.callback(journal.close)
+                shared.now(engine=journal.engine)
+                shared.engine_known.set()
                 connection = await connect(url, name="follower")
                 stack.push_async_callback(connection.close)
                 mode = await ready(connection)
@@ -132,6 +132,8 @@ async def _journal_task(
                 with translated():
                     await writer.open()
                 shared.now(cycle=writer.cycle, database="")
+                await asyncio.to_thread(require_same_store, journal, writer.cycle, writer.cycle_now)
+                shared.now(journal="")
                 wait_s = _PAUSE_FIRST_S
                 await _copy_across(journal, writer, stop, clock, shared)
         except (DatabaseAway, CursorMoved) as away:
@@ -140,8 +142,9 @@ async def _journal_task(
             shared.now(database=f"refused: {refused}")
         except FileNotFoundError as none_yet:
             shared.now(journal=str(none_yet))
+        except (OlderStore, JournalBehind) as older:
+            shared.now(journal=str(older))
         except (apsw.Error, ValueError) as broken:
-            journal = None
             shared.now(journal=f"{type(broken).__name__}: {broken}")
         await pause(stop, wait_s)
         wait_s = min(2 * wait_s, _PAUSE_MOST_S)
@@ -150,7 +153,7 @@ async def _journal_task(
 async def _copy_across(
     journal: Journal, writer: Writer, stop: asyncio.Event, clock: Callable[[], int], shared: _Shared
 ) -> None:
-    """Until `stop`, or an error that asks for a new connection."""
+    """Until `stop`, until the journal is to be opened anew, or an error that asks for a new connection."""
 
     def read(after: int) -> Batch | None:
         records = journal.read(after, MOST_READINGS)
@@ -167,6 +170,9 @@ async def _copy_across(
                 shared.now(cycle=writer.cycle, cycles_missed=shared.progress.cycles_missed + missed)
                 ahead = asyncio.create_task(asyncio.to_thread(read, writer.cycle))
                 continue
+            if shared.journal_is_old:
+                return
+            shared.durable = writer.cycle
             if batch is None:
                 shared.now(lag_s=0.0)
                 with translated():
@@ -176,6 +182,7 @@ async def _copy_across(
                 continue
             ahead = asyncio.create_task(asyncio.to_thread(read, batch.last))
             await _write(writer, batch, clock(), shared)
+            shared.durable = None if shared.journal_is_old else writer.cycle
             if len(batch.rows) < MOST_READINGS // 8:
                 await pause(stop, _SOON_S)
     finally:
@@ -201,16 +208,23 @@ async def _write(writer: Writer, batch: Batch, now_us: int, shared: _Shared) -> 
 async def _door_task(url: str, door: Door, stop: asyncio.Event, shared: _Shared) -> None:
     side = EngineSide(door)
     connection = None
+    was_away, conversations = False, 0
     try:
         while not stop.is_set():
             try:
                 if shared.engine_known.is_set() and not shared.progress.database:
                     if connection is None or connection.closed:
                         connection = await connect(url, name="registry outbox")
+                    if not door.connected:
+                        await side.begin()
+                        if was_away or conversations:
+                            shared.durable, shared.journal_is_old = None, True
+                        was_away, conversations = False, conversations + 1
                     async with asyncio.timeout(_DOOR_ANSWER_S):
-                        await side.turn(connection, shared.progress.engine, shared.progress.cycle)
+                        await side.turn(connection, shared.progress.engine, shared.durable)
                     shared.now(door="")
             except (EngineAway, TimeoutError) as away:
+                was_away = True
                 shared.now(door=f"away: {away or 'no answer'}")
             except (DatabaseAway, DatabaseRefused, psycopg.Error) as away:
                 shared.now(door=f"the registry waits: {away}")

@@ -111,7 +111,7 @@ class Rollups:
 
     async def turn(self, now_us: int, raw_from_us: int) -> int:
         """Sum up what is due and settled; returns how many buckets or device-hours were. Rows older than `raw_from_us`
-        may be gone already, so marks before it are void: their buckets stand as they were summed up in time."""
+        may be gone already (storage/retention.py), so marks before it are void: their buckets stand as they are."""
         await self._connection.execute(
             "DELETE FROM rollup_due WHERE level = '1m' AND bucket < %s", (as_datetime(raw_from_us),)
         )

@@ -4,7 +4,8 @@ R1  Every row ends in exactly one of three counts: stored, duplicate (its key wa
     it). They add up to the rows given, or nothing is written.
 R2  Direct COPY first. Only when the key is violated do rows go through a staging table and ON CONFLICT DO NOTHING, and
     the rows counted out must be the rows counted in.
-R3  A batch the database refuses is halved until the refused rows stand alone; the rest is stored.
+R3  A batch the database refuses is halved until the refused rows stand alone; the rest is stored. A row that finds no
+    partition is not refused: the batch fails whole, and is written again by a writer that knows nothing by heart.
 """
 
 from collections.abc import Awaitable, Callable
@@ -67,7 +68,8 @@ async def sift(
     connection: Connection, items: ItemsT, attempt: Callable[[ItemsT], Awaitable[None]]
 ) -> list[tuple[ItemsT, str]]:
     """Do `attempt` with all items under a savepoint; where the database refuses, with each half, down to one. Returns
-    the items that were refused, each alone, with the database's reason. Any other failure passes through."""
+    the items that were refused, each alone, with the database's reason. Any other failure passes through; so does a
+    missing partition, which is no fault of a row: the caller begins again and finds out what partitions there are."""
     if not len(items):
         return []
     try:
@@ -75,10 +77,17 @@ async def sift(
             await attempt(items)
         return []
     except (psycopg.DataError, psycopg.IntegrityError) as refused:
+        if _lacks_partition(refused):
+            raise
         if len(items) == 1:
             return [(items, " ".join(str(refused).split()))]
     middle = len(items) // 2
     return await sift(connection, items[:middle], attempt) + await sift(connection, items[middle:], attempt)
+
+
+def _lacks_partition(refused: psycopg.Error) -> bool:
+    """PostgreSQL says "no partition of relation found for row" as a check violation (23514) of no constraint."""
+    return isinstance(refused, psycopg.errors.CheckViolation) and refused.diag.constraint_name is None
 
 
 class RowStore:

@@ -45,7 +45,8 @@ stored = source_count.stored + excluded.stored, duplicate = source_count.duplica
 quarantined = source_count.quarantined + excluded.quarantined"""
 _MOVE: LiteralString = """
 UPDATE follower_cursor SET cycle = %s, readings = readings + %s, stored = stored + %s, duplicate = duplicate + %s,
-poison = poison + %s, quarantined = quarantined + %s, latest_from = %s WHERE engine = %s AND follower = %s"""
+poison = poison + %s, quarantined = quarantined + %s, latest_from = %s, cycle_now = %s
+WHERE engine = %s AND follower = %s"""
 
 _msgpack = msgspec.msgpack.Encoder()
 
@@ -74,6 +75,8 @@ class Writer:
         self._partitions = Partitions(mode)
         self._newest = Newest()
         self.cycle = 0
+        #: The engine's time of that cycle, microseconds UTC; None: not known.
+        self.cycle_now: int | None = None
 
     async def open(self) -> None:
         """Find or make this engine's cursor; finish what a crash left undone (L2)."""
@@ -88,7 +91,7 @@ class Writer:
                 "INSERT INTO follower_cursor (engine, follower, cycle) VALUES (%s, %s, 0) ON CONFLICT DO NOTHING",
                 (self._engine, FOLLOWER),
             )
-            self.cycle, latest_from = await self._lock_cursor()
+            self.cycle, latest_from, self.cycle_now = await self._lock_cursor()
             if latest_from is not None:
                 await latest.read_back(self._connection, latest_from)
                 await self._connection.execute(
@@ -116,7 +119,7 @@ class Writer:
             refused = await self._write_rest(batch, stored)
             await self._set_aside(batch.set_aside, stored, refused, batch)
             await self._count(batch, stored, None if show else newest.from_us)
-        self.cycle = batch.last
+        self.cycle, self.cycle_now = batch.last, batch.now
         self._newest = Newest(refreshed_us=now_us) if show else newest
         self._partitions.committed(batch.rows)
         return Written(stored.stored, stored.duplicate, len(stored.refused), len(batch.set_aside))
@@ -140,25 +143,27 @@ class Writer:
             await self._expect_cursor()
             missed = oldest - 1 - self.cycle
             await self._connection.execute(
-                "UPDATE follower_cursor SET cycle = %s, cycles_missed = cycles_missed + %s"
+                "UPDATE follower_cursor SET cycle = %s, cycle_now = NULL, cycles_missed = cycles_missed + %s"
                 " WHERE engine = %s AND follower = %s",
                 (oldest - 1, missed, self._engine, FOLLOWER),
             )
-        self.cycle = oldest - 1
+        self.cycle, self.cycle_now = oldest - 1, None
         return missed
 
-    async def _lock_cursor(self) -> tuple[int, int | None]:
+    async def _lock_cursor(self) -> tuple[int, int | None, int | None]:
+        """(cycle, latest_from, cycle_now), times in microseconds UTC."""
         cursor = await self._connection.execute(
-            "SELECT cycle, davy_us(latest_from) FROM follower_cursor WHERE engine = %s AND follower = %s FOR UPDATE",
+            "SELECT cycle, davy_us(latest_from), cycle_now FROM follower_cursor WHERE engine = %s AND follower = %s"
+            " FOR UPDATE",
             (self._engine, FOLLOWER),
         )
         row = await cursor.fetchone()
         if row is None:
             raise CursorMoved("the cursor is gone")
-        return row[0], row[1]
+        return row[0], row[1], row[2]
 
     async def _expect_cursor(self) -> None:
-        cycle, _ = await self._lock_cursor()
+        cycle, _, _ = await self._lock_cursor()
         if cycle != self.cycle:
             raise CursorMoved(f"the cursor stands at cycle {cycle}, not {self.cycle}: another follower is at work")
 
@@ -229,6 +234,7 @@ class Writer:
                 len(stored.refused),
                 len(batch.set_aside),
                 None if latest_from is None else as_datetime(latest_from),
+                batch.now,
                 self._engine,
                 FOLLOWER,
             ),

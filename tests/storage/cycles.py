@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from devices.readings import Rows, blank, pack
-from engine.journal import JournalTrimmed
+from engine.journal import JournalBehind, JournalTrimmed
 from engine.records import CycleRecord, Inputs, Quarantined, SourceCount
 from rules.decisions import Decision
 
@@ -61,6 +61,9 @@ class RecordedJournal:
     def read(self, after_cycle: int, most_readings: int) -> list[CycleRecord]:
         found: list[CycleRecord] = []
         readings = 0
+        last = self.records[-1].cycle if self.records else 0
+        if after_cycle > last:
+            raise JournalBehind(last)
         for record in self.records:
             if record.cycle > after_cycle and readings < most_readings:
                 found.append(record)
@@ -68,3 +71,6 @@ class RecordedJournal:
         if found and found[0].cycle != after_cycle + 1:
             raise JournalTrimmed(found[0].cycle)
         return found
+
+    def close(self) -> None:
+        """It has no file."""

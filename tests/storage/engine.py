@@ -38,9 +38,9 @@ class Engine:
     def door(self) -> Path:
         return self.folder / "door.sock"
 
-    def commit(self, rows: Rows, decisions: Sequence[Decision] = ()) -> int:
+    def commit(self, rows: Rows, decisions: Sequence[Decision] = (), *, now: int = T0) -> int:
         counts = (SourceCount("mqtt", len(rows), len(rows), 0, 0),)
-        return self.store.commit(Inputs(T0, pack(rows), (), (), counts), decisions, readings=len(rows))
+        return self.store.commit(Inputs(now, pack(rows), (), (), counts), decisions, readings=len(rows))
 
     def counts(self) -> EngineCounts:
         cycle, counts = self.journal.counts()

@@ -3,22 +3,25 @@
 import asyncio
 import contextlib
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import apsw
 import pytest
 
 from devices.models import load_catalogue
 from devices.readings import Rows, blank
 from engine.client import DoorClient
 from engine.journal import JournalReader
+from engine.records import CycleRecord
 from storage.database import Connection, connect
 from storage.follower import Journal, Progress, follow
 from storage.migrate import migrate
 from storage.registry import import_registry
 from storage.registry_source import parse_source
 from tests.postgres import Server, embedded_bin, running
-from tests.storage.cycles import SECOND, T0, RecordedJournal, cycle, readings
+from tests.storage.cycles import MINUTE, SECOND, T0, RecordedJournal, cycle, readings
 from tests.storage.engine import Engine, engine, eventually
 from tests.storage.ledgers import account, balanced
 from tests.storage.writing import one
@@ -87,7 +90,7 @@ async def test_what_the_engine_committed_is_stored_and_passed(
     await balanced(database, [an_engine.counts()])
 
 
-async def test_the_registry_goes_from_the_outbox_to_the_engine_in_order_and_once(
+async def test_the_newest_registry_goes_from_the_outbox_to_the_engine_and_once(
     url: str, database: Connection, an_engine: Engine
 ) -> None:
     source = '{"sites": [{"key": "%s"}]}'
@@ -98,6 +101,9 @@ async def test_the_registry_goes_from_the_outbox_to_the_engine_in_order_and_once
         await watch.until(lambda progress: progress.database == "")
         await eventually(lambda: an_engine.cycle.memory.registry_number >= 2)
         cycles = an_engine.store.last_cycle
+        # Each document is whole: of the two, only the newer one was given.
+        with contextlib.closing(apsw.Connection(str(an_engine.path))) as store:
+            assert store.execute("SELECT count(*) FROM document WHERE kind = 'registry'").get == 1
         rows = parse_source((source % "home-3").encode())
         await import_registry(database, rows, load_catalogue(), dry_run=False, random_bytes=os.urandom)
         await eventually(lambda: an_engine.cycle.memory.registry_number >= 3)
@@ -108,13 +114,16 @@ async def test_the_registry_goes_from_the_outbox_to_the_engine_in_order_and_once
 async def test_a_document_the_engine_refuses_is_written_down_and_does_not_stop_the_next(
     url: str, database: Connection, an_engine: Engine
 ) -> None:
-    await database.execute("INSERT INTO registry_outbox (number, sha256, body) VALUES (1, '', 'not a registry')")
     rows = parse_source(b'{"sites": [{"key": "home-1"}]}')
     await import_registry(database, rows, load_catalogue(), dry_run=False, random_bytes=os.urandom)
+    await database.execute("INSERT INTO registry_outbox (number, sha256, body) VALUES (2, '', 'not a registry')")
     async with following(url, lambda: JournalReader(an_engine.path), an_engine.door):
-        await eventually(lambda: an_engine.cycle.memory.registry_number >= 2)
-    assert await one(database, "SELECT refused <> '' FROM registry_outbox WHERE number = 1")
-    assert await one(database, "SELECT refused FROM registry_outbox WHERE number = 2") == ""
+        await eventually(lambda: an_engine.cycle.memory.registry_number == 1)
+        rows = parse_source(b'{"sites": [{"key": "home-2"}]}')
+        await import_registry(database, rows, load_catalogue(), dry_run=False, random_bytes=os.urandom)
+        await eventually(lambda: an_engine.cycle.memory.registry_number == 3)
+    assert await one(database, "SELECT refused <> '' FROM registry_outbox WHERE number = 2")
+    assert await one(database, "SELECT string_agg(refused, '') FROM registry_outbox WHERE number <> 2") == ""
 
 
 async def test_nothing_is_lost_or_double_when_the_server_is_killed_again_and_again(an_engine: Engine) -> None:
@@ -185,3 +194,72 @@ async def test_more_than_one_batch_of_backlog_is_taken_in_order(url: str, databa
         await watch.until(lambda progress: progress.cycle == 6)
     assert watch.seen.stored == 300_000
     await balanced(database)
+
+
+async def test_at_most_two_batches_are_in_memory(url: str, tmp_path: Path) -> None:
+    journal = RecordedJournal([cycle(n, readings(60_000, at=T0 + n * SECOND, seq=n * 6_000)) for n in range(1, 9)])
+    asked: list[tuple[int, int]] = []
+
+    class Watched(RecordedJournal):
+        def read(self, after_cycle: int, most_readings: int) -> list[CycleRecord]:
+            asked.append((after_cycle, watch.seen.cycle))
+            return super().read(after_cycle, most_readings)
+
+    async with following(url, lambda: Watched(journal.records), tmp_path / "door.sock") as watch:
+        await watch.until_cycle(8)
+    # Two cycles fill a batch. One batch is written while the next is read, so the one before both is stored.
+    assert {after for after, _ in asked} >= {0, 2, 4, 6, 8}
+    assert all(after - stored <= 2 for after, stored in asked)
+
+
+async def test_an_older_copy_of_the_store_is_named_and_nothing_of_it_is_stored(
+    url: str, database: Connection, tmp_path: Path
+) -> None:
+    place, door = tmp_path / "engine.sqlite", tmp_path / "door.sock"
+
+    def keep(name: str) -> None:
+        (tmp_path / name).mkdir()
+        for path in tmp_path.glob("engine.sqlite*"):
+            shutil.copy(path, tmp_path / name)
+
+    def put_back(name: str) -> None:
+        for path in tmp_path.glob("engine.sqlite*"):
+            path.unlink()
+        for path in (tmp_path / name).iterdir():
+            shutil.copy(path, tmp_path)
+
+    # An engine makes a cycle of its own now and then, so ours are told by their number, not counted.
+    async with engine(tmp_path) as first:
+        first.commit(part(1))
+    keep("older")
+    async with following(url, lambda: JournalReader(place), door) as watch:
+        async with engine(tmp_path) as again:
+            cursor = [again.commit(part(number), now=T0 + SECOND + number) for number in range(2, 12)][-1]
+            await eventually(lambda: again.store.followers["storage"] >= cursor)
+        keep("right")
+        put_back("older")
+        async with engine(tmp_path) as restored:
+            await watch.until(lambda progress: "but the store ends at" in progress.journal)
+            # It goes past the cursor: its numbers say nothing any more.
+            for number in range(20):
+                restored.commit(part(20 + number), now=T0 + MINUTE + number)
+            await watch.until(lambda progress: "stands in the store" in progress.journal)
+            assert restored.store.followers["storage"] < cursor
+        assert await one(database, "SELECT count(*) FROM reading") == 11 * 500
+        put_back("right")
+        async with engine(tmp_path) as found:
+            last = found.commit(part(12), now=T0 + 2 * MINUTE)
+            await eventually(lambda: found.store.followers["storage"] >= last)
+            assert watch.seen.journal == ""
+            await balanced(database, [found.counts()])
+        assert await one(database, "SELECT count(*) FROM reading") == 12 * 500
+
+
+async def test_an_older_copy_is_known_at_the_start_too(url: str, tmp_path: Path) -> None:
+    records = [cycle(number, part(number), now=T0 + number) for number in range(1, 5)]
+    async with following(url, lambda: RecordedJournal(records), tmp_path / "door.sock") as watch:
+        await watch.until_cycle(4)
+    others = [*records[:2], *(cycle(number, part(number), now=T0 + MINUTE + number) for number in range(3, 9))]
+    async with following(url, lambda: RecordedJournal(others), tmp_path / "door.sock") as watch:
+        await watch.until(lambda progress: "another cycle 4 stands in the store" in progress.journal)
+        assert watch.seen.stored == 0

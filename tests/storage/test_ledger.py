@@ -54,9 +54,21 @@ async def test_a_lost_row_is_found(url: str, database: Connection) -> None:
 
 async def test_a_row_too_many_is_found(url: str, database: Connection) -> None:
     await write(url, [cycle(1, readings(10))])
-    await database.execute("INSERT INTO reading SELECT * FROM reading WHERE false")
+    await database.execute("CREATE TEMP TABLE more AS SELECT * FROM reading WHERE device_no = 3")
+    await database.execute("UPDATE more SET seq = 99")
+    await database.execute("INSERT INTO reading SELECT * FROM more")
+    found = await account(database)
+    assert found.rows_counted == 11
+    assert found.faults == ("2025-12-02: 11 rows counted, 10 stored and not dropped",)
+
+
+async def test_counters_that_do_not_agree_with_each_other_are_found(url: str, database: Connection) -> None:
+    await write(url, [cycle(1, readings(10))])
     await database.execute("UPDATE reading_day SET stored = stored - 1")
-    assert len((await account(database)).faults) == 2
+    assert (await account(database)).faults == (
+        "9 rows stored by day, 10 by engine",
+        "2025-12-02: 10 rows counted, 9 stored and not dropped",
+    )
 
 
 async def test_a_lost_quarantine_row_is_found(url: str, database: Connection) -> None:

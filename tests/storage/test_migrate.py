@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from storage import database as database_module
 from storage.database import Connection, DatabaseAway, DatabaseRefused, connect, ready, server_version
 from storage.migrate import Migration, migrate, migrations
 from storage.modes import Mode, served_modes
@@ -29,7 +30,7 @@ async def test_two_migrations_at_a_time_do_the_work_once(empty_url: str) -> None
 
 async def test_a_migration_that_fails_leaves_nothing_of_itself(empty_url: str) -> None:
     broken = (*migrations(), Migration(len(migrations()) + 1, "broken", "CREATE TABLE half (a int); SELECT 1 / 0"))
-    with pytest.raises(DatabaseRefused, match=r"0005_broken: .*division by zero"):
+    with pytest.raises(DatabaseRefused, match=r"0006_broken: .*division by zero"):
         await migrate(empty_url, files=broken)
     connection = await connect(empty_url, name="test")
     cursor = await connection.execute("SELECT to_regclass('half'), to_regclass('reading') IS NOT NULL")
@@ -47,6 +48,30 @@ async def test_a_migration_changed_after_it_was_applied_is_refused_by_name(url: 
 async def test_a_database_of_a_newer_davy_is_refused(url: str) -> None:
     with pytest.raises(DatabaseRefused, match="newer than this Davy"):
         await migrate(url, files=migrations()[:-1])
+
+
+async def test_only_a_database_at_this_davys_migration_is_ready(empty_url: str) -> None:
+    ours = len(migrations())
+    await migrate(empty_url, files=migrations()[:-1])
+    connection = await connect(empty_url, name="test")
+    with pytest.raises(DatabaseRefused, match=f"at migration {ours - 1}, this Davy needs {ours}; run `davy migrate`"):
+        await ready(connection)
+    await migrate(empty_url)
+    await ready(connection)
+    await migrate(empty_url, files=(*migrations(), Migration(ours + 1, "later", "SELECT 1")))
+    with pytest.raises(DatabaseRefused, match=f"at migration {ours + 1}, newer than this Davy, which knows {ours}"):
+        await ready(connection)
+    await connection.close()
+
+
+async def test_a_server_that_is_too_old_is_refused(plain_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = await connect(plain_server.url, name="test")
+    major = connection.info.server_version // 10_000
+    await connection.close()
+    assert major >= database_module.OLDEST_SERVER == 16
+    monkeypatch.setattr(database_module, "OLDEST_SERVER", major + 1)
+    with pytest.raises(DatabaseRefused, match=f"the server is PostgreSQL {major}; Davy needs {major + 1} or newer"):
+        await connect(plain_server.url, name="test")
 
 
 def test_a_migration_that_is_misnamed_or_missing_is_refused(tmp_path: Path) -> None:

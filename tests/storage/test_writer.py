@@ -192,3 +192,19 @@ async def test_live_rows_mark_their_minute_and_late_rows_their_device_hour(url: 
         "SELECT davy_us(bucket), device_no FROM rollup_due WHERE level = '1m' ORDER BY device_no, bucket"
     )
     assert await cursor.fetchall() == [(T0 + 30 * MINUTE, 0), (T0 + 31 * MINUTE, 0), (T0, 1)]
+
+
+async def test_a_partition_that_vanished_costs_no_row(url: str, database: Connection, mode: Mode) -> None:
+    connection = await connect(url, name="test writer")
+    writer = Writer(connection, "engine-1", await ready(connection))
+    await writer.open()
+    await writer.write(assemble([cycle(1, readings(10))]), T0)
+    batch = assemble([cycle(2, readings(100, at=T0 + MINUTE, seq=9))])
+    if mode is Mode.PLAIN:
+        await database.execute("DROP TABLE reading_20251202")
+        with pytest.raises(psycopg.errors.CheckViolation, match="no partition"):
+            await writer.write(batch, T0)
+    await connection.close()
+    # As the follower does: another connection, another writer.
+    assert (await write(url, [cycle(2, readings(100, at=T0 + MINUTE, seq=9))])).stored == 100
+    assert await one(database, "SELECT count(*) FROM quarantine") == 0
