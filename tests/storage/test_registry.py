@@ -3,6 +3,8 @@
 import hashlib
 import json
 import random
+import re
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -73,6 +75,20 @@ async def test_an_import_gives_numbers_and_offers_the_whole_registry(database: C
     assert {one.identity: one.token_sha256 for one in registry.credentials}["davysim/D1"] == token_sha256(TOKEN)
     body = await one(database, "SELECT body FROM registry_outbox")
     assert await one(database, "SELECT sha256 FROM registry_outbox") == hashlib.sha256(bytes(body)).hexdigest()
+
+
+async def test_the_examples_of_the_documentation_are_imported_as_written(database: Connection) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "STORAGE.md").read_text("utf-8")
+    (from_json,) = re.findall(r"^```json\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    (from_csv,) = re.findall(r"^```csv\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    done = await put(database, from_json)
+    assert (done.applied, done.count(Fate.ADDED), len(done.tokens)) == (True, 6, 2)
+    again = await put(database, from_csv)
+    assert again.applied
+    # The CSV is about the same home, less what its columns leave out.
+    assert [fate.reason for fate in again.fates if fate.fate is not Fate.UNCHANGED] == [
+        "timezone: 'Asia/Shanghai' -> 'UTC'"
+    ]
 
 
 async def test_the_same_file_again_changes_nothing(database: Connection) -> None:
