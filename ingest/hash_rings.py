@@ -25,9 +25,7 @@ class HashRings:
     def grow(self, slots: int) -> None:
         self._row = np.concatenate([self._row, np.full(slots - len(self._row), -1, np.int32)])
 
-    def find(
-        self, slot: NDArray[np.int32], hashes: NDArray[np.int64]
-    ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    def find(self, slot: NDArray[np.int32], hashes: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """(whether each hash is in its device's ring, how many were pushed after it)."""
         found, age = np.zeros(len(slot), np.bool_), np.zeros(len(slot), np.int64)
         row = self._row[slot]

@@ -199,9 +199,7 @@ class IdentityWindow:
         for begin, end in itertools.pairwise(edges):
             slot = int(rows.slot[begin])
             seen, (ring, pushed) = self._seen.of(slot), self._rings.of(slot)
-            device = OneDevice(
-                int(self._boot[slot]), int(self._seq[slot]), seen, int(self._clock[slot]), ring, pushed
-            )
+            device = OneDevice(int(self._boot[slot]), int(self._seq[slot]), seen, int(self._clock[slot]), ring, pushed)
             for at in range(begin, end):
                 verdicts[:, at] = device.sight(
                     int(rows.boot[at]),

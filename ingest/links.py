@@ -2,8 +2,14 @@
 
 L1  A message is acknowledged only in `settle`, which the cycle calls after its commit (G1).
 L2  A link never drops a message it has read: it hands it over, or stops reading its sender (G4).
-L3  `take` gives at most `most` messages and (after the first) `MOST_BYTES` of payload, oldest first, and of any one
-    connection at most one read (64 KiB) and `MOST_PER_SENDER` messages, so that no flood can delay another's alarm.
+L3  `take` gives at most `most` messages, `MOST_ARRAYS` arrays and (after the first) `MOST_BYTES` of payload, oldest
+    first, so that no flood can delay another's alarm. Of any one connection it holds no more than that connection may
+    have unsettled: a read (64 KiB) and the packet that crossed its end, and a share of `MOST_PER_SENDER` in which a
+    message counts 1 and an array `ARRAY_COUNTS_FOR`.
+L4  So one connection brings at most `MOST_READINGS_PER_SENDER` readings into a cycle: 255 single ones and two arrays.
+    An identity has at most 3 connections (mqtt_limits), so 6,765 readings; a device behind a gateway may be spoken
+    for by both, so twice that. What an ended connection left behind counts beside that, and new ones begin no faster
+    than `handshakes_per_s`, all identities together. Pushes over HTTP have their own share (engine/pushes).
 """
 
 from bisect import bisect_right
@@ -15,13 +21,25 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from devices.codecs.native import CBOR
+from devices.codecs.telemetry import MOST_READINGS
 from devices.commands import Command
 
-#: Readings of one sender in one cycle. Bounds what a cycle costs when one device alternates at every reading.
+#: One sender's share of unsettled messages, and what MQTT 5 clients are granted in flight. Product choice.
 MOST_PER_SENDER = 512
-#: Payload bytes of one take. 8,192 messages of 150 bytes fit; arrays of tiny readings are cut to what a cycle can
-#: judge in some 0.3 s (about 100,000 readings), and the rest waits for the next one.
+#: What an array counts for in that share: half of it, so that at most two arrays of one connection are unsettled.
+ARRAY_COUNTS_FOR = 256
+#: L4: an array that meets 255 single readings and another array still fits the share (255 + 256 < 512).
+MOST_READINGS_PER_SENDER = (ARRAY_COUNTS_FOR - 1) + 2 * MOST_READINGS
+#: Arrays of one take: as many as would fill it if each counted for ARRAY_COUNTS_FOR of its 8,192 messages. With
+#: 1,000 readings each a cycle has some 0.1 s to judge, in CBOR 0.5 s; the rest waits for the next one.
+MOST_ARRAYS = 32
+#: Payload bytes of one take: 8,192 messages of 150 bytes fit, and 6 of the largest packets.
 MOST_BYTES = 1_572_864
+
+_JSON_SPACE = b" \t\r\n"
+#: Major type of RFC 8949, section 3.1.
+_CBOR_ARRAY = 4
 
 
 @dataclass(slots=True)
@@ -69,6 +87,13 @@ class Settled:
         """(stored, duplicate, quarantined) over `many` messages from `first`."""
         part = slice(first, first + many)
         return int(self.stored[part].sum()), int(self.duplicate[part].sum()), int(self.quarantined[part].sum())
+
+
+def is_array(payload: bytes, mime: str) -> bool:
+    """Whether a payload may hold more than one reading, from its first byte. `mime`: empty for JSON."""
+    if mime == CBOR:
+        return payload[:1] != b"" and payload[0] >> 5 == _CBOR_ARRAY
+    return payload.lstrip(_JSON_SPACE)[:1] == b"["
 
 
 def fitting(payloads: Sequence[bytes], most: int) -> int:

@@ -3,7 +3,8 @@
 C1  Nothing but a CONNECT is listened to before a CONNECT was accepted, and a second one ends the connection.
 C2  A message on a topic the identity may not publish to is never handed on. MQTT 5: PUBACK 0x87, and the connection
     stays. 3.1.1 has no such word: the connection is closed with a logged reason, for a plain PUBACK would be a lie.
-C3  Subscriptions are exact topics of one's own; any other filter is refused in the SUBACK. This is not a broker.
+C3  Subscriptions are one's own exact command topics; any other filter is refused in the SUBACK (`.../ack` too: nothing
+    is published there). This is not a broker.
 C4  QoS 2 is refused: MQTT 5 DISCONNECT 0x9B (CONNACK says Maximum QoS 1), 3.1.1 closed. RETAIN on a PUBLISH is
     accepted and means nothing: nobody but Davy reads telemetry.
 C5  A will is accepted when it is for a topic the identity may publish to, and is never published: it was written
@@ -11,6 +12,8 @@ C5  A will is accepted when it is for a topic the identity may publish to, and i
     judges silence instead. Any other will is refused, so that nobody relies on it.
 C6  A command is written only with at least one whole second left of its life (MQTT 5 counts in seconds), and with QoS 1
     it stays in flight until its PUBACK.
+C7  A device that acknowledges none of 8 new commands on a connection is made to come back. What was repeated from its
+    session does not count: whoever comes back is heard, however much waited for it.
 """
 
 import secrets
@@ -50,7 +53,7 @@ _PINGRESP = build(Pingresp(), V5)
 
 
 class Client(Connection):
-    __slots__ = ("_most_bytes", "_most_unanswered", "_told_expiry_s", "_unanswered")
+    __slots__ = ("_most_bytes", "_most_unanswered", "_resumed", "_told_expiry_s", "_unanswered")
 
     def __init__(self, shared: Shared) -> None:
         super().__init__(shared)
@@ -58,6 +61,7 @@ class Client(Connection):
         self._most_unanswered = _MOST_RECEIVE
         self._told_expiry_s = 0  # its session expiry as granted at CONNECT
         self._unanswered = 0  # commands written on this connection with QoS 1 and not acknowledged
+        self._resumed: frozenset[int] = frozenset()  # packet identifiers in flight when its session was resumed
 
     def _received(self, head: int, body: bytes, size: int) -> None:
         kind = head >> 4
@@ -143,9 +147,12 @@ class Client(Connection):
                 continue
             self._announce(shared.roster.subscribe(self, topic, qos))
         now_us = shared.utc_us()
-        for number, sent in session.to_repeat(now_us):
-            packet = self._command(sent, number, now_us)
-            if packet is None or not session.subscriptions.get(sent.topic):
+        flying = session.to_repeat(now_us)
+        self._resumed = frozenset(number for number, _ in flying)
+        for number, sent in flying:
+            seconds = _seconds_left(sent, now_us)
+            packet = self._command(sent, number, seconds)
+            if seconds < 1 or not self._fits(packet) or not session.subscriptions.get(sent.topic):
                 session.acknowledged(number)
             elif self._unanswered < self._most_unanswered:
                 self._unanswered += 1
@@ -243,32 +250,31 @@ class Client(Connection):
         """Write a command now. False when this client does not hear it, or cannot be given it. `now_us`: UTC."""
         session, shared = self.session, self._shared
         qos = session.subscriptions.get(command.topic) if session is not None else None
-        packet = self._command(command, 1, now_us) if qos is not None else None
-        if session is None or packet is None or (self._most_bytes and len(packet) > self._most_bytes):
+        if session is None or qos is None or (qos and self._unanswered >= self._most_unanswered):
             return False
-        if not qos:
-            packet = self._command(command, 0, now_us)
-        elif session.count_in_flight(command.device_no, now_us) >= shared.limits.commands_in_flight:
-            self.end(Why.COMMANDS_IN_FLIGHT, f"{shared.limits.commands_in_flight} commands without a PUBACK")
+        seconds, most = _seconds_left(command, now_us), shared.limits.commands_in_flight
+        if seconds < 1 or not self._fits(self._command(command, qos, seconds)):
             return False
-        elif self._unanswered >= self._most_unanswered:
-            return False
-        else:
+        number = 0
+        if qos:
+            flying = session.of_device(command.device_no, now_us)
+            if sum(one not in self._resumed for one in flying) >= most:
+                self.end(Why.COMMANDS_IN_FLIGHT, f"{most} commands without a PUBACK")
+                return False
+            number = session.put_in_flight(command, most, now_us)
             self._unanswered += 1
-            packet = self._command(command, session.put_in_flight(command), now_us)
-        if packet is not None:
-            self.write(packet)
+        self.write(self._command(command, number, seconds))
         shared.counts.commands_sent += 1
         return not self._ended_us
 
-    def _command(self, sent: InFlight, number: int, now_us: int) -> bytes | None:
-        """The PUBLISH of a command, QoS 0 for packet identifier 0; None with less than a second to live (C6)."""
-        seconds = (sent.expires_us - now_us) // MICROSECONDS
-        if seconds < 1:
-            return None
+    def _command(self, sent: InFlight, number: int, seconds: int) -> bytes:
+        """The PUBLISH of a command, QoS 0 for packet identifier 0."""
         properties = Properties({Property.MESSAGE_EXPIRY_S: min(seconds, 0xFFFF_FFFF)})
         publish = Publish(sent.topic, sent.payload, int(number > 0), number, properties=properties)
         return build(publish, self.version)
+
+    def _fits(self, packet: bytes) -> bool:
+        return not self._most_bytes or len(packet) <= self._most_bytes
 
     def _puback(self, packet: Puback) -> None:
         assert self.session is not None
@@ -292,6 +298,11 @@ class Client(Connection):
         if self._control > self._shared.limits.control_packets_per_s:
             words = f"more than {self._shared.limits.control_packets_per_s} control packets in a second"
             raise MalformedPacket(Reason.MESSAGE_RATE_TOO_HIGH, words)
+
+
+def _seconds_left(command: InFlight, now_us: int) -> int:
+    """Whole seconds of its life (C6)."""
+    return (command.expires_us - now_us) // MICROSECONDS
 
 
 def _check_publish(packet: Publish) -> None:

@@ -36,12 +36,21 @@ _WHY_MALFORMED = {
 
 
 @dataclass(slots=True)
+class Parts:
+    """Bytes of parts of packets that are kept, and how many may be."""
+
+    most: int
+    kept: int = 0
+
+
+@dataclass(slots=True)
 class Shared:
     """What all connections of one endpoint share. Single-threaded: the event loop's.
 
     utc_us: the wall clock, microseconds since 1970 UTC; only for the expiry of commands.
     now_us: time served by this endpoint, monotonic microseconds, as of its last tick.
-    part_bytes: kept parts of packets; held_bytes: unparsed bytes of connections that are not read.
+    parts, strangers_parts: parts of packets kept for the signed-in, and for those who are not (yet).
+    held_bytes: unparsed bytes of connections that are not read.
     owing: connections with a message that was not stored -> since when.
     """
 
@@ -53,16 +62,26 @@ class Shared:
     utc_us: Callable[[], int]
     scratch: memoryview
     now_us: int = 0
-    part_bytes: int = 0
+    parts: Parts = field(init=False)
+    strangers_parts: Parts = field(init=False)
     held_bytes: int = 0
     open: set["Connection"] = field(default_factory=set)
     paused: dict["Connection", None] = field(default_factory=dict)
     owing: dict["Connection", int] = field(default_factory=dict)
     emptied: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def __post_init__(self) -> None:
+        self.parts = Parts(self.limits.kept_bytes)
+        self.strangers_parts = Parts(self.limits.strangers_kept_bytes)
+
     @property
     def full(self) -> bool:
         return self.intake.bytes_waiting + self.held_bytes >= self.limits.pending_bytes
+
+    @property
+    def bytes_waiting(self) -> int:
+        """All that was received and is not settled: messages, and what is no message yet."""
+        return self.intake.bytes_waiting + self.held_bytes + self.parts.kept + self.strangers_parts.kept
 
     def gone(self, connection: "Connection") -> None:
         self.open.discard(connection)
@@ -143,7 +162,7 @@ class Connection(asyncio.BufferedProtocol, abc.ABC):
         if self.paused:  # a TLS layer may deliver once more after pause_reading
             shared.held_bytes += nbytes
             return
-        shared.part_bytes += nbytes
+        self._parts().kept += nbytes
         if len(rest) >= self._need:
             self._parse(self._release(), self._part_us)
         else:
@@ -225,12 +244,16 @@ class Connection(asyncio.BufferedProtocol, abc.ABC):
         """Keep the part of a packet until `need` bytes are there."""
         shared = self._shared
         self._rest, self._need, self._part_us = bytearray(part), need, begun_us or shared.now_us
-        shared.part_bytes += len(part)
+        self._parts().kept += len(part)
         self._check_parts()
 
+    def _parts(self) -> Parts:
+        """Whose budget its kept part is in. Signing in does not move it: there is none while a CONNECT is heard."""
+        return self._shared.strangers_parts if self.grant is None else self._shared.parts
+
     def _check_parts(self) -> None:
-        shared = self._shared
-        if shared.part_bytes > shared.limits.kept_bytes:
+        parts = self._parts()
+        if parts.kept > parts.most:
             self.end(Why.KEPT_BYTES, "too many unfinished packets are being kept for all connections together")
 
     def _release(self) -> bytes:
@@ -241,7 +264,7 @@ class Connection(asyncio.BufferedProtocol, abc.ABC):
         if self.paused:
             self._shared.held_bytes -= len(rest)
         else:
-            self._shared.part_bytes -= len(rest)
+            self._parts().kept -= len(rest)
         return bytes(rest)
 
     def _pause(self, rest: bytes) -> None:

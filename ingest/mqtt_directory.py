@@ -47,11 +47,12 @@ class Grant:
         """Device and kind, when this identity may publish to `topic`."""
         return self._device(topic, (Kind.TELEMETRY, Kind.REPLY))
 
-    def heard(self, topic: str) -> tuple[int, Kind] | None:
-        """Device and kind, when this identity may subscribe to `topic`: exact topics, no wildcards."""
-        return self._device(topic, (Kind.COMMAND, Kind.ACK))
+    def heard(self, topic: str) -> int | None:
+        """Whose commands are on `topic`, when this identity may subscribe to it: exact topics, no wildcards."""
+        found = self._device(topic, (Kind.COMMAND,))
+        return None if found is None else found[0]
 
-    def _device(self, topic: str, kinds: tuple[Kind, Kind]) -> tuple[int, Kind] | None:
+    def _device(self, topic: str, kinds: tuple[Kind, ...]) -> tuple[int, Kind] | None:
         parsed = parse_topic(topic)
         if parsed is None or parsed.kind not in kinds:
             return None

@@ -2,8 +2,8 @@
 
 E1  A PUBACK with success leaves only in `settle`, for a message of that take that was not withheld (G1, L1).
 E2  Every message read is handed over by `take` exactly once, or its connection has ended unacknowledged (L2).
-E3  No connection gets more than its share: one read of 64 KiB and 512 messages until a commit, 64 MiB for all together;
-    then it is not read, and its sender waits (G4, L3).
+E3  No connection gets more than its share: one read of 64 KiB and 512 messages until a commit, an array counting for
+    256 of them, and 64 MiB for all together; then it is not read, and its sender waits (G4, L3).
 E4  A message that was withheld gets no PUBACK. Once the store takes everything again (or after 30 s) its connection is
     ended with 0x97, no faster than handshakes are accepted, so that the device offers it again.
 E5  Silence is measured in time the loop was serving: a process that was stopped blames nobody for it.
@@ -197,8 +197,9 @@ class MqttEndpoint:
             "mqtt_sessions_kept": shared.roster.sessions_kept,
             "mqtt_connections_paused": len(shared.paused),
             "mqtt_connections_owing": len(shared.owing),
-            "mqtt_bytes_waiting": shared.intake.bytes_waiting + shared.held_bytes + shared.part_bytes,
+            "mqtt_bytes_waiting": shared.bytes_waiting,
             "mqtt_accepted_total": counts.accepted,
+            "mqtt_handshake_pace_reached_total": counts.pace_reached,
             "mqtt_signed_in_total": counts.signed_in,
             "mqtt_messages_total": counts.messages,
             "mqtt_message_bytes_total": counts.message_bytes,

@@ -3,14 +3,14 @@
 I1  A message stands in exactly one `Taken`; its acknowledgement leaves only when that one is settled (G1, L1).
 I2  Per connection, acknowledgements leave in the order of the messages ([MQTT-4.6.0-2]): runs are kept in that order.
 I3  `unsettled` of every sender and `bytes_waiting` count what was read and not settled, taken or not; both are bounded
-    by not reading on (G4).
+    by not reading on (G4). An array counts for many (L3).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ingest.links import Arrivals, fitting
+from ingest.links import ARRAY_COUNTS_FOR, MOST_ARRAYS, Arrivals, fitting, is_array
 from ingest.mqtt_limits import EndpointCounts
 
 #: A PUBACK without reason code: success in both versions (5.0, 3.4.2.1). The packet identifier follows.
@@ -39,12 +39,13 @@ class Run:
     ids: the two bytes of each packet identifier for QoS 1, empty for QoS 0.
     answer: for what is not a reading (a reply, a refused topic): the whole packet that answers it.
     size: bytes of the packets.
+    weight: what it counts for in its sender's share; of several messages, and of what is no reading, each counts 1.
     """
 
-    __slots__ = ("answer", "count", "first", "ids", "sender", "size")
+    __slots__ = ("answer", "count", "first", "ids", "sender", "size", "weight")
 
     def __init__(
-        self, sender: Sender, first: int, count: int, ids: list[bytes], size: int, answer: bytes = b""
+        self, sender: Sender, first: int, count: int, ids: list[bytes], size: int, answer: bytes = b"", weight: int = 0
     ) -> None:
         self.sender = sender
         self.first = first
@@ -52,6 +53,7 @@ class Run:
         self.ids = ids
         self.size = size
         self.answer = answer
+        self.weight = weight or count or 1
 
     def split(self, at: int) -> tuple["Run", "Run"]:
         """The run before message `at` and the rest, which begins the next Taken. Its size stays with the rest, so that
@@ -66,9 +68,10 @@ class Run:
 
 @dataclass(slots=True)
 class Taken(Arrivals):
-    """Arrivals and what is needed to settle them."""
+    """Arrivals and what is needed to settle them. `arrays`: which messages are arrays, rising."""
 
     runs: list[Run] = field(default_factory=list)
+    arrays: list[int] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.device_no or self.runs or self.connected or self.acknowledged)
@@ -104,7 +107,11 @@ class Intake:
         taken.payload.append(payload)
         if mime:
             taken.content_type[index] = mime
-        self.add(Run(sender, index, 1, [packet_id] if packet_id else [], size))
+        weight = 1
+        if is_array(payload, mime):
+            taken.arrays.append(index)
+            weight = ARRAY_COUNTS_FOR
+        self.add(Run(sender, index, 1, [packet_id] if packet_id else [], size, weight=weight))
 
     def reply(self, sender: Sender, device_no: int, payload: bytes, answer: bytes, size: int) -> None:
         self.pending.replies.append((device_no, payload))
@@ -117,7 +124,7 @@ class Intake:
 
     def add(self, run: Run) -> None:
         sender = run.sender
-        sender.unsettled += run.count or 1
+        sender.unsettled += run.weight
         sender.unsettled_bytes += run.size
         self.bytes_waiting += run.size
         self.pending.runs.append(run)
@@ -143,6 +150,8 @@ class Intake:
         self._woken = False
         if not pending:
             return None
+        if len(pending.arrays) > MOST_ARRAYS:
+            most = min(most, pending.arrays[MOST_ARRAYS])
         fits = fitting(pending.payload, most)
         taken = pending if fits == len(pending.payload) else self._first(fits)
         if taken is pending:
@@ -162,6 +171,8 @@ class Intake:
         taken.replies, taken.connected, taken.acknowledged = whole.replies, whole.connected, whole.acknowledged
         taken.content_type = {index: mime for index, mime in mimes.items() if index < most}
         rest.content_type = {index - most: mime for index, mime in mimes.items() if index >= most}
+        taken.arrays = [index for index in whole.arrays if index < most]
+        rest.arrays = [index - most for index in whole.arrays if index >= most]
         taken.runs, rest.runs = _split_runs(whole.runs, most)
         self.pending = rest
         return taken
@@ -172,7 +183,7 @@ class Intake:
         promised: dict[Sender, int] = {}
         for run in taken.runs:
             sender = run.sender
-            sender.unsettled -= run.count or 1
+            sender.unsettled -= run.weight
             sender.unsettled_bytes -= run.size
             self.bytes_waiting -= run.size
             ids = run.ids

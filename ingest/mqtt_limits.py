@@ -19,8 +19,9 @@ class EndpointLimits:
     #: 2.6 KiB plain, 46 KiB under TLS on uvloop (so 900 MiB), 270 KiB under TLS on plain asyncio. At it: accepted and
     #: closed at once, so that the device knows and may try another address.
     connections: int = 20_000
-    #: Connections of one identity. A device has one, and a few half-open ones it left behind. At it: the oldest goes.
-    connections_per_identity: int = 8
+    #: Connections of one identity. A device has one, and perhaps two half-open ones it left behind; each has a share of
+    #: the cycle (links, L4). At it: the oldest goes.
+    connections_per_identity: int = 3
     #: Accepted connections a second, before any TLS arithmetic (1 ms of CPU each). At it: the rest wait in the
     #: kernel's queue (`backlog`), so those already connected are served and a storm is worked off in order.
     handshakes_per_s: int = 500
@@ -28,17 +29,21 @@ class EndpointLimits:
     backlog: int = 4096
     #: From the TCP connection (and again from the end of the TLS handshake) to a whole CONNECT. At it: closed.
     connect_within_s: float = 10.0
-    #: A CONNECT's size: the only packet a stranger can make us keep (500/s x 10 s x 16 KiB = 80 MiB at the most).
-    connect_bytes: int = 16 * KIB
+    #: A CONNECT's size, its will included: the only packet a stranger can make us keep. At it: closed.
+    connect_bytes: int = 4 * KIB
+    #: Parts of CONNECT packets kept for all strangers together: 5,000 of 4 KiB each, which is what comes in at 500/s
+    #: in 10 s. Apart from `kept_bytes`, so that strangers cannot use up what devices need. At it: who adds is closed.
+    strangers_kept_bytes: int = 20_000 * KIB
     #: Any other packet: about 1,500 readings in one array. At it: 0x95, and the connection ends.
     packet_bytes: int = 256 * KIB
     #: From the first byte of a packet to its last (slow loris). At it: closed.
     packet_within_s: float = 30.0
-    #: Parts of packets kept for all connections together. At it: who adds to it is closed (0x97), and offers again.
+    #: Parts of packets kept for all signed-in connections together. At it: who adds to it is closed (0x97), and offers
+    #: again.
     kept_bytes: int = 64 * KIB * KIB
     #: One read, and what one connection may have unsettled. At it: it is not read until a commit.
     read_bytes: int = 64 * KIB
-    #: Messages one connection may have unsettled. At it: as above.
+    #: Messages one connection may have unsettled; an array counts for 256 (links, L3). At it: as above.
     unsettled_messages: int = MOST_PER_SENDER
     #: Messages of all connections together that wait for a commit. At it: each is read no further than 1 KiB.
     pending_bytes: int = 64 * KIB * KIB
@@ -52,8 +57,9 @@ class EndpointLimits:
     #: The longest keep-alive honoured, and what one who asks for none gets: a half-open connection is found within
     #: 1.5 h. MQTT 5 clients are told (5.0, 3.2.2.3.14); a 3.1.1 client silent for 1.5 times this is closed.
     keep_alive_cap_s: int = 3600
-    #: Commands of one device that were written and have no PUBACK: attempts are 30 s long and seconds apart, so this
-    #: many mean that nobody is there. At it: the connection is closed, so that the device comes back and gets them.
+    #: Commands of one device that were written on one connection, are not expired and have no PUBACK: attempts are 30 s
+    #: long and seconds apart, so this many mean that nobody is there. At it: the connection is closed, so that the
+    #: device comes back and gets them; what is then repeated does not count. A session keeps so many, the newest.
     commands_in_flight: int = 8
     #: Sessions kept for clients that are away (memory only). At it: the one away longest is forgotten.
     sessions_kept: int = 20_000
@@ -147,4 +153,5 @@ class EndpointCounts:
     commands_repeated: int = 0
     commands_unreachable: int = 0
     paused: int = 0
+    pace_reached: int = 0
     refused: Counter[Why] = field(default_factory=Counter)

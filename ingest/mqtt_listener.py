@@ -101,6 +101,7 @@ class Listener:
     def _ready(self) -> None:
         for _ in range(_AT_ONCE):
             if not self._pace.allows():
+                self._counts.pace_reached += 1
                 self._pause()
                 return
             try:

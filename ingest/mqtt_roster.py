@@ -7,7 +7,6 @@ R2  A credential that is gone or changed, or a device that left, ends its connec
 
 from typing import Protocol
 
-from devices.topics import Kind
 from ingest.mqtt_directory import Directory, Grant
 from ingest.mqtt_limits import EndpointLimits, Why
 from ingest.mqtt_session import InFlight, KeptSessions, Session
@@ -80,13 +79,12 @@ class Roster:
         """Add or change a subscription that the grant allows. Returns the device that can be commanded from now on and
         could not before by this connection, if there is one."""
         grant, session = member.grant, member.session
-        heard = grant.heard(topic) if grant is not None else None
-        if heard is None or session is None:
+        device_no = grant.heard(topic) if grant is not None else None
+        if device_no is None or session is None:
             return None
         session.subscriptions[topic] = qos
-        device_no, kind = heard
         listeners = self._listening.get(device_no, ())
-        if kind is not Kind.COMMAND or member in listeners:
+        if member in listeners:
             return None
         self._listening[device_no] = (*listeners, member)
         return device_no
@@ -129,11 +127,11 @@ class Roster:
                     self.unsubscribe(member, topic)
             member.grant = grant
 
-    def _unlisten(self, member: Member, heard: tuple[int, Kind] | None) -> None:
-        if heard is None or heard[1] is not Kind.COMMAND:
+    def _unlisten(self, member: Member, device_no: int | None) -> None:
+        if device_no is None:
             return
-        others = tuple(other for other in self._listening.get(heard[0], ()) if other is not member)
+        others = tuple(other for other in self._listening.get(device_no, ()) if other is not member)
         if others:
-            self._listening[heard[0]] = others
+            self._listening[device_no] = others
         else:
-            self._listening.pop(heard[0], None)
+            self._listening.pop(device_no, None)

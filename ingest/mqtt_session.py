@@ -2,6 +2,7 @@
 
 N1  A command that was written with QoS 1 stays in flight until its PUBACK, and is offered again (DUP) when the same
     client comes back to its session, unless its expiry has come (G8).
+    Of one device at most `most` are kept; the oldest gives way to a new one, for it asks for nothing else.
 N2  Packet identifiers of commands in flight are never given twice.
 N3  A session is not a promise: it is lost with the process, and the interlock attempts again in any case (G6).
 """
@@ -41,15 +42,22 @@ class Session:
     #: When its connection ended, on the endpoint's monotonic clock.
     left_us: int = 0
 
-    def count_in_flight(self, device_no: int, now_us: int) -> int:
-        """Commands of this device in flight; its expired ones are forgotten first. `now_us`: microseconds UTC."""
+    def of_device(self, device_no: int, now_us: int) -> tuple[int, ...]:
+        """Packet identifiers of this device's commands in flight, oldest first; its expired ones are forgotten before.
+        `now_us`: microseconds UTC."""
         for number in tuple(self._of_device.get(device_no, ())):
             if self.in_flight[number].expires_us <= now_us:
                 self.acknowledged(number)
-        return len(self._of_device.get(device_no, ()))
+        return tuple(self._of_device.get(device_no, ()))
 
-    def put_in_flight(self, sent: InFlight) -> int:
-        """Returns the packet identifier. The caller has bounded how many there are, so one is free (N2)."""
+    def put_in_flight(self, sent: InFlight, most: int, now_us: int) -> int:
+        """Returns the packet identifier. The oldest of the device give way when there are `most`; where a gateway's
+        devices have used up all identifiers, the oldest of all (N2). `now_us`: microseconds UTC."""
+        flying = self.of_device(sent.device_no, now_us)
+        for number in flying[: max(0, len(flying) - most + 1)]:
+            self.acknowledged(number)
+        if len(self.in_flight) == _MOST_ID:
+            self.acknowledged(next(iter(self.in_flight)))
         number = self.last_id % _MOST_ID + 1
         while number in self.in_flight:
             number = number % _MOST_ID + 1
@@ -71,7 +79,7 @@ class Session:
     def to_repeat(self, now_us: int) -> list[tuple[int, InFlight]]:
         """What is in flight and not expired, in the order first sent; the rest is forgotten."""
         for device_no in tuple(self._of_device):
-            self.count_in_flight(device_no, now_us)
+            self.of_device(device_no, now_us)
         return list(self.in_flight.items())
 
 

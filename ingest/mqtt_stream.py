@@ -12,6 +12,9 @@ from ingest.mqtt_wire import V5, MalformedPacket, Reason, malformed
 
 #: First byte of a PUBLISH with QoS 1, no DUP, no RETAIN.
 _PUBLISH_QOS_1 = 0x32
+#: First byte of a payload that is one reading and no array: `{` in JSON, a map in CBOR. Whitespace first is for the
+#: other path, which also weighs arrays (links, L3).
+_BRACE, _FIRST_MAP, _LAST_MAP = 0x7B, 0xA0, 0xBF
 #: First byte, two bytes of length, two of topic length, two of packet identifier, one of properties: behind this much
 #: the fast path may look at header bytes without asking whether they are there.
 HEADER_BYTES = 8
@@ -66,7 +69,8 @@ def read_publishes(
     number_of: topic with its two length bytes -> device number, None for a topic not in the fast path.
     mime_of: property block with its length byte -> MIME type, empty for JSON; None for a block not in the fast path.
 
-    One loop without calls of our own, because a call costs as much here as the rest of a message (0.35 us in all).
+    Every message taken is one reading. One loop without calls of our own, because a call costs as much here as the rest
+    of a message (0.4 us in all).
     """
     add_number, add_payload, add_packet_id = into.device_no.append, into.payload.append, packet_ids.append
     size = len(data)
@@ -97,7 +101,10 @@ def read_publishes(
             start += 1 + block
         elif v5:
             break
-        if number is None or mime is None or start > end or packet_id == b"\0\0":
+        if number is None or mime is None or start >= end or packet_id == b"\0\0":
+            break
+        first = data[start]
+        if first != _BRACE and not _FIRST_MAP <= first <= _LAST_MAP:
             break
         if mime:
             into.content_type[len(into.device_no)] = mime

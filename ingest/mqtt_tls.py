@@ -4,13 +4,11 @@ import ssl
 from pathlib import Path
 
 
-def server_context(
-    certificate: Path, key: Path, client_ca: Path | None = None, *, require_client: bool = True
-) -> ssl.SSLContext:
+def server_context(certificate: Path, key: Path, client_ca: Path | None = None) -> ssl.SSLContext:
     """A context for the endpoint: TLS 1.2 or newer, no renegotiation.
 
-    client_ca: verify client certificates against it; the common name `vendor/serial` then signs a device in without a
-        token. With `require_client` False a client without a certificate may still sign in by its token.
+    client_ca: every client must have a certificate of this authority; its common name `vendor/serial` then signs a
+        device in without a token.
     Raises ssl.SSLError or OSError naming what is wrong with a file.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -19,7 +17,7 @@ def server_context(
     context.load_cert_chain(certificate, key)
     if client_ca is not None:
         context.load_verify_locations(client_ca)
-        context.verify_mode = ssl.CERT_REQUIRED if require_client else ssl.CERT_OPTIONAL
+        context.verify_mode = ssl.CERT_REQUIRED
     return context
 
 

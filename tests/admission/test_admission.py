@@ -175,7 +175,7 @@ def test_a_reading_far_below_the_window_is_late_and_left_to_the_database_key(hom
 @pytest.mark.parametrize("ts", [{}, {"ts": 0}], ids=["no clock", "a wrong clock"])
 def test_what_a_device_may_have_in_flight_is_stored_once_without_a_clock_too(home: Home, ts: dict[str, object]) -> None:
     # 512 messages in flight, their acknowledgements lost, and as many new ones that overtake them.
-    offered = [{"boot": 1, "seq": seq, **ts} for seq in range(1_024)]
+    offered: list[dict[str, object]] = [{"boot": 1, "seq": seq, **ts} for seq in range(1_024)]
     for begin in range(0, 1_024, 100):
         assert home.say(*offered[begin : begin + 100]).duplicate.tolist() == []
     assert home.say(*reversed(offered)).duplicate.tolist() == list(range(1_024))
@@ -184,7 +184,7 @@ def test_what_a_device_may_have_in_flight_is_stored_once_without_a_clock_too(hom
 def test_a_gap_in_the_numbers_is_remembered_as_one_however_the_window_has_moved(home: Home) -> None:
     home.say(*[{"boot": 1, "seq": seq} for seq in range(900)])
     home.say({"boot": 1, "seq": 1_500})
-    gap = [{"boot": 1, "seq": seq} for seq in range(890, 1_502)]
+    gap: list[dict[str, object]] = [{"boot": 1, "seq": seq} for seq in range(890, 1_502)]
     assert home.say(*gap).duplicate.tolist() == [*range(10), 610]
     assert home.say(*gap).duplicate.tolist() == list(range(612))
 

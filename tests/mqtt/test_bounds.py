@@ -22,6 +22,8 @@ from ingest.mqtt_properties import Properties, Property
 from ingest.mqtt_wire import V5, V311, Reason, variable_integer
 from tests.mqtt.town import (
     DETECTOR,
+    GATEWAY,
+    STRANGER,
     VALVE,
     Clock,
     RawClient,
@@ -74,16 +76,38 @@ async def test_the_largest_packet_is_taken_and_one_byte_more_is_refused(town: To
     assert await ended_with(client, version, Reason.PACKET_TOO_LARGE)
 
 
-async def test_a_stranger_can_make_us_keep_16_kib_at_the_most(town: Town) -> None:
+async def test_a_stranger_can_make_us_keep_4_kib_at_the_most(town: Town) -> None:
     client = await RawClient.open(town.port)
-    client.send_bytes(b"\x10" + variable_integer(20_000))
+    client.send_bytes(b"\x10" + variable_integer(4_096))
     assert await client.ended() == []
     assert town.refused("packet_too_large") == 1
 
 
+async def test_strangers_cannot_use_up_what_is_kept_for_devices() -> None:
+    async with open_town(limits=EndpointLimits(strangers_kept_bytes=10_000, kept_bytes=200_000)) as town:
+        device, _ = await signed_in(town, DETECTOR)
+        whole = build(reading(1, payload=b"x" * 150_000), V5)
+        device.send_bytes(whole[:100_000])
+        await town.turns(lambda: town.gauge("bytes_waiting") == 100_000)
+        strangers = [await RawClient.open(town.port) for _ in range(10)]
+        for stranger in strangers:
+            stranger.send_bytes(b"\x10" + variable_integer(4_000) + bytes(3_000))
+        await town.turns(lambda: town.refused("kept_bytes") == 7)
+        device.send_bytes(whole[100_000:])
+        assert await device.receive() == Puback(1)
+        other, _ = await signed_in(town, VALVE)  # a CONNECT that comes whole needs nothing kept
+        other.send(reading(1, VALVE))
+        assert await other.receive() == Puback(1)
+        for stranger in strangers:
+            stranger.abort()
+        await town.turns(lambda: town.gauge("connections") == 2)
+        assert town.gauge("bytes_waiting") == 0
+
+
 async def test_unfinished_packets_of_all_together_are_bounded() -> None:
     async with open_town(limits=EndpointLimits(kept_bytes=300_000)) as town:
-        clients = [(await signed_in(town, DETECTOR, client_id=f"c{n}"))[0] for n in range(4)]
+        owners = [DETECTOR, VALVE, GATEWAY, STRANGER]
+        clients = [(await signed_in(town, owner))[0] for owner in owners]
         part = build(reading(1, payload=b"x" * 200_000), V5)
         for client in clients:
             client.send_bytes(part[:150_000])
@@ -290,7 +314,8 @@ async def test_a2_above_the_most_connections_a_newcomer_is_closed_at_once() -> N
 
 async def test_a1_over_the_pace_newcomers_wait_and_the_others_are_served() -> None:
     clock = Clock()
-    async with open_town(clock=clock, limits=EndpointLimits(handshakes_per_s=4)) as town:
+    limits = EndpointLimits(handshakes_per_s=4, connections_per_identity=20)
+    async with open_town(clock=clock, limits=limits) as town:
         served, _ = await signed_in(town, VALVE)
         waiting = [await RawClient.open(town.port) for _ in range(10)]
         for n, client in enumerate(waiting):
@@ -303,6 +328,7 @@ async def test_a1_over_the_pace_newcomers_wait_and_the_others_are_served() -> No
         await town.turns(lambda: town.gauge("accepted_total") == 8)
         clock.now_us += 1_000_000
         await town.turns(lambda: town.gauge("accepted_total") == 11)
+        assert town.gauge("handshake_pace_reached_total") >= 2
 
 
 def test_the_pace_has_one_seconds_depth() -> None:

@@ -163,7 +163,7 @@ def test_k1_any_bytes_in_any_pieces_give_the_same_events(seed: int) -> None:
         assert (whole.replies, whole.connected) == (split.replies, split.connected)
         assert (whole.ended, whole.refused) == (split.ended, split.refused)
         for each in (shared, other):
-            assert each.intake.bytes_waiting == each.part_bytes == each.held_bytes == 0
+            assert each.intake.bytes_waiting == each.parts.kept == each.strangers_parts.kept == each.held_bytes == 0
             assert not each.open
             assert not each.paused
             assert not each.owing

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.links import Arrivals
+from ingest.links import MOST_READINGS_PER_SENDER, Arrivals
 from ingest.mqtt_intake import Intake, Run
 from ingest.mqtt_limits import EndpointCounts, EndpointLimits
 from ingest.mqtt_packets import Disconnect, Packet, Pingreq, Pingresp, Puback, Publish, build
@@ -261,7 +261,7 @@ async def test_e4_a_message_withheld_for_long_is_asked_for_again_anyway() -> Non
 
 
 async def test_e4_owing_connections_are_ended_no_faster_than_they_can_come_back() -> None:
-    async with open_town(limits=EndpointLimits(handshakes_per_s=20)) as town:
+    async with open_town(limits=EndpointLimits(handshakes_per_s=20, connections_per_identity=4)) as town:
         names = [(DETECTOR, n) for n in range(4)] + [(VALVE, n) for n in range(4)]
         clients = [(await signed_in(town, device, client_id=f"c{n}"))[0] for device, n in names]
         town.withhold = lambda taken: frozenset(range(len(taken.payload)))
@@ -298,6 +298,67 @@ async def test_e3_a_flood_of_one_does_not_delay_another(town: Town) -> None:
     town.running.set()
     assert await flood.received(20_000) == [Puback(n % 60000 + 1) for n in range(20_000)]
     assert max(town.seen.takes) <= 513
+
+
+ARRAY = b"[" + b",".join(b'{"seq":%d}' % n for n in range(1_000)) + b"]"
+CBOR_ARRAY = b"\x99\x03\xe8" + b"\xa1\x62ts\x00" * 1_000
+CBOR_TYPE = Properties(texts={Property.CONTENT_TYPE: "application/cbor"})
+
+
+@pytest.mark.parametrize(
+    ("payload", "properties"),
+    [(ARRAY, Properties()), (b" \n\t" + ARRAY, Properties()), (CBOR_ARRAY, CBOR_TYPE)],
+    ids=["json", "white space first", "cbor"],
+)
+@pytest.mark.parametrize("qos", [0, 1])
+async def test_l3_of_arrays_one_connection_brings_two_into_a_cycle(
+    town: Town, payload: bytes, properties: Properties, qos: int
+) -> None:
+    town.running.clear()
+    client, _ = await signed_in(town, DETECTOR)
+    arrays = [Publish(topic(DETECTOR), payload, qos, n * qos, properties=properties) for n in range(1, 8)]
+    client.send(*arrays, reading(50))
+    taken: list[int] = []
+    while sum(taken) < 8:
+        await town.turns(lambda: town.gauge("connections_paused") == 1 or sum(taken) == 6)
+        take = town.endpoint.take(8192)
+        if take is None:
+            await asyncio.sleep(0)
+            continue
+        taken.append(len(take.payload))
+        assert sum(body == payload for body in take.payload) <= 2
+        town.endpoint.settle(take, settled(len(take.payload)))
+    assert await client.received(7 * qos + 1) == [Puback(n) for n in (*range(1, 7 * qos + 1), 50)]
+
+
+async def test_l4_a_connections_readings_in_a_cycle_are_bounded(town: Town) -> None:
+    town.running.clear()
+    client, _ = await signed_in(town, DETECTOR, V311)
+    single, array = build(reading(1), V311), build(reading(2, payload=ARRAY), V311)
+    client.send_bytes(single * 255 + array * 4 + single * 600)
+    await town.turns(lambda: town.gauge("connections_paused") == 1)
+    take = town.endpoint.take(8192)
+    assert take is not None
+    readings = sum(1_000 if body == ARRAY else 1 for body in take.payload)
+    assert readings == MOST_READINGS_PER_SENDER
+    town.endpoint.settle(take, settled(len(take.payload)))
+
+
+def test_l3_a_take_has_a_bounded_number_of_arrays_whoever_sent_them() -> None:
+    intake = Intake("mqtt", lambda: None, EndpointCounts())
+    senders = [Ledger() for _ in range(50)]
+    for turn in range(2):
+        for number, sender in enumerate(senders):
+            body = ARRAY if turn or number % 2 else b'{"seq":1}'
+            intake.reading(sender, number, body, (50 * turn + number + 1).to_bytes(2, "big"), 10, "")
+    sizes, arrays = [], []
+    while (taken := intake.take(8192)) is not None:
+        sizes.append(len(taken.payload))
+        arrays.append(taken.payload.count(ARRAY))
+        assert taken.arrays == [n for n, body in enumerate(taken.payload) if body == ARRAY]
+        intake.settle(taken, frozenset())
+    assert (sum(sizes), arrays) == (100, [32, 32, 11])
+    assert all((sender.unsettled, len(sender.answers)) == (0, 2) for sender in senders)
 
 
 async def test_e3_of_large_messages_one_read_is_taken_at_a_time(town: Town) -> None:

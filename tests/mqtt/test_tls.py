@@ -32,13 +32,10 @@ def client_context(certificate: str = "") -> ssl.SSLContext:
     return context
 
 
-async def tls_town(require_client: bool | None, limits: EndpointLimits | None = None) -> Town:
-    """require_client None: client certificates are not asked for."""
+async def tls_town(*, certificates: bool, limits: EndpointLimits | None = None) -> Town:
+    """certificates: clients must have one."""
     town = Town(limits=limits)
-    if require_client is None:
-        await town.start(server_context(SERVER, SERVER))
-    else:
-        await town.start(server_context(SERVER, SERVER, FILES / "authority.pem", require_client=require_client))
+    await town.start(server_context(SERVER, SERVER, FILES / "authority.pem" if certificates else None))
     return town
 
 
@@ -53,7 +50,7 @@ async def answer_to(town: Town, connect: Connect, certificate: str = "") -> Conn
 
 @pytest.mark.parametrize("version", [V311, V5])
 async def test_a_device_speaks_through_tls_with_its_token(version: int) -> None:
-    town = await tls_town(None)
+    town = await tls_town(certificates=False)
     client = await RawClient.open(town.port, version, client_context())
     client.send(connect_as(DETECTOR, version), Subscribe(1, (Filter(topic(DETECTOR, "command"), 1),)))
     assert isinstance(await client.receive(), Connack)
@@ -69,7 +66,7 @@ async def test_a_device_speaks_through_tls_with_its_token(version: int) -> None:
 
 
 async def test_a_flood_through_tls_is_paused_and_nothing_is_lost() -> None:
-    town = await tls_town(None)
+    town = await tls_town(certificates=False)
     town.running.clear()
     client = await RawClient.open(town.port, V311, client_context())
     client.send(connect_as(DETECTOR, V311), *[reading(n % 60_000 + 1, payload=b"x" * 100) for n in range(5000)])
@@ -82,14 +79,14 @@ async def test_a_flood_through_tls_is_paused_and_nothing_is_lost() -> None:
 
 
 async def test_a_client_certificate_signs_in_without_a_token() -> None:
-    town = await tls_town(require_client=True)
+    town = await tls_town(certificates=True)
     for username in (None, IDENTITY[DETECTOR]):
         assert (await answer_to(town, Connect("c", username=username), "device.pem")).reason == 0
     await town.stop()
 
 
 async def test_a_user_name_must_be_that_of_the_certificate() -> None:
-    town = await tls_town(require_client=True)
+    town = await tls_town(certificates=True)
     connect = Connect("c", username=IDENTITY[VALVE], password=token(IDENTITY[VALVE]).encode())
     assert (await answer_to(town, connect, "device.pem")).reason == Reason.NOT_AUTHORIZED
     assert town.refused("certificate_mismatch") == 1
@@ -97,7 +94,7 @@ async def test_a_user_name_must_be_that_of_the_certificate() -> None:
 
 
 async def test_a_certificate_of_nobody_registered_is_refused() -> None:
-    town = await tls_town(require_client=True)
+    town = await tls_town(certificates=True)
     assert (await answer_to(town, Connect("c"), "nobody.pem")).reason == Reason.BAD_CREDENTIALS
     assert (await answer_to(town, Connect("c", V311), "nobody.pem")).reason == 4
     await town.stop()
@@ -105,7 +102,7 @@ async def test_a_certificate_of_nobody_registered_is_refused() -> None:
 
 @pytest.mark.parametrize("certificate", ["", "stranger.pem"])
 async def test_without_a_certificate_of_our_authority_there_is_no_connection(certificate: str) -> None:
-    town = await tls_town(require_client=True)
+    town = await tls_town(certificates=True)
     with pytest.raises((ssl.SSLError, ConnectionError, AssertionError)):
         await answer_to(town, connect_as(DETECTOR), certificate)
     await town.turns(lambda: town.refused("tls_handshake") == 1)
@@ -113,16 +110,8 @@ async def test_without_a_certificate_of_our_authority_there_is_no_connection(cer
     await town.stop()
 
 
-async def test_certificates_may_be_optional() -> None:
-    town = await tls_town(require_client=False)
-    assert (await answer_to(town, connect_as(DETECTOR))).reason == 0
-    assert (await answer_to(town, Connect("c"))).reason == Reason.NOT_AUTHORIZED
-    assert (await answer_to(town, Connect("c"), "device.pem")).reason == 0
-    await town.stop()
-
-
 async def test_plain_mqtt_to_a_tls_port_is_counted_and_closed() -> None:
-    town = await tls_town(None)
+    town = await tls_town(certificates=False)
     client = await RawClient.open(town.port)
     client.send(connect_as(DETECTOR))
     while await client.reader.read(100):
@@ -132,7 +121,7 @@ async def test_plain_mqtt_to_a_tls_port_is_counted_and_closed() -> None:
 
 
 async def test_a_handshake_that_is_not_finished_is_given_up() -> None:
-    town = await tls_town(None, EndpointLimits(connect_within_s=0.05))
+    town = await tls_town(certificates=False, limits=EndpointLimits(connect_within_s=0.05))
     client = await RawClient.open(town.port)
     assert await client.ended() == []
     await town.turns(lambda: town.refused("tls_handshake") == 1)
@@ -141,7 +130,7 @@ async def test_a_handshake_that_is_not_finished_is_given_up() -> None:
 
 
 async def test_closing_does_not_wait_for_handshakes_under_way() -> None:
-    town = await tls_town(None)
+    town = await tls_town(certificates=False)
     client = await RawClient.open(town.port)
     await town.turns(lambda: town.gauge("accepted_total") == 1)
     await town.stop()
