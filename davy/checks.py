@@ -4,6 +4,7 @@ import platform
 import shutil
 from collections.abc import Awaitable, Callable
 
+import apsw
 import msgspec
 
 from davy import ports
@@ -46,13 +47,11 @@ async def _checked(name: str, look: Callable[[], Awaitable[str] | str]) -> Check
     try:
         said = look()
         return Check(name, True, said if isinstance(said, str) else await said)
-    except (CannotGoOn, ValueError, OSError, RuntimeError) as wrong:
+    except (CannotGoOn, ValueError, OSError, RuntimeError, apsw.Error) as wrong:
         return Check(name, False, str(wrong))
 
 
 def _programs() -> str:
-    import apsw
-
     sqlite = apsw.sqlite_lib_version()
     if tuple(int(part) for part in sqlite.split(".")) < (3, 51, 3):
         raise ValueError(f"SQLite {sqlite} has a bug that can break the store; install apsw 3.51.3 or newer")

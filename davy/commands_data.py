@@ -205,7 +205,9 @@ async def _engine_counts(settings: Settings) -> "list[EngineCounts]":
 
 
 def _show_ledger(account: "Ledger") -> None:
-    from davy.output import console, write_table
+    from rich.text import Text
+
+    from davy.output import console, shown, write_table
 
     columns = ("source", "received", "= stored", "+ duplicate", "+ quarantined", "+ pending")
     for engine in account.engines:
@@ -221,5 +223,5 @@ def _show_ledger(account: "Ledger") -> None:
     dropped = f" + {account.rows_dropped:,} dropped by retention" if account.rows_dropped else ""
     typer.echo(f"rows in the database: {account.rows_stored:,} stored = {counted}{dropped}")
     for fault in account.faults:
-        console().print(f"[red]FAULT[/] {fault}")
+        console().print(Text.assemble(("FAULT", "red"), " ", shown(fault)))
     console().print("[green]it balances[/]" if account.balanced else "[red]it does not balance[/]")

@@ -43,7 +43,7 @@ def engine(ctx: typer.Context) -> None:
     from davy.signals import until_stopped
     from davy.wiring import run_engine
     from engine.cycle import Ended
-    from engine.store import StoreRefused
+    from engine.store import StoreBusy, StoreOfAnotherVersion, StoreRefused
 
     settings = ctx.obj.settings()
     configure_log(settings, "engine")
@@ -51,6 +51,10 @@ def engine(ctx: typer.Context) -> None:
     folders.prepare_door(settings)
     try:
         uvloop.run(until_stopped(lambda stop: run_engine(settings, stop)))
+    except StoreOfAnotherVersion as refused:
+        raise CannotGoOn(Exit.VERSION, str(refused)) from refused
+    except StoreBusy as refused:
+        raise CannotGoOn(Exit.BUSY, str(refused)) from refused
     except (StoreRefused, Ended) as refused:
         raise CannotGoOn(Exit.DISK, str(refused)) from refused
     except ValueError as wrong:

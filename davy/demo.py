@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+from rich.text import Text
 
 from davy.exits import CannotGoOn, Exit, disk_refused
 from davy.output import console, progress, say
@@ -43,13 +44,13 @@ FOLLOWER = "storage"
 
 async def run_demo(settings: Settings, hurry: Hurry) -> None:
     """Runs until it is cancelled. Raises CannotGoOn, with nothing left running."""
-    screen = console()
-    screen.print("[bold]Davy[/]: a demo with simulated homes. Ctrl-C ends it and prints the ledger.")
+    tell = console().print
+    tell("[bold]Davy[/]: a demo with simulated homes. Ctrl-C ends it and prints the ledger.")
     async with running(settings, demo=True, say=say, hurry=hurry) as now:
         homes = _homes(settings)
         await _registered(now, homes)
-        await _introduce(now, homes, screen.print)
-        story = Story(time.time_ns() // 1_000, screen.print, {device.identity: device.site for device in homes.devices})
+        await _introduce(now, homes, tell)
+        story = Story(time.time_ns() // 1_000, tell, {device.identity: device.site for device in homes.devices})
         async with contextlib.AsyncExitStack() as stack:
             world = _world(now, story)
             stack.push_async_callback(world.stop)
@@ -57,7 +58,7 @@ async def run_demo(settings: Settings, hurry: Hurry) -> None:
             try:
                 await _follow(settings, story)
             except asyncio.CancelledError:
-                screen.print("\nthe demo ends")
+                tell("\nthe demo ends")
                 await world.stop()
                 await _ledger(now)
                 raise
@@ -93,7 +94,7 @@ async def _registered(now: Running, homes: HomesSource) -> None:
             raise CannotGoOn(Exit.DATABASE, f"the database was not ready within {READY_WITHIN_S:.0f} s") from None
     with progress("registering the homes"):
         command = davy_command("registry", "import", str(_homes_file(now.settings)), "--yes")
-        importing = Part(PartSpec("registry import", command, now.variables, again=False, output=now.log), say)
+        importing = now.part(PartSpec("registry import", command, now.variables, again=False, output=now.log), say)
         await importing.start()
         try:
             code = await importing.ended()
@@ -117,17 +118,18 @@ async def _devices(settings: Settings) -> int:
     return 0 if status is None else status.devices
 
 
-async def _introduce(now: Running, homes: HomesSource, tell: Callable[[str], None]) -> None:
+async def _introduce(now: Running, homes: HomesSource, tell: Callable[[Text], None]) -> None:
     settings = now.settings
     kinds = Counter(device.model for device in homes.devices)
-    tell(f"  database   {await _database_words(now)}")
-    tell(f"  API        {api_address(settings)}/v1   administrator's token in {settings.admin_token}")
-    tell(f"  devices    {mqtt_address(settings)}   log in {settings.logs / 'demo.log'}")
-    tell(
-        f"  homes      {len(homes.sites)}: {kinds[SHUT_OFF_MODEL]} with a valve that takes CLOSE, "
-        f"{kinds[SELF_CLOSING_MODEL]} with one that closes by itself and only reports\n\n"
-        "Seconds since the leak; lines marked Davy are what Davy decides, the others what really happens.\n"
-    )
+    for line in (
+        f"database   {await _database_words(now)}",
+        f"API        {api_address(settings)}/v1   administrator's token in {settings.admin_token}",
+        f"devices    {mqtt_address(settings)}   log in {settings.logs / 'demo.log'}",
+        f"homes      {len(homes.sites)}: {kinds[SHUT_OFF_MODEL]} with a valve that takes CLOSE, "
+        f"{kinds[SELF_CLOSING_MODEL]} with one that closes by itself and only reports",
+    ):
+        tell(Text(f"  {line}"))
+    tell(Text("\nSeconds since the leak; lines marked Davy are what Davy decides, the others what really happens.\n"))
 
 
 async def _database_words(now: Running) -> str:
@@ -152,7 +154,7 @@ def _world(now: Running, story: Story) -> Part:
 
     homes = str(_homes_file(now.settings))
     command = davy_command("simulate", SCENARIO, "--homes", homes, "--json")
-    return Part(PartSpec("simulator", command, now.variables, output=now.log, lines=line), say)
+    return now.part(PartSpec("simulator", command, now.variables, output=now.log, lines=line), say)
 
 
 _sim_event = msgspec.json.Decoder(SimEvent)
@@ -184,7 +186,7 @@ async def _ledger(now: Running) -> None:
     while status is not None and status.followers.get(FOLLOWER, 0) < status.cycle and time.monotonic() < deadline:
         await asyncio.sleep(0.1)
         status = await ask_status(now.settings)
-    printing = Part(PartSpec("ledger", davy_command("ledger"), now.variables, again=False), say)
+    printing = now.part(PartSpec("ledger", davy_command("ledger"), now.variables, again=False), say)
     await printing.start()
     try:
         await printing.ended()

@@ -22,6 +22,7 @@ from psycopg import sql
 
 from davy.exits import CannotGoOn, Exit, disk_refused
 from davy.leash import leash
+from davy.log_files import bound
 from davy.postgres_home import DATABASE, ROLE, Home, find_home, postmaster, url_at
 from davy.settings import Settings
 
@@ -154,21 +155,24 @@ class EmbeddedPostgres:
 
     async def start(self) -> None:
         """Returns when it answers queries and our database is there. Raises CannotGoOn; then nothing runs."""
-        await self._end_what_was_left()
-        deadline = asyncio.get_running_loop().time() + LEFTOVERS_WITHIN_S
         try:
-            while True:
-                said = await self._launch()
-                if said is None:
-                    break
-                passes = any(words in said for words in _LEFTOVERS)
-                if not passes or asyncio.get_running_loop().time() > deadline:
-                    raise _told(said, "PostgreSQL does not start")
-                await asyncio.sleep(_POLL_S)
+            await self._end_what_was_left()
+            await self._serve()
             await self._make_database()
+        except OSError as error:  # no process or memory for it, or a disk that fails under its files
+            await self.stop()
+            raise CannotGoOn(Exit.DATABASE, f"PostgreSQL cannot be started: {error}") from error
         except BaseException:
             await self.stop()
             raise
+
+    async def _serve(self) -> None:
+        deadline = asyncio.get_running_loop().time() + LEFTOVERS_WITHIN_S
+        while (said := await self._launch()) is not None:
+            passes = any(words in said for words in _LEFTOVERS)
+            if not passes or asyncio.get_running_loop().time() > deadline:
+                raise _told(said, "PostgreSQL does not start")
+            await asyncio.sleep(_POLL_S)
 
     async def wait(self) -> int:
         """The exit status, once the server has ended by itself or by `stop`."""
@@ -183,7 +187,7 @@ class EmbeddedPostgres:
 
     async def stop(self) -> None:
         """Fast shutdown, within STOP_WITHIN_S; then an immediate one."""
-        process, self._process = self._process, None
+        process = self._process
         if process is None or process.returncode is not None:
             return
         for ending, within_s in ((signal.SIGINT, STOP_WITHIN_S), (signal.SIGQUIT, 5.0), (signal.SIGKILL, None)):
@@ -282,10 +286,10 @@ def _quoted(path: Path) -> str:
 
 
 def _open_log(path: Path) -> TextIO:
-    """The server's log; one that has grown large is begun anew, so that it stays bounded by restarts."""
+    """The server's log, for appending (davy/log_files.py)."""
     try:
-        if path.exists() and path.stat().st_size > 16 << 20:
-            path.replace(path.with_suffix(".log.1"))
+        if path.exists():
+            bound(path)
         return path.open("a", encoding="utf-8")
     except OSError as error:
         raise disk_refused(path, error) from error

@@ -6,6 +6,7 @@ F3  Demo data lives in a folder with a marker. A plain `up` refuses it, and a de
     that demo credentials never meet real devices.
 """
 
+import contextlib
 import fcntl
 import os
 import secrets
@@ -36,10 +37,10 @@ def prepare_data_folder(settings: Settings, demo: bool) -> None:
                 # The database then runs as somebody else, who must be able to pass through to its own folder.
                 folder.chmod(0o711)
         _check_sort(settings, demo)
+        if demo and not settings.demo_marker.exists():  # first, or a kill here would leave a folder of neither sort
+            settings.demo_marker.write_text(_DEMO_TEXT)
         for inside in (settings.checkpoints, settings.logs):
             inside.mkdir(mode=0o700, exist_ok=True)
-        if demo and not settings.demo_marker.exists():
-            settings.demo_marker.write_text(_DEMO_TEXT)
         room = os.statvfs(folder)
     except OSError as error:
         raise disk_refused(folder, error) from error
@@ -81,11 +82,12 @@ def held(settings: Settings) -> Iterator[bool]:
         raise CannotGoOn(Exit.BUSY, f"davy is already running on {settings.data} (process {holder})") from None
     try:
         killed = os.fstat(descriptor).st_size > 0  # a clean end empties the file
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        with contextlib.suppress(OSError):  # the number is for people; on a full disk the lock holds without it
+            os.ftruncate(descriptor, os.pwrite(descriptor, str(os.getpid()).encode(), 0))
         yield killed
     finally:
-        os.ftruncate(descriptor, 0)
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
         os.close(descriptor)
 
 

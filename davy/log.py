@@ -1,5 +1,6 @@
 """One way to log for every process: structlog, ISO times in UTC, JSON unless a person is looking."""
 
+import contextlib
 import logging
 import sys
 
@@ -9,6 +10,17 @@ from davy.settings import Settings
 
 #: Without the variables of each frame: a token or a telephone number may be among them.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+
+
+class _Lines:
+    """Lines to standard error. Where it is a file on a full disk they are lost: protection must not end for a log."""
+
+    def msg(self, line: str) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
+
+    debug = info = warning = error = critical = exception = fatal = msg
 
 
 def configure_log(settings: Settings, part: str) -> None:
@@ -27,7 +39,7 @@ def configure_log(settings: Settings, part: str) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: _Lines(),
     )
     structlog.contextvars.bind_contextvars(part=part)
     logging.basicConfig(stream=sys.stderr, level=max(level, logging.WARNING), format="%(name)s: %(message)s")

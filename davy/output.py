@@ -1,7 +1,9 @@
 """What commands print: tables for people, one JSON document for programs. Lines about the work go to standard error, so
 that standard output is the result and nothing else."""
 
+import contextlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,6 +12,10 @@ from contextlib import contextmanager
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+#: What would move the cursor, colour the screen or turn the direction of writing, in text that is not ours.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class _Screen(Console):
@@ -20,6 +26,12 @@ class _Screen(Console):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def shown(text: str) -> str:
+    """Text that is not ours (a reason, a name, an error) on one line and without power over the terminal. It is not
+    safe as markup: print it as rich.text.Text."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def console() -> Console:
@@ -38,13 +50,14 @@ def write_json(result: object) -> None:
 def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
     table = Table(*columns, title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(shown(cell)) for cell in row))
     console().print(table)
 
 
 def say(line: str) -> None:
-    """One line about the work."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"davy: {line}", markup=False)
+    """One line about the work, which goes on where the line cannot be written (to a file on a full disk)."""
+    with contextlib.suppress(OSError):
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"davy: {line}", markup=False)
 
 
 @contextmanager

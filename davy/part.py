@@ -1,11 +1,13 @@
 """One supervised process: started, watched, started again when it dies, stopped within a bounded time.
 
 P1  A part that dies is started again, for ever: at once the first time, then with growing pauses; each restart is
-    counted and said in one line.
+    counted and said in one line. A process that the system does not give us (no memory, too many processes) counts as
+    one that died at once.
 P2  A `needed` part that ends with a permanent refusal (wrong settings, a port in use, a disk or version that does not
-    serve) before it was ever ready ends the whole start. Once it has been ready, the same end is a reason to try
-    again: disks get room, ports get free.
-P3  A part never outlives its supervisor (leash), and `stop` returns within STOP_WITHIN_S plus one second.
+    serve, a folder that another holds) ends the whole start, as long as that start waits for it. Later, ready or not,
+    the same end is a reason to try again: disks get room, ports get free.
+P3  A part never outlives its supervisor (leash), and `stop` returns within STOP_WITHIN_S plus one second. After `stop`
+    or `kill` nothing is started again.
 """
 
 import asyncio
@@ -26,7 +28,11 @@ PAUSES_S = (0.0, 0.5, 1.0, 2.0, 5.0)
 LIVED_WELL_S = 60.0
 STOP_WITHIN_S = 10.0
 
-_PERMANENT = {Exit.USAGE, Exit.PORT, Exit.DISK, Exit.VERSION}
+_PERMANENT = {Exit.USAGE, Exit.PORT, Exit.DISK, Exit.VERSION, Exit.BUSY}
+#: Stands for the exit status of a process that the system refused to make: sysexits.h, "cannot fork".
+_NO_PROCESS = os.EX_OSERR
+#: Names of signals; those of real time have none.
+_SIGNALS = {one.value: one.name for one in signal.Signals}
 
 Say = Callable[[str], None]
 
@@ -53,29 +59,33 @@ class Part:
         self.restarts = 0
         self.pid: int | None = None
         self._say = say
-        self._ready = False
+        self._waited_for = True
         self._stopping = False
+        self._refused = ""
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[int] | None = None
 
     async def start(self) -> None:
+        """Returns after the first attempt, whatever came of it: one that failed is a death like another (P1)."""
         await self._launch()
         self._watch = asyncio.create_task(self._keep(), name=f"part-{self.spec.name}")
 
     async def ready(self, probe: Callable[[], Awaitable[bool]], within_s: float) -> bool:
-        """Wait until `probe` says so: True; False when `within_s` passed. Raises CannotGoOn on a permanent end (P2)."""
+        """Wait until `probe` says so: True; False when `within_s` passed. Raises CannotGoOn on a permanent end (P2),
+        which from either answer on is none any more."""
         assert self._watch is not None
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within_s
         while not self._watch.done():
-            if await probe():
-                self._ready = True
-                return True
-            if loop.time() > deadline:
-                return False
+            answers = await probe()
+            if self._watch.done():
+                break
+            if answers or loop.time() > deadline:
+                self._waited_for = False
+                return answers
             await asyncio.wait({self._watch}, timeout=0.05)
         code = self._watch.result()
-        raise CannotGoOn(_as_exit(code), f"the {self.spec.name} could not start ({_how(code)})")
+        raise CannotGoOn(_as_exit(code), f"the {self.spec.name} could not start ({self._how(code)})")
 
     async def ended(self) -> int:
         """The exit status of a part that is not restarted, or that refused for good."""
@@ -83,7 +93,8 @@ class Part:
         return await asyncio.shield(self._watch)
 
     def kill(self) -> None:
-        """At once; `stop` then finds it dead."""
+        """At once and for good; `stop` then finds it dead."""
+        self._stopping = True
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
@@ -108,35 +119,47 @@ class Part:
                 await self._watch
 
     async def _launch(self) -> None:
+        """A new process, or none and the reason for it."""
         spec = self.spec
-        self._process = await asyncio.create_subprocess_exec(
-            *spec.command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE if spec.lines else spec.output,
-            stderr=spec.output,
-            env=_environment(spec.environment),
-            start_new_session=True,  # Ctrl-C is for the supervisor, which stops the parts in their order
-            preexec_fn=leash(signal.SIGKILL),
-        )
+        self._process, self._refused = None, "it is being stopped"
+        if self._stopping:
+            return
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *spec.command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE if spec.lines else spec.output,
+                stderr=spec.output,
+                env=_environment(spec.environment),
+                start_new_session=True,  # Ctrl-C is for the supervisor, which stops the parts in their order
+                preexec_fn=leash(signal.SIGKILL),
+            )
+        except OSError as refused:
+            self._refused = refused.strerror or str(refused)
+            return
         self.pid = self._process.pid
+        if self._stopping:  # killed while it was being made
+            self.kill()
 
     async def _keep(self) -> int:
         loop = asyncio.get_running_loop()
         in_a_row = 0
         while True:
-            assert self._process is not None
             began = loop.time()
-            code = await self._until_end(self._process)
-            if self._stopping or not self.spec.again or (self.spec.needed and code in _PERMANENT and not self._ready):
+            code = _NO_PROCESS if self._process is None else await self._until_end(self._process)
+            if self._stopping or not self.spec.again or self._is_final(code):
                 return code
             in_a_row = 0 if loop.time() - began > LIVED_WELL_S else in_a_row
             pause_s = PAUSES_S[min(in_a_row, len(PAUSES_S) - 1)]
             in_a_row += 1
             self.restarts += 1
             when = f"in {pause_s:g} s" if pause_s else "at once"
-            self._say(f"{self.spec.name} ended ({_how(code)}); starting it again {when} (restart {self.restarts})")
+            self._say(f"{self.spec.name} ended ({self._how(code)}); starting it again {when} (restart {self.restarts})")
             await asyncio.sleep(pause_s)
             await self._launch()
+
+    def _is_final(self, code: int) -> bool:
+        return self.spec.needed and self._waited_for and code in _PERMANENT
 
     async def _until_end(self, process: asyncio.subprocess.Process) -> int:
         if process.stdout is not None and self.spec.lines is not None:
@@ -149,6 +172,13 @@ class Part:
                     break
                 self.spec.lines(line.decode(errors="replace").rstrip())
         return await process.wait()
+
+    def _how(self, code: int) -> str:
+        if self._process is None:
+            return f"no process for it: {self._refused}"
+        if code < 0:
+            return f"signal {_SIGNALS.get(-code, -code)}"
+        return f"exit code {code}"
 
 
 def davy_command(*arguments: str) -> tuple[str, ...]:
@@ -164,9 +194,3 @@ def _environment(told: Mapping[str, str]) -> dict[str, str]:
 
 def _as_exit(code: int) -> Exit:
     return Exit(code) if code in {known.value for known in Exit} and code else Exit.FAILED
-
-
-def _how(code: int) -> str:
-    if code < 0:
-        return f"signal {signal.Signals(-code).name}"
-    return f"exit code {code}"

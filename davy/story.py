@@ -2,12 +2,17 @@
 
 Two sources meet here: the simulator's events (the truth) and the feed of the engine's decisions (the same one that
 operators see). Times are seconds since the leak began; before it, since the story began.
+
+Names, reasons and notes are other people's words: they are styled as text, never read as markup.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from rich.text import Text
+
+from davy.output import shown
 from engine.messages import FeedEvent
 from rules.decisions import (
     AlarmChanged,
@@ -27,21 +32,25 @@ _MICROSECONDS = 1_000_000
 #: %LEL and ppm at which a rise or fall is told; a line per second would bury the story.
 _LEVELS = (1.0, 3.0, 5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0, 150.0, 300.0, 600.0, 1200.0)
 
-_OVER = (
-    "\n[bold]The danger is over.[/] The alarms stay until a person acknowledges and resets them; only a person on"
-    "\nsite opens the valve again. The homes go on reporting. Ctrl-C ends the demo and prints the ledger.\n"
+_OVER = Text.assemble(
+    ("\nThe danger is over.", "bold"),
+    " The alarms stay until a person acknowledges and resets them; only a person on\nsite opens the valve again. The "
+    "homes go on reporting. Ctrl-C ends the demo and prints the ledger.\n",
 )
+
+#: Words, or words with a style of rich.
+Said = str | tuple[str, str]
 
 _COLOURS = {Priority.CRITICAL: "bold red", Priority.HIGH: "red", Priority.MEDIUM: "yellow", Priority.LOW: "cyan"}
 
 
 @dataclass(slots=True)
 class Story:
-    """Turns events into lines of rich markup, given to `tell`. `began`: when the story began, microseconds UTC.
+    """Turns events into lines, given to `tell`. `began`: when the story began, microseconds UTC.
     `site_of`: identity of a device -> key of its site."""
 
     began: int
-    tell: Callable[[str], None]
+    tell: Callable[[Text], None]
     site_of: Mapping[str, str]
     alarms: int = 0
     confirmed: int = 0
@@ -54,12 +63,12 @@ class Story:
         """Something really happened in the simulated homes."""
         match event.what:
             case What.RUN_STARTED | What.RUN_ENDED | What.BEFELL:
-                self._line(event.at, "", f"[dim]{event.text}[/]")
+                self._line(event.at, "", (event.text, "dim"))
             case What.LEAK_STARTED:
                 self._leak = self._leak or event.at
-                self._line(event.at, event.site, f"[bold]{event.text}[/]")
+                self._line(event.at, event.site, (event.text, "bold"))
             case What.LEAK_STOPPED:
-                self._line(event.at, event.site, f"[green]{event.text}[/]")
+                self._line(event.at, event.site, (event.text, "green"))
             case What.GAS_AT_DETECTOR:
                 self._gas(event)
             case What.DEVICE_ALARM | What.DEVICE_CLEAR:
@@ -82,21 +91,22 @@ class Story:
                 self.alarms += 1
                 value = "" if decision.value is None else f", {decision.quantity} {decision.value:.1f}"
                 late = ", late" if decision.late else ""
-                self._davy(event, f"[{_COLOURS[decision.priority]}]ALARM {decision.rule}[/] at {who}{value}{late}")
+                alarm = (f"ALARM {decision.rule}", _COLOURS[decision.priority])
+                self._davy(event, alarm, f" at {who}{value}{late}")
             case AlarmChanged():
                 state = decision.state.name.lower().replace("_", " ")
                 self._davy(event, f"alarm {decision.rule} {decision.change}: now {state}")
             case CloseWanted():
                 self._close_at[decision.wanted] = decision.at
-                self._davy(event, f"[bold]{who} must close[/]: {decision.reason}")
+                self._davy(event, (f"{who} must close", "bold"), f": {decision.reason}")
             case CommandStepped():
                 self._step(decision, event)
             case WantedEnded():
                 took = (decision.at - self._close_at.pop(decision.wanted, decision.at)) / _MICROSECONDS
                 seen = decision.outcome is Outcome.CONFIRMED
                 self.confirmed += seen
-                words = f"[bold green]{who} is seen closed[/]" if seen else f"{who}: no more attempts"
-                self._davy(event, f"{words}, {decision.outcome} {took:.2f} s after it was wanted")
+                words = (f"{who} is seen closed", "bold green") if seen else f"{who}: no more attempts"
+                self._davy(event, words, f", {decision.outcome} {took:.2f} s after it was wanted")
             case Answered():
                 verdict = "accepted" if decision.accepted else f"refused: {decision.reason}"
                 self._davy(event, f"instruction {verdict}")
@@ -108,7 +118,7 @@ class Story:
     def _step(self, decision: CommandStepped, event: FeedEvent) -> None:
         note = f" ({decision.note})" if decision.note else ""
         if decision.step is Step.SENT:
-            self._davy(event, f"[bold]CLOSE sent[/] to {event.identity}{note}")
+            self._davy(event, ("CLOSE sent", "bold"), f" to {event.identity}{note}")
         elif decision.step not in (Step.REQUESTED, Step.CONFIRMED):  # the end of the wanting tells the latter
             self._davy(event, f"command to {event.identity}: {decision.step}{note}")
 
@@ -122,12 +132,16 @@ class Story:
         rises = level > before
         colour = "red" if rises else "green"
         word = "rises to" if rises else "falls to"
-        self._line(event.at, event.site, f"[{colour}]{event.text} {word} {value:.1f} {event.unit}[/]")
+        self._line(event.at, event.site, (f"{event.text} {word} {value:.1f} {event.unit}", colour))
 
-    def _davy(self, event: FeedEvent, text: str) -> None:
-        self._line(event.decision.at, self.site_of.get(event.identity, ""), text, "Davy")
+    def _davy(self, event: FeedEvent, *said: Said) -> None:
+        self._line(event.decision.at, self.site_of.get(event.identity, ""), *said, who="Davy")
 
-    def _line(self, at: int, site: str, text: str, who: str = "") -> None:
+    def _line(self, at: int, site: str, *said: Said, who: str = "") -> None:
         since = (at - (self._leak or self.began)) / _MICROSECONDS
         mark = "+" if self._leak else " "
-        self.tell(f"{mark}{since:6.2f} s  [cyan]{site:<12}[/] [magenta]{who:<4}[/] {text}")
+        line = Text(f"{mark}{since:6.2f} s  ").append(f"{shown(site):<12} ", "cyan").append(f"{who:<4} ", "magenta")
+        for words in said:
+            text, style = (words, None) if isinstance(words, str) else words
+            line.append(shown(text), style)
+        self.tell(line)

@@ -6,7 +6,8 @@ U2  The engine is started first and never waits for PostgreSQL (G3): a database 
     history, and is tried again for ever.
 U3  A part that dies is started again (davy/part.py); so is the embedded PostgreSQL.
 U4  Everything is stopped in the reverse order of its start, each within a bounded time; a second signal makes it
-    immediate. After `kill -9` of the supervisor its parts die with it, and the next `up` finds its own way.
+    immediate, and then nothing is started any more. After `kill -9` of the supervisor its parts die with it, and the
+    next `up` finds its own way.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from typing import IO
 
 from davy import embedded, folders, ports
 from davy.exits import CannotGoOn, Exit
+from davy.log_files import keep_bounded
 from davy.part import Part, PartSpec, Say, davy_command
 from davy.postgres_home import Home
 from davy.settings import Settings, variable
@@ -47,9 +49,22 @@ class Running:
     postgres: embedded.EmbeddedPostgres | None = None
     postgres_restarts: int = 0
     database_ready: asyncio.Event = field(default_factory=asyncio.Event)
+    database: "asyncio.Task[None] | None" = None
+    killed: bool = False
+
+    def part(self, spec: PartSpec, say: Say) -> Part:
+        """A part that a second signal kills too. One that is made after it is never started."""
+        made = Part(spec, say)
+        if self.killed:
+            made.kill()
+        self.parts.append(made)
+        return made
 
     def kill(self) -> None:
-        """For a second signal: nobody is waited for."""
+        """For a second signal: nobody is waited for. First what starts others, then what runs."""
+        self.killed = True
+        if self.database is not None:
+            _cancel(self.database)
         for part in self.parts:
             part.kill()
         if self.postgres is not None:
@@ -74,8 +89,10 @@ async def running(settings: Settings, demo: bool, say: Say, hurry: Hurry) -> Asy
         stack.push_async_callback(engine.stop)
         await engine.start()
         stack.push_async_callback(storage.stop)
-        database = asyncio.create_task(_keep_database(now, storage, migrate, say), name="database")
-        stack.push_async_callback(_cancelled, database)
+        now.database = asyncio.create_task(_keep_database(now, storage, migrate, say), name="database")
+        stack.push_async_callback(_cancelled, now.database)
+        logs = asyncio.create_task(keep_bounded(settings.logs), name="logs")
+        stack.push_async_callback(_cancelled, logs)
         stack.push_async_callback(api.stop)
         await api.start()
         if not await engine.ready(lambda: _engine_answers(settings), ENGINE_READY_WITHIN_S):
@@ -96,9 +113,7 @@ def _part(now: Running, name: str, say: Say) -> Part:
         output=now.log,
         lines=(lambda line: say(f"database: {line}")) if name == "migrate" and now.log is None else None,
     )
-    made = Part(spec, say)
-    now.parts.append(made)
-    return made
+    return now.part(spec, say)
 
 
 async def up(settings: Settings, say: Say, hurry: Hurry) -> None:
@@ -213,8 +228,14 @@ async def _port_answers(settings: Settings) -> bool:
     return True
 
 
+def _cancel(task: "asyncio.Task[None]") -> None:
+    """Once: a second cancellation would break off the teardown that the first one began."""
+    if not task.cancelling():
+        task.cancel()
+
+
 async def _cancelled(task: "asyncio.Task[None]") -> None:
-    task.cancel()
+    _cancel(task)
     with contextlib.suppress(asyncio.CancelledError):
         await task
 
@@ -225,5 +246,6 @@ def _log_file(settings: Settings, demo: bool) -> Iterator[IO[str] | None]:
     if not demo:
         yield None
         return
-    with (settings.logs / "demo.log").open("w", encoding="utf-8") as file:
+    with (settings.logs / "demo.log").open("a", encoding="utf-8") as file:  # appending: see davy/log_files.py
+        file.truncate(0)
         yield file

@@ -97,7 +97,9 @@ class Up:
         return self.ended()
 
     def ended(self) -> int:
-        self._process.communicate(timeout=WITHIN_S)
+        _, rest = self._process.communicate(timeout=WITHIN_S)
+        lines = (self._rest + rest).decode(errors="replace").splitlines()
+        self.said += [line for line in lines if line.startswith("davy: ")]
         return self._process.returncode
 
 

@@ -1,7 +1,9 @@
 """The command line: results on standard output, JSON where asked for, documented exit codes."""
 
+import contextlib
 import json
 import re
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 
 from davy.exits import MEANING, Exit
 from davy.settings import Settings
+from engine.store import Store
 from tests.platform.davy_process import davy
 
 SettingsFor = Callable[..., Settings]
@@ -112,6 +115,33 @@ def test_a_register_is_imported_whole_or_not_at_all_with_the_database_started_fo
     assert refused.returncode == Exit.USAGE
     assert "devices[0]" in refused.stdout
     assert "nothing was changed" in refused.stderr
+
+
+def test_an_engine_refuses_a_store_in_use_with_a_code_of_its_own(settings: Settings) -> None:
+    settings.data.mkdir()
+    store = Store(settings.engine_store, cap_bytes=settings.store_cap_bytes)
+    refused = davy(settings, "engine")
+    store.close()
+    assert refused.returncode == Exit.BUSY, refused.stderr
+    assert "another engine is using" in refused.stderr
+
+
+def test_an_engine_refuses_a_store_of_another_format_with_a_code_of_its_own(settings: Settings) -> None:
+    settings.data.mkdir()
+    Store(settings.engine_store, cap_bytes=settings.store_cap_bytes).close()
+    with contextlib.closing(sqlite3.connect(settings.engine_store)) as file, file:
+        file.execute("UPDATE meta SET value = '99' WHERE key = 'format'")
+    refused = davy(settings, "engine")
+    assert refused.returncode == Exit.VERSION, refused.stderr
+    assert "format 99" in refused.stderr
+
+
+def test_check_names_a_store_that_is_broken(settings: Settings) -> None:
+    settings.data.mkdir()
+    settings.engine_store.write_bytes(b"no database at all" * 100)
+    (store,) = [one for one in result(settings, "check", "--json", code=Exit.FAILED) if one["name"] == "store"]
+    assert not store["ok"]
+    assert "not a database" in store["words"]
 
 
 def test_every_exit_code_is_documented_in_the_readme_and_in_the_help(offline: Settings) -> None:

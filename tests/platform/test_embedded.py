@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -167,6 +168,27 @@ async def test_what_the_server_says_becomes_one_line(settings: Settings) -> None
         await EmbeddedPostgres(home).start()
     assert refused.value.code is Exit.DATABASE
     assert "\n" not in str(refused.value)
+
+
+async def test_a_server_that_the_system_does_not_let_us_start_is_one_line(
+    settings: Settings, open_folder: Path
+) -> None:
+    home = replace(embedded.prepare(settings), programs=open_folder / "nowhere")
+    with pytest.raises(CannotGoOn, match=r"PostgreSQL cannot be started: .*No such file") as refused:
+        await EmbeddedPostgres(home).start()
+    assert refused.value.code is Exit.DATABASE
+
+
+async def test_a_second_signal_hurries_a_shutdown_that_is_under_way(settings: Settings) -> None:
+    async with served(settings) as server:
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGSTOP)  # slow, as one that has much to write
+        stopping = asyncio.create_task(server.stop())
+        await asyncio.sleep(0)
+        server.kill()
+        os.kill(server.pid, signal.SIGCONT)
+        await stopping
+        assert "received immediate shutdown request" in server.home.log.read_text()
 
 
 @pytest.mark.parametrize(

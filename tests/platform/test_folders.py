@@ -1,7 +1,11 @@
 """The data folder: whose it is, what it may hold, who holds it."""
 
 import os
+import resource
+import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +17,7 @@ from davy.settings import Settings
 from tests.platform.conftest import not_as_root
 
 SettingsFor = Callable[..., Settings]
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_folder_that_was_there_before_keeps_its_mode(tmp_path: Path, settings_for: SettingsFor) -> None:
@@ -80,6 +85,44 @@ def test_the_next_holder_learns_that_the_last_one_was_killed(tmp_path: Path, set
     settings.lock.write_text("4711")
     with held(settings) as killed:
         assert killed
+
+
+def test_a_disk_that_takes_no_byte_keeps_nobody_from_holding_the_folder(
+    tmp_path: Path, settings_for: SettingsFor
+) -> None:
+    settings = settings_for(tmp_path)
+    with held(settings):
+        pass
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))  # every write of this process is refused, as on a full disk
+    try:
+        with held(settings), pytest.raises(CannotGoOn, match="process unknown"), held(settings):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_kill_while_a_demo_folder_is_made_leaves_one_that_can_be_used(
+    tmp_path: Path, settings_for: SettingsFor
+) -> None:
+    settings = settings_for(tmp_path / "data")
+    code = """
+import os, signal, sys
+from pathlib import Path
+from davy.folders import prepare_data_folder
+from davy.settings import load_settings
+def kill(event, args):
+    if event == "os.mkdir" and str(args[0]).endswith("/logs"):
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(kill)
+prepare_data_folder(load_settings(dict(os.environ), Path("/")), demo=True)
+"""
+    died = subprocess.run([sys.executable, "-c", code], env=settings.environment(), cwd=ROOT, check=False)
+    assert died.returncode == -signal.SIGKILL
+    assert settings.checkpoints.exists()
+    prepare_data_folder(settings, demo=True)
+    with pytest.raises(CannotGoOn, match="holds demo data"):
+        prepare_data_folder(settings, demo=False)
 
 
 def test_a_link_or_an_open_folder_is_no_private_folder(tmp_path: Path) -> None:

@@ -84,6 +84,89 @@ async def test_the_same_refusal_after_it_was_ready_is_tried_again(tmp_path: Path
     await part.stop()
 
 
+async def test_the_same_refusal_after_it_was_waited_for_in_vain_is_tried_again(tmp_path: Path) -> None:
+    said: list[str] = []
+    gate = tmp_path / "go"
+    code = "import sys, time, pathlib\nwhile not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.01)\nsys.exit(4)"
+    part = Part(PartSpec("engine", python(code, str(gate)), {}, needed=True), said.append)
+    await part.start()
+    assert not await part.ready(never, 0.05)
+    gate.touch()
+    await until(lambda: part.restarts >= 1)
+    assert said[0] == "engine ended (exit code 4); starting it again at once (restart 1)"
+    await part.stop()
+
+
+async def test_a_needed_part_that_crashes_for_an_unknown_reason_at_its_very_first_start_is_tried_again() -> None:
+    said: list[str] = []
+    part = Part(PartSpec("engine", python("raise SystemExit(1)"), {}, needed=True), said.append)
+    await part.start()
+    await until(lambda: len(said) >= 2)
+    await part.stop()
+    assert said[:2] == [
+        "engine ended (exit code 1); starting it again at once (restart 1)",
+        "engine ended (exit code 1); starting it again in 0.5 s (restart 2)",
+    ]
+
+
+async def test_a_process_that_the_system_does_not_give_is_a_failed_attempt_and_the_next_one_follows(
+    tmp_path: Path,
+) -> None:
+    said: list[str] = []
+    program = tmp_path / "program"
+    program.symlink_to("/bin/sleep")
+    part = Part(PartSpec("engine", (str(program), "3600"), {}), said.append)
+    await part.start()
+    first = part.pid
+    assert first is not None
+    program.rename(tmp_path / "away")
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: len(said) >= 2)
+    assert said[1] == (
+        "engine ended (no process for it: No such file or directory); starting it again in 0.5 s (restart 2)"
+    )
+    (tmp_path / "away").rename(program)
+    await until(lambda: part.pid != first)
+    await part.stop()
+
+
+async def test_a_first_process_that_the_system_does_not_give_is_tried_again_too(tmp_path: Path) -> None:
+    said: list[str] = []
+    program = tmp_path / "program"
+    part = Part(PartSpec("engine", (str(program), "3600"), {}, needed=True), said.append)
+    await part.start()
+    assert part.pid is None
+    program.symlink_to("/bin/sleep")
+    await until(lambda: part.pid is not None)
+    await part.stop()
+    once = Part(PartSpec("migrate", (str(tmp_path / "nowhere"),), {}, again=False), said.append)
+    await once.start()
+    assert await once.ended() != 0
+
+
+async def test_what_is_killed_is_not_started_again_by_anyone() -> None:
+    said: list[str] = []
+    part = Part(PartSpec("engine", python(FOREVER), {}), said.append)
+    await part.start()
+    part.kill()
+    assert await part.ended() == -signal.SIGKILL
+    first = part.pid
+    await part.start()
+    await part.stop()
+    assert part.pid == first
+    assert said == []
+
+
+async def test_what_is_killed_while_it_is_being_started_ends() -> None:
+    part = Part(PartSpec("engine", python(FOREVER), {}), lambda _: None)
+    starting = asyncio.create_task(part.start())
+    await asyncio.sleep(0)
+    part.kill()
+    await starting
+    async with asyncio.timeout(20):
+        assert await part.ended() != 0
+
+
 async def test_a_part_that_does_not_get_ready_is_not_waited_for_for_ever() -> None:
     part = Part(PartSpec("api", python(FOREVER), {}), lambda _: None)
     await part.start()

@@ -1,9 +1,11 @@
 """The demo's story: the lines that events become."""
 
+import io
 import re
 
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from davy.story import Story
 from engine.messages import FeedEvent
@@ -11,6 +13,7 @@ from rules.decisions import (
     AlarmChanged,
     AlarmRaised,
     AlarmState,
+    Answered,
     AttemptRequested,
     Change,
     CloseWanted,
@@ -27,9 +30,10 @@ S = 1_000_000
 
 
 def told(*events: SimEvent | Decision) -> list[str]:
-    """The story of these events as plain text."""
-    lines: list[str] = []
-    story = Story(began=0, tell=lines.append, site_of={"davysim/valve": "home-1", "davysim/detector": "home-1"})
+    """The story of these events as a terminal shows it, without its colours."""
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, highlight=False, soft_wrap=True)
+    story = Story(began=0, tell=console.print, site_of={"davysim/valve": "home-1", "davysim/detector": "home-1"})
     for n, event in enumerate(events):
         if isinstance(event, SimEvent):
             story.world(event)
@@ -37,7 +41,7 @@ def told(*events: SimEvent | Decision) -> list[str]:
             valve = isinstance(event, CloseWanted | CommandStepped | WantedEnded | AttemptRequested)
             identity = "davysim/valve" if valve else "davysim/detector"
             story.davy(FeedEvent(request=1, engine="e", cycle=1, n=n, decision=event, identity=identity))
-    return [" ".join(re.sub(r"\[/?[a-z ]*\]", "", line).split()) for line in lines]
+    return [" ".join(line.split()) for line in re.sub("\x1b\\[[0-9;]*m", "", screen.getvalue()).splitlines()]
 
 
 def gas(at: int, value: float) -> SimEvent:
@@ -117,6 +121,29 @@ def test_the_story_is_over_once_when_the_valve_is_seen_closed_and_the_detector_i
     assert sum("danger is over" in line for line in told(LEAK, closed, quiet, quiet)) == 1
 
 
-@given(st.builds(SimEvent, at=st.integers(0, 1 << 52), what=st.sampled_from(What), site=st.text(max_size=9)))
+@given(
+    st.builds(
+        SimEvent,
+        at=st.integers(0, 1 << 52),
+        what=st.sampled_from(What),
+        site=st.text(max_size=9),
+        text=st.text(max_size=9) | st.sampled_from(["[/b]", "[bold", "\\", "\x1b[2J"]),
+        unit=st.text(max_size=9),
+    )
+)
 def test_everything_that_can_happen_can_be_told(event: SimEvent) -> None:
     told(LEAK, event)
+
+
+def test_what_other_people_wrote_is_shown_as_they_wrote_it_and_has_no_power_over_the_terminal() -> None:
+    closing = CloseWanted(at=5 * S, wanted="w", device_no=2, epoch=1, reason="asked [/b] twice \\", alarm="")
+    stepped = CommandStepped(
+        at=5 * S, command="c", wanted="w", device_no=2, step=Step.SENT, note="[bold red]\x1b[2Jnew\nline"
+    )
+    refused = Answered(at=6 * S, id="i", accepted=False, reason="[/]")
+    assert told(LEAK, closing, stepped, refused)[1:] == [
+        "+ 1.00 s home-1 Davy davysim/valve must close: asked [/b] twice \\",
+        "+ 1.00 s home-1 Davy CLOSE sent to davysim/valve ([bold red]\N{REPLACEMENT CHARACTER}[2Jnew"
+        "\N{REPLACEMENT CHARACTER}line)",
+        "+ 2.00 s home-1 Davy instruction refused: [/]",
+    ]

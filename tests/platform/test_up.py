@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,14 @@ from davy.exits import Exit
 from davy.folders import prepare_data_folder
 from davy.postgres_home import find_home
 from davy.settings import Settings
+from devices.sites import encode_registry
+from tests.guarantees.engines import door_of
+from tests.guarantees.sayings import leak
+from tests.guarantees.talker import Talker
+from tests.guarantees.town import detector, town, valve
 from tests.platform.conftest import mounts
 from tests.platform.davy_process import PARTS, WITHIN_S, davy, environment, up
+from tests.whole.test_full_disk import fill
 
 SettingsFor = Callable[..., Settings]
 
@@ -76,6 +83,17 @@ def test_each_part_that_is_killed_is_started_again(settings: Settings) -> None:
         after = running.all_parts()
         assert not set(before.values()) & set(after.values())
         assert running.stop() == Exit.OK
+
+
+def test_a_second_ctrl_c_ends_everything_at_once_and_starts_nothing_again(settings: Settings) -> None:
+    with up(settings) as running:
+        parts = running.all_parts()
+        os.kill(parts["api"], signal.SIGSTOP)  # the first to be stopped does not: all the others are still watched
+        os.kill(running.pid, signal.SIGINT)
+        running.until_said("stopping")
+        assert running.stop(signal.SIGINT) == Exit.OK
+        assert [line for line in running.said if "again" in line] == []
+    assert gone(parts) == []
 
 
 def test_after_kill_9_of_the_supervisor_nothing_runs_on_and_the_next_up_starts(settings: Settings) -> None:
@@ -147,6 +165,50 @@ def test_a_read_only_disk_is_one_line(settings_for: SettingsFor, open_folder: Pa
     assert refused.stderr == (
         f"davy: cannot write {settings.data}: the disk is read-only (DAVY_DATA names the data folder)\n"
     )
+
+
+@mounts
+async def test_on_a_disk_that_became_full_it_starts_all_the_same_and_protects(
+    settings_for: SettingsFor, open_folder: Path
+) -> None:
+    disk = open_folder / "disk"
+    disk.mkdir()
+    with mounted(disk, "size=400m"):
+        settings = settings_for(disk / "data")
+        with up(settings) as before:
+            door = await door_of(settings)
+            await door.replace_registry(1, encode_registry(town(1)))
+            await door.close()
+            parts = before.all_parts()
+            os.kill(before.pid, signal.SIGKILL)
+            before.ended()
+        assert gone(parts) == []
+        os.truncate(settings.lock, 0)  # as a clean end leaves it: even the number in it needs room
+        fill(disk)
+        with up(settings) as running:
+            closer, talker = Talker(settings.mqtt_port, valve(0)), Talker(settings.mqtt_port, detector(0))
+            for one in (closer, talker):
+                await one.connect()
+            await closer.listen_for_commands()
+            talker.say(detector(0), leak(1))
+            await closer.until(lambda: bool(closer.heard))
+            for one in (closer, talker):
+                await one.close()
+            assert running.stop() == Exit.OK
+
+
+@contextmanager
+def mounted(folder: Path, options: str) -> Iterator[None]:
+    """A small file system in memory; the test is skipped where nobody may mount."""
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 @mounts
