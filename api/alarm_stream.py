@@ -11,12 +11,12 @@ from starlette.types import Message, Receive, Scope, Send
 
 from api.feed import EventId, parse_event_id
 from api.parts import Parts, Shared
-from api.permits import ReadsAlarms
+from api.permits import GuardedRoute, ReadsAlarms
 from api.problems import BAD_PARAMETER, ENGINE_AWAY, NOT_SIGNED_IN, RETRY_AFTER_S, TOO_MANY, Problem, problem_answers
 
 _log = structlog.get_logger()
 
-router = APIRouter(prefix="/v1/alarms", tags=["alarms"])
+router = APIRouter(route_class=GuardedRoute, prefix="/v1/alarms", tags=["alarms"])
 
 _EVENTS = ("AlarmRaisedEvent", "AlarmChangedEvent", "CloseWantedEvent", "CommandSteppedEvent", "WantedEndedEvent")
 _STREAM: dict[int | str, dict[str, Any]] = {

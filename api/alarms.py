@@ -15,13 +15,15 @@ from api.alarm_shapes import (
     show_alarm,
     show_step,
 )
-from api.instructions import InstructionKey, instruct
+from api.instructions import IdempotencyKey, Verb, instruct
 from api.pages import MOST_ROWS, USUAL_ROWS, decode_cursor, encode_cursor
 from api.parts import Parts, Shared
-from api.permits import AcknowledgesAlarms, ReadsAlarms, ResetsAlarms
+from api.permits import AcknowledgesAlarms, GuardedRoute, ReadsAlarms, ResetsAlarms
 from api.problems import (
     BAD_PARAMETER,
-    DATABASE_AWAY,
+    BODY_PROBLEMS,
+    CHANGE_PROBLEMS,
+    DATABASE_PROBLEMS,
     ENGINE_AWAY,
     NOT_FOUND,
     NOT_SIGNED_IN,
@@ -38,7 +40,7 @@ from storage import alarms as stored
 from storage.alarms import AlarmKey
 from storage.times import DAY_US
 
-router = APIRouter(prefix="/v1/alarms", tags=["alarms"])
+router = APIRouter(route_class=GuardedRoute, prefix="/v1/alarms", tags=["alarms"])
 
 Limit = Annotated[int, Query(ge=1, le=MOST_ROWS, description="Rows of a page at most")]
 Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before")]
@@ -46,9 +48,9 @@ Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the 
 USUAL_RANGE_US, MOST_RANGE_US = 30 * DAY_US, 366 * DAY_US
 
 _LIVE = problem_answers(NOT_SIGNED_IN, BAD_PARAMETER, ENGINE_AWAY)
-_PAST = problem_answers(NOT_SIGNED_IN, BAD_PARAMETER, DATABASE_AWAY)
-_ONE = problem_answers(NOT_SIGNED_IN, NOT_FOUND, BAD_PARAMETER, DATABASE_AWAY, ENGINE_AWAY)
-_INSTRUCTION = problem_answers(NOT_SIGNED_IN, NOT_FOUND, REFUSED, BAD_PARAMETER, ENGINE_AWAY)
+_PAST = problem_answers(NOT_SIGNED_IN, BAD_PARAMETER, *DATABASE_PROBLEMS)
+_ONE = problem_answers(NOT_SIGNED_IN, NOT_FOUND, BAD_PARAMETER, *DATABASE_PROBLEMS, ENGINE_AWAY)
+_INSTRUCTION = problem_answers(NOT_SIGNED_IN, NOT_FOUND, REFUSED, BAD_PARAMETER, *BODY_PROBLEMS, *CHANGE_PROBLEMS)
 
 
 @router.get("", operation_id="list_alarms", responses=_LIVE)
@@ -136,12 +138,13 @@ async def get_alarm(parts: Shared, who: ReadsAlarms, alarm: DecisionId) -> Alarm
 
 @router.post("/{alarm}/acknowledge", operation_id="acknowledge_alarm", responses=_INSTRUCTION)
 async def acknowledge_alarm(
-    parts: Shared, who: AcknowledgesAlarms, alarm: DecisionId, body: Acknowledgement, key: InstructionKey = None
+    parts: Shared, who: AcknowledgesAlarms, alarm: DecisionId, body: Acknowledgement, key: IdempotencyKey = None
 ) -> Instructed:
     """Take note of an alarm, in your name. Answered after the commit; works with PostgreSQL down."""
     return await _about(
         parts,
         who,
+        Verb.ACKNOWLEDGE,
         alarm,
         key,
         lambda id_: Acknowledge(at=0, id=id_, by=who.name, alarm=alarm, comment=body.comment),
@@ -149,17 +152,17 @@ async def acknowledge_alarm(
 
 
 @router.post("/{alarm}/reset", operation_id="reset_alarm", responses=_INSTRUCTION)
-async def reset_alarm(parts: Shared, who: ResetsAlarms, alarm: DecisionId, key: InstructionKey = None) -> Instructed:
+async def reset_alarm(parts: Shared, who: ResetsAlarms, alarm: DecisionId, key: IdempotencyKey = None) -> Instructed:
     """Take a latched alarm back to normal, once it is acknowledged and its condition is gone."""
-    return await _about(parts, who, alarm, key, lambda id_: Reset(at=0, id=id_, by=who.name, alarm=alarm))
+    return await _about(parts, who, Verb.RESET, alarm, key, lambda id_: Reset(at=0, id=id_, by=who.name, alarm=alarm))
 
 
 async def _about(
-    parts: Parts, who: Principal, alarm: str, key: str | None, make: Callable[[str], Instruction]
+    parts: Parts, who: Principal, verb: Verb, alarm: str, key: str | None, make: Callable[[str], Instruction]
 ) -> Instructed:
     """404 instead of 409 where there is no such alarm now: then the reason is the id, not the state."""
     try:
-        return await instruct(parts, who, key, make, subject=alarm)
+        return await instruct(parts, who, verb, alarm, key, make)
     except Problem as refused:
         if refused.kind is REFUSED and await parts.door.alarm(alarm) is None:
             raise Problem(NOT_FOUND, f"no alarm {alarm} is open now: {refused.detail}") from refused

@@ -12,13 +12,16 @@ from fastapi import FastAPI
 
 from api import alarm_stream, alarms, commands, description, devices, health, ledger, readings, telemetry
 from api.config import ApiConfig
+from api.database import Database
 from api.door import Door
-from api.edge import BoundedBodies, Failures, Surroundings
+from api.edge import BoundedBodies, Failures, Room, Surroundings
 from api.feed import Feed
 from api.http_counts import HttpCounts
 from api.parts import Parts
-from api.permits import answer_invalid_requests
 from api.problems import answer_with_problems
+from api.push_places import PushPlaces
+from api.rates import Rates
+from api.readiness import Lookout
 from api.stream_events import encode_event
 from api.tokens import Tokens
 from storage.database import Pool, query_pool
@@ -27,6 +30,8 @@ _log = structlog.get_logger()
 
 #: Of one round of attempts to reach the database; about as long as a request waits for a connection.
 GIVE_UP_AFTER_S = 2.0
+#: Senders whose rate is remembered (product choice; about 5 MiB).
+MOST_SENDERS = 20_000
 
 _DESCRIPTION = """Davy supervises gas-safety devices: readings come in, alarms go out, valves are seen to close.
 Times are RFC 3339 UTC with microseconds; names carry their units; errors are problem documents (RFC 9457)."""
@@ -36,13 +41,18 @@ def create_app(config: ApiConfig) -> FastAPI:
     """The application. Its connections are opened by its lifespan, not here."""
     limits = config.limits
     door = Door(config.door, limits.answer_within_s)
+    stored = Database(_pool(config.database_url) if config.database_url else None)
+    counts = HttpCounts()
     parts = Parts(
         config=config,
         door=door,
         feed=Feed(config.door, encode_event, limits.answer_within_s),
         tokens=Tokens(door, config.admin_token_sha256, limits.token_lives_s, time.monotonic),
-        counts=HttpCounts(),
-        pool=_pool(config.database_url) if config.database_url else None,
+        requests=Rates(limits.requests_per_s, limits.requests_at_once, MOST_SENDERS, time.monotonic),
+        counts=counts,
+        places=PushPlaces(limits, counts),
+        stored=stored,
+        lookout=Lookout(door, stored),
     )
 
     @contextlib.asynccontextmanager
@@ -63,12 +73,12 @@ def create_app(config: ApiConfig) -> FastAPI:
     )
     app.state.parts = parts
     # The stream stands before the alarms: `stream` is no alarm id.
-    for routes in (health, telemetry, alarm_stream, alarms, commands, devices, readings, ledger, description):
+    for routes in (telemetry, health, alarm_stream, alarms, commands, devices, readings, ledger, description):
         app.include_router(routes.router)
     answer_with_problems(app)
-    answer_invalid_requests(app)
     app.add_middleware(BoundedBodies, within_s=limits.body_within_s)
     app.add_middleware(Failures)
+    app.add_middleware(Room)
     app.add_middleware(Surroundings, counts=parts.counts)  # added last: outermost
     return app
 
@@ -84,8 +94,7 @@ def _pool(url: str) -> Pool:
 @contextlib.asynccontextmanager
 async def _running(parts: Parts) -> AsyncIterator[None]:
     """Open without waiting for anybody; close in reverse."""
-    if parts.pool is not None:
-        await parts.pool.open(wait=False)
+    await parts.stored.open()
     feed = asyncio.create_task(parts.feed.run(), name="alarm-feed")
     feed.add_done_callback(lambda task: _feed_ended(task, parts.feed))
     try:
@@ -95,8 +104,7 @@ async def _running(parts: Parts) -> AsyncIterator[None]:
         feed.cancel()
         await asyncio.wait({feed})
         await parts.door.close()
-        if parts.pool is not None:
-            await parts.pool.close()
+        await parts.stored.close()
 
 
 def _feed_ended(task: asyncio.Task[None], feed: Feed) -> None:

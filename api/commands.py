@@ -4,12 +4,14 @@ from fastapi import APIRouter, Response
 
 from api.alarm_shapes import Instructed
 from api.command_shapes import CancelRequest, CloseAccepted, CloseRequest, Command, show_command
-from api.instructions import InstructionKey, instruct
+from api.instructions import IdempotencyKey, Verb, instruct
 from api.parts import Shared
-from api.permits import CancelsCloses, ClosesValves, ReadsCommands
+from api.permits import CancelsCloses, ClosesValves, GuardedRoute, ReadsCommands
 from api.problems import (
     BAD_PARAMETER,
-    DATABASE_AWAY,
+    BODY_PROBLEMS,
+    CHANGE_PROBLEMS,
+    DATABASE_PROBLEMS,
     ENGINE_AWAY,
     NOT_FOUND,
     NOT_SIGNED_IN,
@@ -22,10 +24,10 @@ from engine.client import EngineAway
 from rules.decisions import CancelClose, CloseValve
 from storage import commands as stored
 
-router = APIRouter(prefix="/v1", tags=["commands"])
+router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["commands"])
 
-_READ = problem_answers(NOT_SIGNED_IN, NOT_FOUND, BAD_PARAMETER, ENGINE_AWAY, DATABASE_AWAY)
-_INSTRUCTION = problem_answers(NOT_SIGNED_IN, NOT_FOUND, REFUSED, BAD_PARAMETER, ENGINE_AWAY)
+_READ = problem_answers(NOT_SIGNED_IN, NOT_FOUND, BAD_PARAMETER, ENGINE_AWAY, *DATABASE_PROBLEMS)
+_INSTRUCTION = problem_answers(NOT_SIGNED_IN, NOT_FOUND, REFUSED, BAD_PARAMETER, *BODY_PROBLEMS, *CHANGE_PROBLEMS)
 
 
 @router.post("/devices/{vendor}/{serial}/close", operation_id="close_valve", status_code=202, responses=_INSTRUCTION)
@@ -36,16 +38,19 @@ async def close_valve(
     serial: DeviceId,
     body: CloseRequest,
     response: Response,
-    key: InstructionKey = None,
+    key: IdempotencyKey = None,
 ) -> CloseAccepted:
     """Want a shut-off valve closed. 202: committed, attempts have begun and go on until the valve is seen closed; read
     `/v1/commands/{wanted}`. Works with PostgreSQL down."""
-    found = await parts.door.ask(lambda door: door.find_device(f"{vendor}/{serial}"))
+    identity = f"{vendor}/{serial}"
+    found = await parts.door.ask(lambda door: door.find_device(identity))
     if not found.device_no:
-        raise Problem(NOT_FOUND, f"no device {vendor}/{serial}")
+        raise Problem(NOT_FOUND, f"no device {identity}")
     answer = await instruct(
         parts,
         who,
+        Verb.CLOSE,
+        identity,
         key,
         lambda id_: CloseValve(at=0, id=id_, by=who.name, device_no=found.device_no, reason=body.reason),
     )
@@ -73,16 +78,17 @@ async def get_command(parts: Shared, who: ReadsCommands, wanted: DecisionId) -> 
 
 @router.post("/commands/{wanted}/cancel", operation_id="cancel_close", responses=_INSTRUCTION)
 async def cancel_close(
-    parts: Shared, who: CancelsCloses, wanted: DecisionId, body: CancelRequest, key: InstructionKey = None
+    parts: Shared, who: CancelsCloses, wanted: DecisionId, body: CancelRequest, key: IdempotencyKey = None
 ) -> Instructed:
     """End the attempts to close a valve, in your name. Opens nothing."""
     try:
         return await instruct(
             parts,
             who,
+            Verb.CANCEL,
+            wanted,
             key,
             lambda id_: CancelClose(at=0, id=id_, by=who.name, wanted=wanted, reason=body.reason),
-            subject=wanted,
         )
     except Problem as refused:
         if refused.kind is REFUSED and await parts.door.wanted(wanted) is None:

@@ -19,11 +19,16 @@ def _new_id() -> str:
 class Limits:
     """Bounds of the API, each with what happens at it (G4). All are product choices.
 
-    pushes: pushes under way at a time; above it 503 with Retry-After. 64 x 256 KiB is 16 MiB, as much as the engine
-        lets wait.
+    pushes: pushes that wait for the engine at a time; above it 503 with Retry-After. 64 x 256 KiB is 16 MiB, as much
+        as the engine lets wait.
+    pushes_of_one: pushes of one sender (a device, or a gateway with all behind it) from its body to its answer; above
+        it 429. So sixteen senders at least share the places.
+    body_bytes: bytes of pushes that arrive or wait; above it 503. Twice what may wait for the engine.
+    requests_per_s, requests_at_once: requests of one device's token; above it 429. A device reports once a second at
+        most, and a gateway puts up to 1,000 readings into one push. People are not held up.
     streams: open alarm streams; above it 429.
-    connections: connections, and requests, at a time; above it the server answers 503. Far more than streams and
-        pushes together, so that a person's CLOSE finds room beside them.
+    connections: connections at a time; one above it is answered 503 and closed, above twice as many they are closed
+        unheard. Far more than streams and pushes together, so that a person's CLOSE finds room beside them.
     answer_within_s: how long the engine may take for an answer before the client gets 503.
     head_within_s: how long a connection may take to bring a request's head before it is closed.
     body_within_s: how long a body may take to arrive before 408.
@@ -33,6 +38,10 @@ class Limits:
     """
 
     pushes: int = 64
+    pushes_of_one: int = 4
+    body_bytes: int = 32 * 1024 * 1024
+    requests_per_s: float = 100.0
+    requests_at_once: int = 200
     streams: int = 256
     connections: int = 4_096
     answer_within_s: float = 10.0

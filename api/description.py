@@ -9,10 +9,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api import alarm_shapes as shapes
-from api.permits import ReadsDescription
+from api.permits import GuardedRoute, ReadsDescription
 from api.problems import NOT_SIGNED_IN, ProblemDocument, problem_answers
 
-router = APIRouter(tags=["description"])
+router = APIRouter(route_class=GuardedRoute, tags=["description"])
 
 _REF = re.compile(r"#/components/schemas/([^\"]+)\"")
 #: Shapes that no route returns by its type: problems, and the events of the stream.

@@ -7,16 +7,16 @@ from fastapi import APIRouter, Query
 from api.device_shapes import DeviceInFull, Devices, show_device
 from api.pages import MOST_ROWS, USUAL_ROWS, decode_cursor, encode_cursor
 from api.parts import Shared
-from api.permits import ReadsDevices
-from api.problems import BAD_PARAMETER, DATABASE_AWAY, NOT_FOUND, NOT_SIGNED_IN, Problem, problem_answers
+from api.permits import GuardedRoute, ReadsDevices
+from api.problems import BAD_PARAMETER, DATABASE_PROBLEMS, NOT_FOUND, NOT_SIGNED_IN, Problem, problem_answers
 from api.shapes import DeviceId
 from devices.models import DeviceKind
 from storage import devices as registered
 
-router = APIRouter(prefix="/v1/devices", tags=["devices"])
+router = APIRouter(route_class=GuardedRoute, prefix="/v1/devices", tags=["devices"])
 
-_PAGE = problem_answers(NOT_SIGNED_IN, BAD_PARAMETER, DATABASE_AWAY)
-_ONE = problem_answers(NOT_SIGNED_IN, NOT_FOUND, BAD_PARAMETER, DATABASE_AWAY)
+_PAGE = problem_answers(NOT_SIGNED_IN, BAD_PARAMETER, *DATABASE_PROBLEMS)
+_ONE = problem_answers(NOT_SIGNED_IN, NOT_FOUND, BAD_PARAMETER, *DATABASE_PROBLEMS)
 
 
 @router.get("", operation_id="list_devices", responses=_PAGE)

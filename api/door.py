@@ -2,7 +2,9 @@
 
 D1  No request waits for an engine that is away: it is told so at once (EngineAway), and the next request tries again.
 D2  Every answer is awaited for at most `answer_within_s`.
-D3  Nothing is retried here: the client decides, and its Idempotency-Key makes that safe.
+D3  Who asked for a change knows what to think of a missing answer: EngineAway where it was not sent, so that nothing
+    was taken; PerhapsTaken where it was. Nothing is retried here: the client decides, and its Idempotency-Key makes
+    that safe.
 D4  However many requests ask for the alarm list at a time, the engine makes one list after another; each request gets
     a list that was begun after it asked, so it sees what was acknowledged before.
 """
@@ -12,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from api.problems import PerhapsTaken
 from engine import messages as m
 from engine.client import DoorClient, EngineAway
 
@@ -55,8 +58,26 @@ class Door:
         self._client: DoorClient | None = None
         self._alarms = Coalesced(lambda: self.ask(lambda door: door.alarms()))
 
+    async def change(self, request: Callable[[DoorClient], Awaitable[T]]) -> T:
+        """The engine's answer to what changes something. Raises EngineAway where the request cannot have reached it,
+        PerhapsTaken where its answer did not come; EngineBusy, EngineRefused."""
+        sent = False
+
+        async def send(client: DoorClient) -> T:
+            nonlocal sent
+            sent = True
+            return await request(client)
+
+        try:
+            return await self.ask(send)
+        except EngineAway as away:
+            if sent:
+                raise PerhapsTaken(str(away)) from away
+            raise
+
     async def ask(self, question: Callable[[DoorClient], Awaitable[T]]) -> T:
-        """The engine's answer. Raises EngineAway (also when it takes too long), EngineBusy, EngineRefused."""
+        """The engine's answer to what changes nothing. Raises EngineAway (also when it takes too long), EngineBusy,
+        EngineRefused."""
         try:
             async with asyncio.timeout(self._answer_within_s):
                 return await question(await self._connected())

@@ -1,8 +1,9 @@
 """What surrounds every request, as plain ASGI: bounds on the body, safe headers, counting.
 
-E1  A body larger than `push.MOST_BODY_BYTES` is refused by its Content-Length, or while it arrives where it has none;
-    one that does not arrive within `body_within_s` ends with 408. So a request holds at most that much memory for
-    that long.
+E1  A body larger than its route takes (MOST_BODY_BYTES for readings, MOST_WORDS_BYTES for what people send) is refused
+    by its Content-Length, or while it arrives where it has none; one that does not arrive within `body_within_s` ends
+    with 408. So a request holds at most that much memory for that long. Nothing of this is looked at before somebody
+    asks for the body, which is after the permit: a stranger hears 401 and no body of his is read.
 E2  Every answer forbids sniffing, framing, scripts, referrers and storing.
 E3  A failure of ours ends as a problem document and a line in the log, and nowhere else. The log gets the stack without
     its variables: among them are tokens.
@@ -16,10 +17,12 @@ from urllib.parse import quote
 
 import structlog
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.connections import FULL
 from api.http_counts import HttpCounts
-from api.problems import FAILED, TOO_LARGE, TOO_SLOW, Problem, problem_response
+from api.problems import API_FULL, FAILED, RETRY_AFTER_S, TOO_LARGE, TOO_SLOW, Problem, problem_response
 from ingest.push import MOST_BODY_BYTES
 
 _log = structlog.get_logger()
@@ -38,7 +41,9 @@ MOST_THROWN_AWAY_BYTES = 4 * 1024 * 1024
 STRICT_TRANSPORT = "max-age=31536000"
 #: Methods that get a count of their own; what else a client invents is counted together.
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
-_TOO_LARGE = f"Send at most {MOST_BODY_BYTES} bytes in one request"
+#: Where bodies are readings; and what any other body may have: a reason of 1,000 characters fits many times.
+_READINGS = "/v1/telemetry/"
+MOST_WORDS_BYTES = 16 * 1024
 
 
 class BoundedBodies:
@@ -49,27 +54,23 @@ class BoundedBodies:
         self._within_s = within_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        due = asyncio.get_running_loop().time() + self._within_s
-        announced = _announced_bytes(scope)
-        if announced > MOST_BODY_BYTES:
-            if announced <= MOST_THROWN_AWAY_BYTES:
-                await _throw_away(receive, due)
-            refusal = Problem(TOO_LARGE, _TOO_LARGE)
-            answer = problem_response(quote(scope["path"]), TOO_LARGE, _TOO_LARGE, dict(refusal.headers or {}))
-            await answer(scope, receive, send)
-            return
-        await self._app(scope, self._bounded(receive, due), send)
+        if scope["type"] == "http":
+            most = MOST_BODY_BYTES if scope["path"].startswith(_READINGS) else MOST_WORDS_BYTES
+            receive = self._bounded(receive, most, _announced_bytes(scope))
+        await self._app(scope, receive, send)
 
-    def _bounded(self, receive: Receive, due: float) -> Receive:
+    def _bounded(self, receive: Receive, most: int, announced: int) -> Receive:
         seen, complete = 0, False
+        due = asyncio.get_running_loop().time() + self._within_s
 
         async def bounded() -> Message:
             nonlocal seen, complete
             if complete:
                 return await receive()  # from here on only the end of the connection is awaited
+            if announced > most:
+                if announced <= MOST_THROWN_AWAY_BYTES:
+                    await _throw_away(receive, due)
+                raise _too_large(most)
             try:
                 async with asyncio.timeout_at(due):
                     message = await receive()
@@ -77,13 +78,17 @@ class BoundedBodies:
                 raise Problem(TOO_SLOW, f"The body must arrive within {self._within_s:g} s") from None
             seen += len(message.get("body", b""))
             complete = not message.get("more_body", False)
-            if seen > MOST_BODY_BYTES:
+            if seen > most:
                 if not complete:
                     await _throw_away(receive, due)
-                raise Problem(TOO_LARGE, _TOO_LARGE)
+                raise _too_large(most)
             return message
 
         return bounded
+
+
+def _too_large(most: int) -> Problem:
+    return Problem(TOO_LARGE, f"Send at most {most} bytes in one request")
 
 
 def _announced_bytes(scope: Scope) -> int:
@@ -120,6 +125,8 @@ class Failures:
 
         try:
             await self._app(scope, receive, noticed)
+        except ClientDisconnect:
+            return  # nobody is there to be answered
         except Exception as error:
             if scope["type"] != "http":
                 raise
@@ -129,6 +136,21 @@ class Failures:
                 return  # half an answer cannot be taken back; the server closes the connection
             detail = "The failure is in the log. Report it if it comes back."
             await problem_response(quote(scope["path"]), FAILED, detail)(scope, receive, send)
+
+
+class Room:
+    """E4. `PunctualConnection` knows how many there are."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not scope.get("state", {}).get(FULL):
+            await self._app(scope, receive, send)
+            return
+        headers = {"Connection": "close", "Retry-After": str(RETRY_AFTER_S)}
+        answer = problem_response(quote(scope["path"]), API_FULL, "Close one, or ask again later", headers)
+        await answer(scope, receive, send)
 
 
 class Surroundings:

@@ -1,6 +1,5 @@
 """For those who watch the platform: is it alive, is it ready, what does it count."""
 
-import asyncio
 import contextlib
 from typing import Literal
 
@@ -9,12 +8,12 @@ from fastapi.responses import PlainTextResponse
 
 from api.metrics import CONTENT_TYPE, write_metrics
 from api.parts import Shared
-from api.permits import ReadsMetrics, WatchesHealth
+from api.permits import GuardedRoute, ReadsMetrics, WatchesHealth
 from api.problems import NOT_SIGNED_IN, problem_answers
 from api.shapes import Shape
 from engine.client import EngineAway
 
-router = APIRouter(tags=["health"])
+router = APIRouter(route_class=GuardedRoute, tags=["health"])
 
 
 class Alive(Shape):
@@ -41,14 +40,14 @@ async def get_health(who: WatchesHealth) -> Alive:
     responses={503: {"model": Ready, "description": "The engine is away"}},
 )
 async def get_readiness(parts: Shared, who: WatchesHealth, response: Response) -> Ready:
-    """200 while the engine answers, 503 while it does not."""
-    engine_up, database_up = await asyncio.gather(parts.engine_up(), parts.database_up())
-    if not engine_up:
+    """200 while the engine answers, 503 while it does not; as of at most one second ago."""
+    look = await parts.lookout.look()
+    if not look.engine:
         response.status_code = 503
     return Ready(
-        status="not_ready" if not engine_up else "degraded" if database_up is False else "ready",
-        engine="up" if engine_up else "away",
-        database="none" if database_up is None else "up" if database_up else "away",
+        status="not_ready" if not look.engine else "degraded" if look.database is False else "ready",
+        engine="up" if look.engine else "away",
+        database="none" if look.database is None else "up" if look.database else "away",
     )
 
 
@@ -63,6 +62,6 @@ async def get_metrics(parts: Shared, who: ReadsMetrics) -> Response:
     status = None
     with contextlib.suppress(EngineAway):
         status = await parts.door.status()
-    feed, database_up = parts.feed, await parts.database_up()
+    feed, database_up = parts.feed, (await parts.lookout.look()).database
     text = write_metrics(status, parts.counts, feed.streams, feed.connected, database_up)
     return Response(text, media_type=CONTENT_TYPE)

@@ -1,6 +1,11 @@
-"""A person's word on its way to the engine: once per Idempotency-Key, answered after the commit."""
+"""A person's word on its way to the engine: once per Idempotency-Key, answered after the commit.
+
+I1  An instruction's id names who, what and about what before the key: `administrator/close/acme/v1/{key}`. A key used
+    before for anything else is another instruction, and is done (G6): no key can make a CLOSE do nothing.
+"""
 
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Annotated
 
 from fastapi import Header
@@ -9,30 +14,36 @@ from access.principals import Principal
 from api.alarm_shapes import Instructed
 from api.parts import Parts
 from api.problems import REFUSED, Problem
+from ingest.push import KEY_PATTERN
 from rules.decisions import Instruction
 
-InstructionKey = Annotated[
+#: The one rule for keys, of instructions and of pushes.
+IdempotencyKey = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        min_length=1,
-        max_length=128,
-        pattern="^[!-~]+$",
-        description="Names the instruction: sent again with the same key it is answered again, not done again",
+        pattern=f"^{KEY_PATTERN}$",
+        description="Names the request: sent again with the same key it is answered again, not done again",
     ),
 ]
 
 
+class Verb(StrEnum):
+    """What a person can want of the engine."""
+
+    ACKNOWLEDGE = "acknowledge"
+    RESET = "reset"
+    CLOSE = "close"
+    CANCEL = "cancel"
+
+
 async def instruct(
-    parts: Parts, who: Principal, key: str | None, make: Callable[[str], Instruction], subject: str | None = None
+    parts: Parts, who: Principal, verb: Verb, subject: str, key: str | None, make: Callable[[str], Instruction]
 ) -> Instructed:
-    """Give the engine the instruction that `make` builds for an id. Keys belong to their principal: nobody gets the
-    answer to another's. `subject`: what it must turn out to be about, where that is known before.
-    Raises Problem (409) with the engine's reason when it was refused; EngineAway, EngineBusy."""
-    id_ = f"{who.name}/{key or parts.config.new_id()}"
-    answer = await parts.door.ask(lambda door: door.instruct(make(id_)))
+    """Give the engine the instruction that `make` builds for an id (I1). `subject`: an alarm, a wanted position or a
+    device's identity. Raises Problem (409) with the engine's reason when it was refused; EngineAway, EngineBusy."""
+    id_ = f"{who.name}/{verb}/{subject}/{key or parts.config.new_id()}"
+    answer = await parts.door.change(lambda door: door.instruct(make(id_)))
     if not answer.accepted:
         raise Problem(REFUSED, answer.reason)
-    if subject is not None and answer.subject != subject:
-        raise Problem(REFUSED, "This Idempotency-Key was used for another instruction; take a new one")
     return Instructed(instruction=id_, subject=answer.subject)

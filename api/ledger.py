@@ -7,10 +7,10 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from api.parts import Parts, Shared
-from api.permits import ReadsLedger
+from api.permits import GuardedRoute, ReadsLedger
 from api.problems import (
     BAD_PARAMETER,
-    DATABASE_AWAY,
+    DATABASE_PROBLEMS,
     NOT_SIGNED_IN,
     RETRY_AFTER_S,
     TOO_MANY,
@@ -21,9 +21,9 @@ from api.shapes import Shape
 from engine.client import EngineAway
 from storage import ledger as stored
 
-router = APIRouter(prefix="/v1/ledger", tags=["ledger"])
+router = APIRouter(route_class=GuardedRoute, prefix="/v1/ledger", tags=["ledger"])
 
-_ANSWERS = problem_answers(NOT_SIGNED_IN, BAD_PARAMETER, TOO_MANY, DATABASE_AWAY)
+_ANSWERS = problem_answers(NOT_SIGNED_IN, BAD_PARAMETER, TOO_MANY, *DATABASE_PROBLEMS)
 
 
 class SourceLine(Shape):

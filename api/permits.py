@@ -1,20 +1,26 @@
 """The permission in each route's signature: `who: Annotated[Principal, Depends(Permit(Action.READ_ALARMS))]`.
 
-N1  Every route has exactly one permit (a test reads them off `app.routes`); it calls access.authorize, the only judge.
-N2  Who sent no valid token hears 401 and nothing else of the request, not even what was wrong with its body.
+N1  Every route has exactly one permit (GuardedRoute refuses to be built otherwise, and a test reads them off
+    `app.routes`); it calls access.authorize, the only judge.
+N2  The permit is asked before anything of the body is read: who sent no valid token hears 401 and nothing else of the
+    request, whatever is wrong with it, and costs no memory.
 """
 
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.types import Receive, Scope, Send
 
 from access.authorize import Action, Denied, NotFound, OfAlarm, OfCommand, OfDevice, Platform, Subject, authorize
-from access.principals import Anonymous, Principal
+from access.principals import Anonymous, DevicePrincipal, Principal
 from api.parts import parts_of
-from api.problems import BAD_PARAMETER, NOT_ALLOWED, NOT_FOUND, NOT_SIGNED_IN, Problem, field_faults, problem_response
+from api.problems import NOT_ALLOWED, NOT_FOUND, NOT_SIGNED_IN, TOO_MANY, Problem
 
 _bearer = HTTPBearer(
     auto_error=False,
@@ -39,20 +45,30 @@ def subject_of(request: Request) -> Subject:
             return Platform()
 
 
+def token_of(request: Request) -> str:
+    """The bearer token, empty where there is none (RFC 6750, 2.1; the scheme in either case)."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """A dependency: signs the sender in and asks whether it may do `action` here."""
+    """A dependency: who sent the request, once it is known that they may do `action` here."""
 
     action: Action
 
-    async def __call__(self, request: Request, credential: Credential) -> Principal:
-        token = credential.credentials if credential else ""
-        subject = subject_of(request)
-        tokens = parts_of(request).tokens
+    async def __call__(self, request: Request, _: Credential) -> Principal:
+        """`admit` was asked before; `Credential` is for the description."""
+        return _admitted(request)
+
+    async def admit(self, request: Request) -> Principal:
+        """Signs the sender in and asks whether it may. Raises Problem."""
+        parts, subject, token = parts_of(request), subject_of(request), token_of(request)
         if self.action is Action.PUBLISH_READINGS and isinstance(subject, OfDevice):
-            who = await tokens.device(subject.identity, token)
+            address = request.client.host if request.client else ""
+            who = await parts.tokens.device(subject.identity, token, address)
         else:
-            who = tokens.person(token)
+            who = parts.tokens.person(token)
         try:
             authorize(who, self.action, subject)
         except Denied as denied:
@@ -61,6 +77,11 @@ class Permit:
             raise Problem(NOT_ALLOWED, str(denied)) from denied
         except NotFound as hidden:
             raise Problem(NOT_FOUND, str(hidden)) from hidden
+        if isinstance(who, DevicePrincipal):  # people are never held up: what they want may be a valve closed
+            wait_s = parts.requests.wait_s(who.name)
+            if wait_s > 0.0:
+                raise Problem(TOO_MANY, f"Too many requests of {who.name}", retry_after_s=math.ceil(wait_s))
+            parts.requests.take(who.name)
         return who
 
 
@@ -70,25 +91,46 @@ class OpenPermit:
 
     action: Action
 
-    async def __call__(self) -> Principal:
+    async def __call__(self, request: Request) -> Principal:
+        return _admitted(request)
+
+    async def admit(self, _: Request) -> Principal:
         authorize(Anonymous(), self.action, Platform())
         return Anonymous()
 
 
-def _invalid_request(request: Request, error: RequestValidationError) -> Response:
-    """FastAPI reads the body before it asks the Permit, so N2 is kept here too."""
-    path = request.url.path
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or isinstance(parts_of(request).tokens.person(token.strip()), Anonymous):
-        refusal = Problem(NOT_SIGNED_IN, _SIGN_IN)
-        return problem_response(path, NOT_SIGNED_IN, _SIGN_IN, dict(refusal.headers or {}))
-    faults = field_faults(error)
-    detail = "; ".join(f"{fault.where}: {fault.reason}" for fault in faults[:5])
-    return problem_response(path, BAD_PARAMETER, detail, errors=faults)
+#: Where the admitted principal stands in a request's scope.
+_WHO = "davy.who"
 
 
-def answer_invalid_requests(app: FastAPI) -> None:
-    app.exception_handler(RequestValidationError)(_invalid_request)
+def _admitted(request: Request) -> Principal:
+    who = request.scope[_WHO]
+    assert isinstance(who, Principal)
+    return who
+
+
+class GuardedRoute(APIRoute):
+    """A route that asks its permit first (N2): FastAPI by itself reads and parses the body before any dependency."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        permits = list(permits_of(self.dependant))
+        if len(permits) != 1:
+            raise TypeError(f"{path}: a route has exactly one permit, this one has {len(permits)}")
+        self.permit = permits[0]
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] in (self.methods or ()):  # else the answer is 405, to anybody
+            scope[_WHO] = await self.permit.admit(Request(scope, receive))
+        await super().handle(scope, receive, send)
+
+
+def permits_of(dependant: Dependant) -> Iterator[Permit | OpenPermit]:
+    """The permits that a route's signature names."""
+    if isinstance(dependant.call, Permit | OpenPermit):
+        yield dependant.call
+    for below in dependant.dependencies:
+        yield from permits_of(below)
 
 
 WatchesHealth = Annotated[Principal, Depends(OpenPermit(Action.WATCH_HEALTH))]

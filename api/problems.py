@@ -25,6 +25,7 @@ class Kind:
     title: str
 
 
+BAD_REQUEST = Kind("bad-request", 400, "This is no request that can be read")
 NOT_SIGNED_IN = Kind("not-signed-in", 401, "No valid token was sent")
 NOT_ALLOWED = Kind("not-allowed", 403, "This token may not do this")
 NOT_FOUND = Kind("not-found", 404, "There is no such thing")
@@ -37,12 +38,26 @@ BAD_PARAMETER = Kind("bad-parameter", 422, "Something in the request is not vali
 TOO_MANY = Kind("too-many", 429, "Too many at a time")
 FAILED = Kind("failed", 500, "Davy failed to answer")
 ENGINE_AWAY = Kind("engine-away", 503, "The engine is away")
+ANSWER_LOST = Kind("answer-lost", 503, "The engine's answer did not come")
 ENGINE_BUSY = Kind("engine-busy", 503, "The engine takes no more for the moment")
 PUSH_BUSY = Kind("push-busy", 503, "Too many pushes are under way")
+API_FULL = Kind("api-full", 503, "Too many connections are open")
 DATABASE_AWAY = Kind("database-away", 503, "The database is away")
+DATABASE_BUSY = Kind("database-busy", 503, "The database did not answer in time")
+
+#: What may come of asking the database, and of asking the engine to change something.
+DATABASE_PROBLEMS = (DATABASE_AWAY, DATABASE_BUSY)
+CHANGE_PROBLEMS = (ENGINE_AWAY, ANSWER_LOST, ENGINE_BUSY)
+#: What may come of a body, before anybody looks at what it says.
+BODY_PROBLEMS = (BAD_REQUEST, TOO_SLOW, TOO_LARGE)
 
 #: What a client waits before it asks again, seconds: a restarted engine is back within about that time.
 RETRY_AFTER_S = 2
+
+
+class PerhapsTaken(EngineAway):
+    """The engine was asked to change something and its answer did not come: it may have been done. Transient: the same
+    again with the same Idempotency-Key is done once, and answered."""
 
 
 class Problem(HTTPException):
@@ -103,12 +118,19 @@ def problem_answers(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
 
 
 def _http_error(request: Request, error: StarletteHTTPException) -> Response:
-    by_status = {404: NOT_FOUND, 405: WRONG_METHOD}
-    headers = dict(error.headers) if error.headers else None
+    """What the framework refuses gets one of our kinds: clients are promised that there are no others."""
+    path, headers = request.url.path, dict(error.headers) if error.headers else None
     if isinstance(error, Problem):
-        return problem_response(request.url.path, error.kind, str(error.detail), headers)
-    kind = by_status.get(error.status_code, Kind("http", error.status_code, str(error.detail)))
-    return problem_response(request.url.path, kind, str(error.detail), headers)
+        return problem_response(path, error.kind, str(error.detail), headers)
+    by_status = {404: NOT_FOUND, 405: WRONG_METHOD}
+    kind = by_status.get(error.status_code, BAD_REQUEST if error.status_code < 500 else FAILED)
+    return problem_response(path, kind, str(error.detail), headers)
+
+
+_UNREACHED = "The engine cannot be reached; nothing was taken. Ask again."
+_ANSWER_LOST = (
+    "It was perhaps taken, perhaps not. Send it again with the same Idempotency-Key: it is done once, and answered."
+)
 
 
 def _engine_error(request: Request, error: EngineAway | EngineBusy | EngineRefused) -> Response:
@@ -116,9 +138,12 @@ def _engine_error(request: Request, error: EngineAway | EngineBusy | EngineRefus
     if isinstance(error, EngineRefused):
         return problem_response(path, REFUSED, str(error))
     if isinstance(error, EngineBusy):
-        return problem_response(path, ENGINE_BUSY, str(error), {"Retry-After": str(max(1, error.retry_after_s))})
-    detail = "The engine cannot be reached, or went away before it answered. Ask again; use the same Idempotency-Key."
-    return problem_response(path, ENGINE_AWAY, detail, {"Retry-After": str(RETRY_AFTER_S)})
+        detail = f"{error}; nothing was taken"
+        return problem_response(path, ENGINE_BUSY, detail, {"Retry-After": str(max(1, error.retry_after_s))})
+    retry = {"Retry-After": str(RETRY_AFTER_S)}
+    if isinstance(error, PerhapsTaken):
+        return problem_response(path, ANSWER_LOST, _ANSWER_LOST, retry)
+    return problem_response(path, ENGINE_AWAY, _UNREACHED, retry)
 
 
 def field_faults(error: RequestValidationError) -> list[FieldFault]:
@@ -129,9 +154,15 @@ def field_faults(error: RequestValidationError) -> list[FieldFault]:
     ]
 
 
+def _invalid_request(request: Request, error: RequestValidationError) -> Response:
+    faults = field_faults(error)
+    detail = "; ".join(f"{fault.where}: {fault.reason}" for fault in faults[:5])
+    return problem_response(request.url.path, BAD_PARAMETER, detail, errors=faults)
+
+
 def answer_with_problems(app: FastAPI) -> None:
-    """Register the error answers of this module. (Invalid requests are answered where permits are known, failures of
-    ours at the edge.)"""
+    """Register the error answers of this module. (Failures of ours are answered at the edge.)"""
     app.exception_handler(StarletteHTTPException)(_http_error)
+    app.exception_handler(RequestValidationError)(_invalid_request)
     for away in (EngineAway, EngineBusy, EngineRefused):
         app.exception_handler(away)(_engine_error)

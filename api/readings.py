@@ -7,8 +7,8 @@ from fastapi import APIRouter, Query
 
 from api.pages import MOST_ROWS, USUAL_ROWS, decode_cursor, encode_cursor
 from api.parts import Parts, Shared
-from api.permits import ReadsReadings
-from api.problems import BAD_PARAMETER, DATABASE_AWAY, NOT_FOUND, NOT_SIGNED_IN, Problem, problem_answers
+from api.permits import GuardedRoute, ReadsReadings
+from api.problems import BAD_PARAMETER, DATABASE_PROBLEMS, NOT_FOUND, NOT_SIGNED_IN, Problem, problem_answers
 from api.reading_shapes import BucketPage, Latest, RawPage, show_bucket, show_reading
 from api.shapes import DeviceId
 from api.times import UtcParameter
@@ -18,9 +18,9 @@ from storage.database import Connection
 from storage.readings import ReadingKey
 from storage.times import DAY_US, HOUR_US
 
-router = APIRouter(prefix="/v1/devices/{vendor}/{serial}", tags=["readings"])
+router = APIRouter(route_class=GuardedRoute, prefix="/v1/devices/{vendor}/{serial}", tags=["readings"])
 
-_ANSWERS = problem_answers(NOT_SIGNED_IN, NOT_FOUND, BAD_PARAMETER, DATABASE_AWAY)
+_ANSWERS = problem_answers(NOT_SIGNED_IN, NOT_FOUND, BAD_PARAMETER, *DATABASE_PROBLEMS)
 
 
 class Resolution(StrEnum):

@@ -31,13 +31,14 @@ class ApiServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _punctual(head_within_s: float) -> type[PunctualConnection]:
-    """uvicorn takes a class, so the limit travels as its attribute."""
+def _punctual(head_within_s: float, connections: int) -> type[PunctualConnection]:
+    """uvicorn takes a class, so the limits travel as its attributes."""
 
     class Connection(PunctualConnection):
         pass
 
     Connection.head_within_s = head_within_s
+    Connection.most = connections
     return Connection
 
 
@@ -61,14 +62,13 @@ def api_server(
             port=port,
             ssl_certfile=tls_cert,
             ssl_keyfile=tls_key,
-            http=_punctual(config.limits.head_within_s),
+            http=_punctual(config.limits.head_within_s, config.limits.connections),
             ws="none",
             lifespan="on",
             access_log=False,
             log_config=None,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=config.limits.connections,
             h11_max_incomplete_event_size=MOST_HEAD_BYTES,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=STOP_WITHIN_S,

@@ -1,8 +1,8 @@
 """`POST /v1/telemetry/{vendor}/{serial}`: readings by HTTP, answered after they are on disk (G1).
 
-The API queues nothing (G4): a push waits for the engine's commit on the sender's own connection, at most
-`Limits.pushes` of them at a time; beyond that, and while the engine is away or under pressure, the sender hears 503
-with Retry-After and keeps its readings.
+The API queues nothing (G4): a push waits for the engine's commit on the sender's own connection, with a place of
+api/push_places.py; without one, and while the engine is away or under pressure, the sender hears 429 or 503 with
+Retry-After and keeps its readings.
 """
 
 from typing import Annotated, Any
@@ -10,18 +10,19 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request
 from pydantic import Field
 
+from api.instructions import IdempotencyKey
 from api.parts import Parts, Shared
-from api.permits import PublishesReadings
+from api.permits import GuardedRoute, PublishesReadings
 from api.problems import (
     BAD_PARAMETER,
-    ENGINE_AWAY,
-    ENGINE_BUSY,
+    BODY_PROBLEMS,
+    CHANGE_PROBLEMS,
     NOT_ALLOWED,
     NOT_FOUND,
     NOT_SIGNED_IN,
     PUSH_BUSY,
     TOO_LARGE,
-    TOO_SLOW,
+    TOO_MANY,
     UNSUPPORTED_TYPE,
     Problem,
     problem_answers,
@@ -31,21 +32,16 @@ from engine.client import EngineRefused
 from engine.messages import Pushed
 from ingest.push import (
     MOST_BODY_BYTES,
-    MOST_KEY_LENGTH,
     MOST_READINGS,
     ContentType,
     Fault,
     Payloads,
     PushRefused,
-    check_key,
     read_content_type,
     split_body,
 )
 
-router = APIRouter(prefix="/v1/telemetry", tags=["telemetry"])
-
-#: A cycle takes milliseconds; a sender that finds no room need not wait long.
-RETRY_AFTER_S = 1
+router = APIRouter(route_class=GuardedRoute, prefix="/v1/telemetry", tags=["telemetry"])
 
 _KINDS = {
     Fault.UNSUPPORTED_TYPE: UNSUPPORTED_TYPE,
@@ -58,15 +54,13 @@ _RESPONSES = problem_answers(
     NOT_SIGNED_IN,
     NOT_ALLOWED,
     NOT_FOUND,
-    TOO_SLOW,
-    TOO_LARGE,
+    *BODY_PROBLEMS,
     UNSUPPORTED_TYPE,
     BAD_PARAMETER,
-    ENGINE_AWAY,
-    ENGINE_BUSY,
+    TOO_MANY,
+    *CHANGE_PROBLEMS,
     PUSH_BUSY,
 )
-_OBJECT = {"type": "object"}
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -99,46 +93,41 @@ async def push_telemetry(
     serial: DeviceId,
     content_type: Annotated[str, Header()] = "",
     content_encoding: Annotated[str, Header()] = "",
-    key: Annotated[
-        str,
-        Header(
-            alias="Idempotency-Key",
-            description=f"1 to {MOST_KEY_LENGTH} characters: the same key gets the same answer, once done",
-        ),
-    ] = "",
+    key: IdempotencyKey = None,
 ) -> Taken:
     """Hand readings over, signed with the token of the device or of its gateway. 200 means that they are on disk."""
     try:
         kind = read_content_type(content_type, content_encoding)
-        check_key(key)
-        payloads = split_body(await request.body(), kind)
+        with parts.places.taken(who.name, _body_bytes(request)):
+            payloads = split_body(await request.body(), kind)
+            pushed = await _hand_over(parts, who.name, f"{vendor}/{serial}", payloads, key or "")
     except PushRefused as refused:
         raise Problem(_KINDS[refused.fault], str(refused)) from refused
-    pushed = await _hand_over(parts, who.name, f"{vendor}/{serial}", payloads, key)
     return Taken(stored=pushed.stored, duplicate=pushed.duplicate, quarantined=pushed.quarantined)
 
 
 async def _hand_over(parts: Parts, principal: str, identity: str, payloads: Payloads, key: str) -> Pushed:
-    counts = parts.counts
-    if counts.pushes_in_flight >= parts.config.limits.pushes:
-        counts.pushed["refused_busy"] += 1
-        detail = f"{counts.pushes_in_flight} pushes are under way; keep the readings and send them again"
-        raise Problem(PUSH_BUSY, detail, retry_after_s=RETRY_AFTER_S)
-    counts.pushes_in_flight += 1
     try:
-        pushed = await parts.door.ask(
-            lambda door: door.push(
-                principal=principal,
-                identity=identity,
-                payloads=payloads.payloads,
-                content_type=payloads.content_type,
-                key=key,
+        with parts.places.at_the_door():
+            pushed = await parts.door.change(
+                lambda door: door.push(
+                    principal=principal,
+                    identity=identity,
+                    payloads=payloads.payloads,
+                    content_type=payloads.content_type,
+                    key=key,
+                )
             )
-        )
     except EngineRefused as refused:  # the registry changed after the token was looked at
         raise Problem(NOT_FOUND, str(refused)) from refused
-    finally:
-        counts.pushes_in_flight -= 1
-    for outcome in ("stored", "duplicate", "quarantined"):
-        counts.pushed[outcome] += getattr(pushed, outcome)
+    counted = parts.counts.pushed
+    counted["stored"] += pushed.stored
+    counted["duplicate"] += pushed.duplicate
+    counted["quarantined"] += pushed.quarantined
     return pushed
+
+
+def _body_bytes(request: Request) -> int:
+    """What the body may come to hold: its Content-Length, the most a body may have where it has none."""
+    announced = request.headers.get("content-length")
+    return MOST_BODY_BYTES if announced is None else min(int(announced), MOST_BODY_BYTES)

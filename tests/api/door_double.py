@@ -43,6 +43,7 @@ class DoorDouble:
     now_us: int = START_US
     authenticated: int = 0
     listed: int = 0
+    statuses: int = 0
     gone_before: int = 0
     alarms: dict[str, m.AlarmView] = field(default_factory=dict)
     wanted: dict[str, _Wanted] = field(default_factory=dict)
@@ -126,6 +127,7 @@ class DoorDouble:
                 views_ = tuple(one.view for key, one in self.wanted.items() if request.wanted in ("", key))
                 _say(writer, m.WantedList(request=request.request, as_of=self.cycle, wanted=views_))
             case m.GetStatus():
+                self.statuses += 1
                 _say(writer, self._status(request))
 
     def _status(self, request: m.GetStatus) -> m.Status:
@@ -175,7 +177,8 @@ class DoorDouble:
         )
 
     def _push(self, push: m.Push) -> m.Answer:
-        known = self.pushed.get(f"{push.principal} {push.key}") if push.key else None
+        name = f"{push.principal} {push.identity} {push.key} {push.payloads!r}"
+        known = self.pushed.get(name) if push.key else None
         if known is not None:
             return msgspec.structs.replace(known, request=push.request)
         stored = duplicate = quarantined = 0
@@ -199,7 +202,7 @@ class DoorDouble:
             self.counts[at] += many
         answer = m.Pushed(request=push.request, stored=stored, duplicate=duplicate, quarantined=quarantined)
         if push.key:
-            self.pushed[f"{push.principal} {push.key}"] = answer
+            self.pushed[name] = answer
         return answer
 
     def _judge(self, identity: str, reading: dict[str, object]) -> None:

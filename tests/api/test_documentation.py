@@ -6,6 +6,7 @@ from pathlib import Path
 from api import problems
 from api.app import create_app
 from api.config import Limits
+from api.tokens import FAILURES_AT_ONCE, FAILURES_PER_S
 from tests.api.conftest import config_of
 
 _TEXT = (Path(__file__).parents[2] / "docs" / "API.md").read_text("utf-8")
@@ -27,6 +28,10 @@ def test_every_problem_is_in_the_document_with_its_status() -> None:
 def test_the_bounds_in_the_document_are_those_of_the_code() -> None:
     limits, bounds = Limits(), re.sub(r"\s+", " ", _TEXT.split("## Bounds")[1])
     assert f"{limits.pushes} pushes" in bounds
+    assert f"{limits.body_bytes // 2**20} MiB" in bounds
+    assert f"{limits.pushes_of_one} pushes of one sender" in bounds
+    assert f"{limits.requests_per_s:g} requests a second of it, {limits.requests_at_once} at once" in bounds
+    assert f"{FAILURES_AT_ONCE} wrong device tokens of one network address, then {FAILURES_PER_S:g} a second" in bounds
     assert f"{limits.streams} alarm streams" in bounds
     assert f"{limits.connections:,} connections" in bounds
     assert f"{limits.head_within_s:g} s for a request's head and {limits.body_within_s:g} s for its body" in bounds

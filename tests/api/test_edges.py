@@ -66,7 +66,7 @@ async def test_a_failure_of_ours_is_logged_without_the_token(
 
 async def test_hostile_bodies_of_instructions_are_refused(stand: Stand) -> None:
     url = f"/v1/alarms/{'0' * 32}/acknowledge"
-    deep = b'{"comment":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    deep = b'{"comment":' + b"[" * 7_000 + b"]" * 7_000 + b"}"
     bodies = (
         b"{",
         b"\xff",
@@ -81,7 +81,7 @@ async def test_hostile_bodies_of_instructions_are_refused(stand: Stand) -> None:
         answer = await stand.http.post(url, content=body, headers={"Content-Type": "application/json"})
         assert answer.status_code in (400, 422), body[:20]
         assert answer.headers["Content-Type"] == "application/problem+json"
-    answer = await stand.http.post(url, content=b"x" * 300_000, headers={"Content-Type": "application/json"})
+    answer = await stand.http.post(url, content=b"x" * 16_385, headers={"Content-Type": "application/json"})
     assert answer.status_code == 413
 
 
@@ -116,7 +116,9 @@ async def test_a_long_answer_is_not_cut_by_the_deadline_of_the_head(engine: Door
 async def test_an_announced_body_beyond_all_bounds_is_refused_at_once(stand: Stand) -> None:
     for length in ("99999999999999", "99999999999999999999999999999999", "-1", "x"):
         reader, writer = await asyncio.open_connection("127.0.0.1", stand.port)
-        head = f"POST /v1/telemetry/{DETECTOR} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+        head = f"POST /v1/telemetry/{DETECTOR} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n"
+        token = signed(DETECTOR)["Authorization"]
+        head += f"Content-Type: application/json\r\nAuthorization: {token}\r\n\r\n"
         writer.write(head.encode() + b" " * 65_536)
         answer = await asyncio.wait_for(reader.read(), 20)
         writer.close()

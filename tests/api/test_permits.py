@@ -5,12 +5,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.routing import iter_route_contexts
 
 from access.authorize import Action
 from api.app import create_app
-from api.permits import OpenPermit, Permit
+from api.permits import GuardedRoute, OpenPermit, Permit, permits_of
 from tests.api.conftest import config_of
 from tests.api.homes import DETECTOR, SELF_CLOSING, TOKENS
 from tests.api.stand import Stand, signed
@@ -19,18 +18,13 @@ OPEN = {("GET", "/healthz"), ("GET", "/readyz")}
 BODIES = {"acknowledge": {"comment": ""}, "close": {"reason": "x"}, "cancel": {"reason": "x"}}
 
 
-def _permits(dependant: Dependant) -> list[Permit | OpenPermit]:
-    found = [dependant.call] if isinstance(dependant.call, Permit | OpenPermit) else []
-    return found + [permit for below in dependant.dependencies for permit in _permits(below)]
-
-
 def _routes() -> dict[tuple[str, str], list[Permit | OpenPermit]]:
     found = {}
     for context in iter_route_contexts(create_app(config_of(Path("/nowhere"))).routes):
         route = context.original_route
-        assert isinstance(route, APIRoute), f"{route} is no API route, so it has no permit"
-        for method in route.methods:
-            found[method, context.path or ""] = _permits(route.dependant)
+        assert isinstance(route, GuardedRoute), f"{route} asks for no permit"
+        for method in route.methods or ():
+            found[method, context.path or ""] = list(permits_of(route.dependant))
     return found
 
 
@@ -51,6 +45,14 @@ async def _ask(client: httpx.AsyncClient, method: str, path: str, headers: dict[
 def test_every_route_has_exactly_one_permit(route: tuple[str, str]) -> None:
     assert len(ROUTES[route]) == 1
     assert isinstance(ROUTES[route][0], OpenPermit) == (route in OPEN)
+
+
+def test_a_route_without_a_permit_cannot_be_built() -> None:
+    async def open_door() -> None:
+        raise AssertionError
+
+    with pytest.raises(TypeError, match="exactly one permit"):
+        GuardedRoute("/open-door", open_door)
 
 
 def test_every_action_guards_a_route() -> None:

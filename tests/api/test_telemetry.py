@@ -127,13 +127,13 @@ async def test_an_engine_that_is_away_makes_the_sender_wait_and_is_found_again(
 
 
 async def test_above_the_bound_a_push_is_refused_and_nothing_queues(engine: DoorDouble) -> None:
-    limits = Limits(pushes=2, answer_within_s=1.0)
+    limits = Limits(pushes=2, pushes_of_one=6, answer_within_s=1.0)
     async with serving(config_of(engine.path, limits=limits)) as stand:
         assert (await stand.push(DETECTOR)).status_code == 200
         engine.mute = True  # it takes requests and answers none
         answers = await asyncio.gather(*(stand.push(DETECTOR) for _ in range(6)))
     types = sorted(answer.json()["type"].rsplit(":", 1)[-1] for answer in answers)
-    assert types == ["engine-away"] * 2 + ["push-busy"] * 4
+    assert types == ["answer-lost"] * 2 + ["push-busy"] * 4
     assert all(answer.status_code == 503 and "Retry-After" in answer.headers for answer in answers)
 
 
