@@ -10,10 +10,12 @@ import ssl
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
+from davy.open_files import connections_within, raise_limit
 from davy.settings import Settings
 from devices.fleet import Fleet
 from engine.checkpoint import Keeper, recall
@@ -26,6 +28,7 @@ from engine.pushes import PushLink
 from engine.store import Store, document
 from ingest.mqtt_directory import Directory
 from ingest.mqtt_endpoint import MqttEndpoint
+from ingest.mqtt_limits import EndpointLimits
 from ingest.mqtt_tls import server_context
 from rules.decisions import RulesChanged
 from rules.document import default_pack, load_pack
@@ -58,7 +61,7 @@ async def run_engine(settings: Settings, stop: asyncio.Event) -> None:
         _rules_in_force(cycle, settings.rules)
 
         directory = Directory.of(memory.fleet.registry)
-        endpoint = MqttEndpoint(directory, wake=cycle.wake, utc=wall_clock_us)
+        endpoint = MqttEndpoint(directory, wake=cycle.wake, limits=_endpoint_limits(), utc=wall_clock_us)
         pushes = PushLink(cycle.wake)
         cycle.links = (pushes, endpoint)  # the smaller share first, so that it is never left out
 
@@ -127,6 +130,14 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     if settings.mqtt_tls_cert is None or settings.mqtt_tls_key is None:
         return None
     return server_context(settings.mqtt_tls_cert, settings.mqtt_tls_key, settings.mqtt_client_ca)
+
+
+def _endpoint_limits() -> EndpointLimits:
+    """No more connections than this process may open: better to turn a device away than to fail at accepting it."""
+    open_files, limits = raise_limit(), EndpointLimits()
+    limits = replace(limits, connections=connections_within(open_files, limits.connections))
+    _log.info("room for connections", open_files=open_files, connections=limits.connections)
+    return limits
 
 
 def _gauges(cycle: Cycle, endpoint: MqttEndpoint, pushes: PushLink, feed: Feed) -> Callable[[], dict[str, float]]:

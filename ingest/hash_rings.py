@@ -14,16 +14,23 @@ _AT_ONCE = 4_096
 
 
 class HashRings:
-    """Mutable, by slot; 520 bytes for each device that has a ring, 4 for every other."""
+    """Mutable, by slot; 520 bytes for each device that has a ring, 4 for every other.
+
+    There is a row for every slot, but rows are used from the front: an untouched page costs address space and nothing
+    else, and a ring's first reading never waits for a table to be copied."""
 
     def __init__(self, slots: int) -> None:
         self._row = np.full(slots, -1, np.int32)  # slot -> its row below, -1: none
         self._used = 0
-        self._hashes = np.full((0, RING), NO_HASH, np.int64)
-        self._pushed = np.zeros(0, np.int64)  # how many hashes ever; the newest is at (pushed - 1) % RING
+        self._hashes = np.empty((slots, RING), np.int64)
+        self._pushed = np.empty(slots, np.int64)  # how many hashes ever; the newest is at (pushed - 1) % RING
 
     def grow(self, slots: int) -> None:
-        self._row = np.concatenate([self._row, np.full(slots - len(self._row), -1, np.int32)])
+        """`slots`: at least as many as before."""
+        more, used = HashRings(slots), self._used
+        more._row[: len(self._row)] = self._row
+        more._hashes[:used], more._pushed[:used] = self._hashes[:used], self._pushed[:used]
+        self._row, self._hashes, self._pushed = more._row, more._hashes, more._pushed
 
     def find(self, slot: NDArray[np.int32], hashes: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """(whether each hash is in its device's ring, how many were pushed after it)."""
@@ -84,7 +91,8 @@ class HashRings:
             raise ValueError("identity window: a ring of a device that is not there")
         rings = cls(slots)
         rings._row[ring_slot] = np.arange(count)
-        rings._used, rings._hashes, rings._pushed = count, ring.copy(), pushed.copy()
+        rings._hashes[:count], rings._pushed[:count] = ring, pushed
+        rings._used = count
         return rings
 
     def _rows(self, slots: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -92,12 +100,9 @@ class HashRings:
         rows = self._row[slots]
         fresh = np.flatnonzero(rows < 0)
         if len(fresh):
-            used = self._used + len(fresh)
-            if used > len(self._pushed):
-                more = max(used, 2 * len(self._pushed)) - len(self._pushed)
-                self._hashes = np.concatenate([self._hashes, np.full((more, RING), NO_HASH, np.int64)])
-                self._pushed = np.concatenate([self._pushed, np.zeros(more, np.int64)])
-            rows[fresh] = np.arange(self._used, used)
+            begin, end = self._used, self._used + len(fresh)
+            self._hashes[begin:end], self._pushed[begin:end] = NO_HASH, 0
+            rows[fresh] = np.arange(begin, end)
             self._row[slots[fresh]] = rows[fresh]
-            self._used = used
+            self._used = end
         return rows

@@ -103,8 +103,7 @@ def read_publishes(
             break
         if number is None or mime is None or start >= end or packet_id == b"\0\0":
             break
-        first = data[start]
-        if first != _BRACE and not _FIRST_MAP <= first <= _LAST_MAP:
+        if data[start] != _BRACE and not _FIRST_MAP <= data[start] <= _LAST_MAP:
             break
         if mime:
             into.content_type[len(into.device_no)] = mime

@@ -39,9 +39,19 @@ class SeenNumbers:
         """Empty the places of the numbers after `highest` (not below -1) up to `highest + by`; all where `by` is
         WINDOW or more. Each slot at most once."""
         self.words[slot[by >= WINDOW]] = 0
-        few = np.flatnonzero((by > 0) & (by < WINDOW))
+        few = np.flatnonzero((by > 0) & (by <= _WORD_BITS))
         if len(few):
-            self.words[slot[few]] &= ~_places(highest[few] + 1, by[few])
+            self._empty_few(slot[few], highest[few] + 1, by[few])
+        many = np.flatnonzero((by > _WORD_BITS) & (by < WINDOW))
+        if len(many):
+            self.words[slot[many]] &= ~_places(highest[many] + 1, by[many])
+
+    def _empty_few(self, slot: NDArray[np.int32], first: NDArray[np.int64], count: NDArray[np.int64]) -> None:
+        """The usual step, a word's worth at most, lies in two words."""
+        word, bit = _place(first)
+        run = _lowest(count)
+        self.words[slot, word] &= ~(run << bit)
+        self.words[slot, (word + 1) % WORDS] &= ~(run >> np.uint64(1) >> (np.uint64(_WORD_BITS - 1) - bit))
 
     def of(self, slot: int) -> int:
         """One device's places as one integer: bit n % WINDOW."""
