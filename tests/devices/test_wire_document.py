@@ -1,6 +1,7 @@
 """docs/WIRE.md says what the code does: its examples are decoded, its tables compared."""
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ from devices.codecs.telemetry import (
     MOST_BOOT,
     MOST_DEPTH,
     MOST_EXTRA_BYTES,
+    MOST_ITEMS,
     MOST_PAYLOAD_BYTES,
+    MOST_PAYLOAD_ITEMS,
     MOST_READING_BYTES,
     MOST_READINGS,
     MOST_SEQ,
@@ -23,6 +26,8 @@ from devices.codecs.telemetry import (
 from devices.commands import Verb, decode_command
 from devices.quantities import QUANTITIES, Flag, ValveCause, ValvePosition
 from ingest.admission import FUTURE_US
+from ingest.links import ARRAY_COUNTS_FOR
+from ingest.mqtt_limits import EndpointLimits
 from ingest.one_device import RING, WINDOW
 
 WIRE = (Path(__file__).parents[2] / "docs" / "WIRE.md").read_text("utf-8")
@@ -89,6 +94,31 @@ def test_the_numbers_in_its_sentences_are_those_in_the_code() -> None:
     assert f"0 to {MOST_BOOT}:" in WIRE
     assert f"0 to {MOST_SEQ}:" in WIRE
     assert f"deeper than {MOST_DEPTH} levels" in WIRE
-    assert f"the last {WINDOW} numbers" in WIRE
+    assert f"the last {WINDOW:,} numbers" in WIRE
+    assert f"{MOST_ITEMS:,} items" in WIRE
+    assert f"{MOST_PAYLOAD_ITEMS:,} in a payload" in WIRE
     assert f"the last {RING} are remembered" in WIRE
     assert f"at most {FUTURE_US // 60_000_000}\nminutes ahead" in WIRE
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("connections of one identity", "{connections_per_identity};"),
+        ("CONNECT", "within {connect_within_s:g} s, at most {connect_bytes:,} bytes"),
+        ("any other packet", "at most {packet_bytes:,} bytes, and whole within {packet_within_s:g} s"),
+        ("keep-alive", "at most {keep_alive_cap_s:,} s"),
+        ("messages without a PUBACK", "{receive_maximum} (MQTT 5"),
+        ("control packets (PINGREQ, SUBSCRIBE, PUBACK, ...)", "{control_packets_per_s:,} a second"),
+        ("a session (clean start 0)", "{session_kept_s:,} s in memory, with at most {commands_in_flight} commands"),
+    ],
+)
+def test_what_the_endpoint_allows_is_what_its_limits_say(row: str, said: str) -> None:
+    (line,) = [line for line in WIRE.splitlines() if line.startswith(f"| {row} |")]
+    assert said.format(**asdict(EndpointLimits())) in line
+
+
+def test_two_arrays_of_one_connection_fill_its_share() -> None:
+    limits = EndpointLimits()
+    assert 2 * ARRAY_COUNTS_FOR == limits.unsettled_messages == limits.receive_maximum
+    assert "at most two of one connection" in WIRE
