@@ -112,7 +112,6 @@ async def test_a_mode_the_server_cannot_serve_is_refused(plain_server: Server) -
     with pytest.raises(DatabaseRefused, match="made in mode timescale-tsl"):
         await ready(connection)
     await connection.close()
-    plain_server.drop(url)
 
 
 async def test_a_database_without_tables_is_refused_with_the_remedy(empty_url: str) -> None:
@@ -168,7 +167,6 @@ async def test_plain_becomes_timescale_with_every_row(timescale_server: Server) 
     with pytest.raises(DatabaseRefused, match="not supported"):
         await migrate(url, to=Mode.PLAIN)
     await connection.close()
-    timescale_server.drop(url)
 
 
 async def test_the_columnstore_is_set_up_where_the_server_offers_it(timescale_server: Server) -> None:
@@ -186,4 +184,3 @@ async def test_the_columnstore_is_set_up_where_the_server_offers_it(timescale_se
     )
     assert await cursor.fetchone() == (1,)
     await connection.close()
-    timescale_server.drop(url)
