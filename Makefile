@@ -23,8 +23,9 @@ export PIP_ROOT_USER_ACTION := ignore
 help:
 	@sed -n '4,9s/^# //p' Makefile
 
+# -m: on a terminal davy gets a process group of its own, so that Ctrl-C ends it and not make (status 130) too.
 demo: $(VENV)/.ready-run
-	@$(BIN)/davy up --demo
+	@[ ! -t 0 ] || set -m; $(BIN)/davy up --demo
 
 test: $(VENV)/.ready-test
 	@PYTHON=$(BIN)/python .ci/test $(TESTS)
