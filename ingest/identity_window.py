@@ -17,8 +17,8 @@ W4  Duplicates leave no trace: the state is a function of the admitted readings 
 
 `judge` does a whole batch with array operations. Two rare cases need each reading's outcome before the next one's can
 be known: a window that starts anew, and a device whose unnumbered readings repeat further apart than the ring is sure
-to reach. Those devices, and only those, are walked in order by `OneDevice` (some 4 us a reading; how many one device
-can have in a cycle: links, L4).
+to reach. Those devices, and only those, are walked in order by `OneDevice` (about 2 us a reading; how many one
+device can have in a cycle: links, L4).
 """
 
 import itertools
