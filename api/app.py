@@ -24,12 +24,10 @@ from api.rates import Rates
 from api.readiness import Lookout
 from api.stream_events import encode_event
 from api.tokens import Tokens
-from storage.database import Pool, query_pool
+from storage.database import query_pool
 
 _log = structlog.get_logger()
 
-#: Of one round of attempts to reach the database; about as long as a request waits for a connection.
-GIVE_UP_AFTER_S = 2.0
 #: Senders whose rate is remembered (product choice; about 5 MiB).
 MOST_SENDERS = 20_000
 
@@ -41,7 +39,7 @@ def create_app(config: ApiConfig) -> FastAPI:
     """The application. Its connections are opened by its lifespan, not here."""
     limits = config.limits
     door = Door(config.door, limits.answer_within_s)
-    stored = Database(_pool(config.database_url) if config.database_url else None)
+    stored = Database(query_pool(config.database_url, name="api") if config.database_url else None)
     counts = HttpCounts()
     parts = Parts(
         config=config,
@@ -81,14 +79,6 @@ def create_app(config: ApiConfig) -> FastAPI:
     app.add_middleware(Room)
     app.add_middleware(Surroundings, counts=parts.counts)  # added last: outermost
     return app
-
-
-def _pool(url: str) -> Pool:
-    """psycopg_pool doubles its pause between attempts until it gives up; with its own 300 s a database that comes back
-    after an hour could be found minutes later. Having given up, it tries again at the next request."""
-    pool = query_pool(url, name="api")
-    pool.reconnect_timeout = GIVE_UP_AFTER_S
-    return pool
 
 
 @contextlib.asynccontextmanager

@@ -125,12 +125,11 @@ class _Answer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Pushed(_Answer, frozen=True):
-    """Readings of this push: on disk, known already, put in quarantine. `event` is where they stand in the journal."""
+    """Readings of this push: on disk, known already, put in quarantine."""
 
     stored: int
     duplicate: int
     quarantined: int
-    event: str = ""
 
 
 class Busy(_Answer, frozen=True):

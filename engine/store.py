@@ -13,6 +13,7 @@ S5  On opening, the write-ahead log is moved into the file and fsynced before a 
 """
 
 import contextlib
+import ctypes
 import fcntl
 import hashlib
 import os
@@ -32,6 +33,7 @@ from engine.records import (
     encode_decisions,
     encode_inputs,
 )
+from engine.trimming import cap_answers, drop_answers, drop_cycles, drop_decisions, drop_documents
 from rules.decisions import Decision
 
 _log = structlog.get_logger()
@@ -47,10 +49,8 @@ BUSY_MS = 10_000
 DECISIONS_KEPT_US = 24 * 3600 * 1_000_000
 #: In the reserve, where room counts, so long.
 DECISIONS_KEPT_IN_RESERVE_US = 3600 * 1_000_000
-#: Answers to instructions and pushes stay a day too: a repeated id is answered, not done again. At most so many; then
-#: the oldest go (about 200 bytes each).
+#: Answers to instructions and pushes stay a day too: a repeated id is answered, not done again.
 ANSWERS_KEPT_US = DECISIONS_KEPT_US
-MOST_ANSWERS = 500_000
 #: Cycles removed in one commit. Above 1, so that trimming is faster than writing; small, so that no commit is slow.
 TRIM_PER_COMMIT = 4
 #: Cycles removed at one go while the store is in its reserve.
@@ -129,6 +129,7 @@ class Store:
         try:
             self._db = apsw.Connection(str(path))
             self._db.set_busy_timeout(BUSY_MS)
+            self._keep_log()
             self._prepare()
         except apsw.Error as wrong:
             self._lock.close()
@@ -153,8 +154,9 @@ class Store:
             self._db.executemany("INSERT INTO follower VALUES (?, 0)", [(name,) for name in FOLLOWERS])
             self._db.execute("COMMIT")
         if self._meta("format") != str(FORMAT):
-            raise StoreRefused(
-                f"{self.path} has format {self._meta('format')}, this Davy writes {FORMAT}; use its Davy"
+            found = self._meta("format")
+            raise StoreOfAnotherVersion(
+                f"{self.path} has format {found}, this Davy reads {FORMAT}; start it with its own"
             )
         for pragma in ("synchronous = FULL", "wal_autocheckpoint = 0", "journal_size_limit = 67108864"):
             self._db.execute(f"PRAGMA {pragma}")
@@ -166,6 +168,12 @@ class Store:
         if busy:
             raise StoreBusy(f"somebody else is reading {self.path} and does not let go; stop them first")
         _fsync_folder(self.path.parent)
+
+    def _keep_log(self) -> None:
+        """The log's files stay when we close: on a disk that has filled up meanwhile they could not be made again, and
+        an engine that cannot open its store protects nobody."""
+        on = ctypes.c_int(1)
+        self._db.file_control("main", apsw.SQLITE_FCNTL_PERSIST_WAL, ctypes.addressof(on))
 
     # ---- writing ----
 
@@ -234,31 +242,16 @@ class Store:
         oldest = self.oldest or cycle
         until = min(oldest + TRIM_PER_COMMIT, self._needed())
         if until > oldest:
-            self._drop_before(until)
+            drop_cycles(self._db, until)
             oldest = until
         if new_answers or cycle % 64 == 0:
-            self._drop_answers(now - ANSWERS_KEPT_US, 2 * new_answers + 64)
+            drop_answers(self._db, now - ANSWERS_KEPT_US, 2 * new_answers + 64)
+        if cycle % 1024 == 0:
+            cap_answers(self._db)
         if cycle % 64 == 0:
-            self._drop_decisions(oldest, now - DECISIONS_KEPT_US)
-            self._db.execute("DELETE FROM document WHERE superseded < ?", (oldest,))
+            drop_decisions(self._db, oldest, now - DECISIONS_KEPT_US)
+            drop_documents(self._db, oldest)
         return oldest
-
-    def _drop_answers(self, before: int, most: int) -> None:
-        """Answers of a day ago, and the oldest beyond MOST_ANSWERS."""
-        self._db.execute("DELETE FROM answer WHERE id IN (SELECT id FROM answer WHERE at < ? LIMIT ?)", (before, most))
-        surplus = min(self._number("SELECT count(*) FROM answer") - MOST_ANSWERS, most)
-        if surplus > 0:
-            self._db.execute("DELETE FROM answer WHERE id IN (SELECT id FROM answer ORDER BY at LIMIT ?)", (surplus,))
-
-    def _drop_decisions(self, before_cycle: int, before: int) -> None:
-        gone = self._db.execute(
-            "DELETE FROM decided WHERE cycle IN (SELECT cycle FROM decided WHERE cycle < ? AND now < ?"
-            " ORDER BY cycle LIMIT 256) RETURNING cycle",
-            (before_cycle, before),
-        ).fetchall()
-        if gone:
-            last_gone = str(max(cycle for (cycle,) in gone if isinstance(cycle, int)))
-            self._db.execute("UPDATE meta SET value = ? WHERE key = 'decisions_gone'", (last_gone,))
 
     def relieve(self) -> None:
         """Make room in a transaction of its own: for the reserve, where few commits come by to trim on the way. Where
@@ -266,10 +259,10 @@ class Store:
         until = max(self.oldest, min(self.oldest + RELIEVE_CYCLES, self._needed(), self.last_cycle))
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            self._drop_before(until)
-            self._drop_decisions(until, self.last_now - DECISIONS_KEPT_IN_RESERVE_US)
-            self._drop_answers(self.last_now - DECISIONS_KEPT_IN_RESERVE_US, RELIEVE_CYCLES)
-            self._db.execute("DELETE FROM document WHERE superseded < ?", (until,))
+            drop_cycles(self._db, until)
+            drop_decisions(self._db, until, self.last_now - DECISIONS_KEPT_IN_RESERVE_US)
+            drop_answers(self._db, self.last_now - DECISIONS_KEPT_IN_RESERVE_US, RELIEVE_CYCLES)
+            drop_documents(self._db, until)
             self._db.execute("COMMIT")
         except apsw.Error as failed:
             if not self._db.get_autocommit():
@@ -282,10 +275,6 @@ class Store:
     def _needed(self) -> int:
         """The first cycle that somebody may still read (S4)."""
         return min([self.checkpointed, *self.followers.values()]) + 1
-
-    def _drop_before(self, cycle: int) -> None:
-        self._db.execute("DELETE FROM cycle WHERE cycle < ?", (cycle,))
-        self._db.execute("DELETE FROM quarantine WHERE cycle < ?", (cycle,))
 
     def passed(self, follower: str, cycle: int) -> None:
         """A follower has everything up to `cycle`; registers it on first sight. Never goes back. Raises ValueError for

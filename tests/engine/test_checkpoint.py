@@ -70,9 +70,7 @@ def test_without_a_checkpoint_the_whole_journal_gives_it(history: tuple[Path, Be
     store.close()
 
 
-def test_a_torn_newest_checkpoint_is_passed_over_for_the_one_before(
-    history: tuple[Path, Bench], tmp_path: Path
-) -> None:
+def test_a_torn_checkpoint_is_passed_over_for_the_one_before(history: tuple[Path, Bench], tmp_path: Path) -> None:
     folder, bench = history
     older, newest = sorted(folder.glob("at-*"), key=lambda kept: int(kept.name[3:]))[-2:]
     for kept in (older, newest):
