@@ -143,7 +143,7 @@ KEYS: dict[str, Key] = {
     # 3: the storage follower still writes into the last two days (storage/partitions.py, YOUNG_DAYS).
     "retention_raw_days": Key(values.whole(3, 36500), "30", "days that readings are kept"),
     "retention_1m_days": Key(values.whole(3, 36500), "400", "days that one-minute roll-ups are kept"),
-    "rules": Key(values.file, None, "a rule pack (TOML); not set: the built-in one"),
+    "rules": Key(values.file, None, "a rule pack (TOML); not set: the one in force, at first the built-in one"),
     "mode": Key(
         values.one_of("auto", "plain", "timescale-apache", "timescale-tsl"), "auto", "database mode when it is made"
     ),
