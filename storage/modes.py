@@ -3,6 +3,7 @@
 from enum import StrEnum
 from typing import Any
 
+import psycopg
 from psycopg import AsyncConnection
 
 
@@ -38,7 +39,20 @@ async def served_modes(connection: AsyncConnection[tuple[Any, ...]]) -> tuple[Mo
     installed, preloaded, edition = row
     if not (installed and preloaded):
         return (Mode.PLAIN,)
-    # Before CREATE EXTENSION in this database the edition is not known (NULL): the smaller one is certain.
+    if edition is None:
+        edition = await _edition(connection)
     if edition == "timescale":
         return (Mode.PLAIN, Mode.TIMESCALE_APACHE, Mode.TIMESCALE_TSL)
     return (Mode.PLAIN, Mode.TIMESCALE_APACHE)
+
+
+async def _edition(connection: AsyncConnection[tuple[Any, ...]]) -> str | None:
+    """What `timescaledb.license` will say: known only where the extension is, so it is made and unmade. None where we
+    may not make it; then only the smaller edition is certain."""
+    try:
+        async with connection.transaction(force_rollback=True):
+            await connection.execute("CREATE EXTENSION timescaledb")
+            row = await (await connection.execute("SELECT current_setting('timescaledb.license', true)")).fetchone()
+    except psycopg.Error:
+        return None
+    return row[0] if row else None
