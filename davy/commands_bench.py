@@ -60,7 +60,7 @@ def figures(
     wrong = [name for name in chosen if name not in FIGURES]
     if wrong:
         raise CannotGoOn(Exit.USAGE, f"no figure {wrong[0]!r}; there are {', '.join(FIGURES)}")
-    tls = (tls_cert, tls_key or tls_cert) if tls_cert else None
+    tls = (tls_cert.resolve(), (tls_key or tls_cert).resolve()) if tls_cert else None
     measured = _run(_measure(chosen, runs, where, tls))
     if as_json:
         write_json([report(figure) for figure in measured])
