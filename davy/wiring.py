@@ -7,7 +7,6 @@ import asyncio
 import gc
 import resource
 import ssl
-import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -27,7 +26,7 @@ from engine.memory import BUILT_IN
 from engine.pushes import PushLink
 from engine.store import Store, document
 from ingest.mqtt_directory import Directory
-from ingest.mqtt_endpoint import MqttEndpoint
+from ingest.mqtt_endpoint import MqttEndpoint, monotonic_us, utc_us
 from ingest.mqtt_limits import EndpointLimits
 from ingest.mqtt_tls import server_context
 from rules.decisions import RulesChanged
@@ -40,16 +39,6 @@ _log = structlog.get_logger()
 GC_THRESHOLDS = (100_000, 50, 1_000)
 
 
-def wall_clock_us() -> int:
-    """Microseconds since 1970 UTC."""
-    return time.time_ns() // 1000
-
-
-def steady_clock_us() -> int:
-    """Microseconds that only pass."""
-    return time.monotonic_ns() // 1000
-
-
 async def run_engine(settings: Settings, stop: asyncio.Event) -> None:
     """Protect until `stop`. Raises engine.cycle.Ended when a commit fails, StoreRefused or OSError when the store
     cannot be opened, ValueError for a rule pack that is wrong."""
@@ -57,11 +46,11 @@ async def run_engine(settings: Settings, stop: asyncio.Event) -> None:
         store = Store(settings.engine_store, cap_bytes=settings.store_cap_bytes, reserve_pct=settings.store_reserve_pct)
         down.callback(store.close)
         memory = recall(store, settings.checkpoints)
-        cycle = Cycle(store, memory, (), wall_clock_us, steady_clock_us)
+        cycle = Cycle(store, memory, (), utc_us, monotonic_us)
         _rules_in_force(cycle, settings.rules)
 
         directory = Directory.of(memory.fleet.registry)
-        endpoint = MqttEndpoint(directory, wake=cycle.wake, limits=_endpoint_limits(), utc=wall_clock_us)
+        endpoint = MqttEndpoint(directory, wake=cycle.wake, limits=_endpoint_limits())
         pushes = PushLink(cycle.wake)
         cycle.links = (pushes, endpoint)  # the smaller share first, so that it is never left out
 

@@ -103,7 +103,8 @@ def _newest(store: Store, folder: Path) -> tuple[int, Memory]:
             cycle, number, frozen = read_checkpoint(path)
             if cycle <= store.last_cycle:
                 return cycle, Memory.thaw(frozen, store.body, number)
-            _log.error("checkpoint is ahead of the store and is not used", path=str(path), store=store.last_cycle)
+            _log.error("checkpoint is ahead of the store and is set aside", path=str(path), store=store.last_cycle)
+            path.rename(path.with_suffix(".ahead"))  # left among the others it would outlive every new one
         except (ValueError, KeyError, OSError, msgspec.MsgspecError) as wrong:
             _log.error("checkpoint cannot be used, trying an older one", path=str(path), why=str(wrong))
     if store.oldest > 1:

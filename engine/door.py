@@ -220,7 +220,7 @@ class _Caller:
             door.pushing[key].append((push.request, self._answer_push))
         else:
             door.pushing[key] = [(push.request, self._answer_push)]
-            door.pushes.offer(push, int(memory.fleet.device_no[slot]), partial(door.pushed, key))
+            door.pushes.offer(push, int(memory.fleet.device_no[slot]), partial(door.pushed, key), key)
 
     def _instruct(self, request: m.Instruct) -> None:
         """Done once per id, also when the same id comes again while the first is still under way (D2)."""

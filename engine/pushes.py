@@ -32,6 +32,7 @@ class _Waiting:
     push: Push
     device_no: int
     answer: Answer
+    key: str
 
 
 @dataclass(slots=True)
@@ -52,8 +53,9 @@ class PushLink:
         self._bytes = 0
         self.refused_busy = 0
 
-    def offer(self, push: Push, device_no: int, answer: Answer) -> None:
-        """Take a push whose sender was checked; `answer` is called once, later or at once."""
+    def offer(self, push: Push, device_no: int, answer: Answer, key: str = "") -> None:
+        """Take a push whose sender was checked; `answer` is called once, later or at once. `key`: its `answer_key`,
+        where its answer is to be kept."""
         size = sum(map(len, push.payloads))
         if self._bytes + size > MOST_WAITING_BYTES:
             self.refused_busy += 1
@@ -61,7 +63,7 @@ class PushLink:
             answer(Busy(request=push.request, retry_after_s=RETRY_AFTER_S, reason=why))
             return
         self._bytes += size
-        self._waiting.append(_Waiting(push, device_no, answer))
+        self._waiting.append(_Waiting(push, device_no, answer, key))
         self._wake()
 
     def take(self, most: int) -> Arrivals | None:
@@ -93,8 +95,8 @@ class PushLink:
         handed.wholes.append((first, many))
         if push.content_type != "application/json":
             handed.content_type |= dict.fromkeys(range(first, first + many), push.content_type)
-        if push.key:
-            handed.answer_keys.append((answer_key(push), first, many))
+        if waiting.key:
+            handed.answer_keys.append((waiting.key, first, many))
         return sum(map(len, push.payloads))
 
     def settle(self, arrivals: Arrivals, settled: Settled) -> None:

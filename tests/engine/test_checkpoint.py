@@ -89,6 +89,9 @@ def test_a_checkpoint_ahead_of_its_store_is_not_used(history: tuple[Path, Bench]
     store = reopened(folder)
     assert frozen(recall(store, tmp_path)) == frozen(bench.memory)
     assert store.checkpointed == 0
+    write_checkpoint(tmp_path, store.last_cycle, bench.memory.freeze(), 2)
+    assert frozen(recall(store, tmp_path)) == frozen(bench.memory)
+    assert store.checkpointed == store.last_cycle, "the one ahead counts neither as kept nor as newest"
     store.close()
 
 
