@@ -37,6 +37,9 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     site: str
     #: Identity of the gateway that publishes for this device; empty: it speaks for itself.
     gateway: str = ""
+    #: Where it stands on a bus (devices/addresses.py): a gateway's URL, or the unit and channel behind it. Empty: it
+    #: connects to us.
+    address: str = ""
 
     @property
     def identity(self) -> str:

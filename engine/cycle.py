@@ -23,7 +23,7 @@ from engine.memory import Memory
 from engine.records import Inputs, encode_decisions
 from engine.store import CommitFailed, Document, Store
 from engine.times import LogTime, rfc3339
-from ingest.links import Link
+from ingest.links import Link, Sending
 from rules.decisions import (
     Answered,
     AttemptFailed,
@@ -302,15 +302,24 @@ class Cycle:
                 expires=rfc3339(one.expires - ahead_us),
                 reason=one.reason,
             )
-            if any(link.send(one.device_no, command, one.expires - ahead_us) for link in self.links):
-                sent += 1
+            became = self._send(one.device_no, command, one.expires - ahead_us)
+            sent += became is not Sending.UNREACHABLE
+            if became is Sending.SENT:
                 self.pending.events.append(AttemptSent(at=self.now(), command=one.command))
-            else:
+            elif became is Sending.UNREACHABLE:
                 why = "the valve is not connected"
                 self.pending.events.append(AttemptFailed(at=self.now(), command=one.command, reason=why))
         if self.pending:
             self.wake()
         return sent
+
+    def _send(self, device_no: int, command: Command, expires_us: int) -> Sending:
+        """By the first link that can reach the valve."""
+        for link in self.links:
+            became = link.send(device_no, command, expires_us)
+            if became is not Sending.UNREACHABLE:
+                return became
+        return Sending.UNREACHABLE
 
     def _measure(self, started: float, intake: Intake) -> None:
         took = perf_counter() - started

@@ -15,7 +15,7 @@ import msgspec
 
 from devices.commands import Command
 from engine.messages import Busy, Failed, Push, Pushed
-from ingest.links import MOST_BYTES, Arrivals, Settled
+from ingest.links import MOST_BYTES, Arrivals, Sending, Settled
 
 #: Payload bytes that may wait for a cycle: some seconds of a busy platform, far below the engine's memory.
 MOST_WAITING_BYTES = 16 * 1024 * 1024
@@ -113,9 +113,9 @@ class PushLink:
                 why = "the store is in its reserve: only alarm-relevant readings are taken"
                 waiting.answer(Busy(request=waiting.push.request, retry_after_s=RETRY_AFTER_S, reason=why))
 
-    def send(self, device_no: int, command: Command, expires_us: int) -> bool:
+    def send(self, device_no: int, command: Command, expires_us: int) -> Sending:
         """HTTP devices cannot be reached."""
-        return False
+        return Sending.UNREACHABLE
 
 
 def answer_key(push: Push) -> str:

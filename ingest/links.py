@@ -15,6 +15,7 @@ L4  So one connection brings at most `MOST_READINGS_PER_SENDER` readings into a 
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from itertools import accumulate
 from typing import Protocol
 
@@ -42,6 +43,23 @@ _JSON_SPACE = b" \t\r\n"
 _CBOR_ARRAY = 4
 
 
+class Encoding(Enum):
+    """What the payloads of a link are. NATIVE: the native protocol, JSON or CBOR by content type. FRAMES: what our own
+    poller read from registers (devices/codecs/frame.py)."""
+
+    NATIVE = "native"
+    FRAMES = "frames"
+
+
+class Sending(Enum):
+    """What became of a command that a link was given. SENT: its bytes are on their way. QUEUED: they leave as soon as
+    the bus is free; the link says so in `Arrivals.sent`, or in `Arrivals.failed`. UNREACHABLE: not by this link."""
+
+    SENT = "sent"
+    QUEUED = "queued"
+    UNREACHABLE = "unreachable"
+
+
 @dataclass(slots=True)
 class Arrivals:
     """Messages of one link in the order they came; the lists are aligned by index.
@@ -54,6 +72,14 @@ class Arrivals:
     wholes: (first message, how many) that are stored together or withheld together.
     answer_keys: (idempotency key, first message, how many): what became of them is stored under the key, in the
         commit that holds them.
+    encoding: of all payloads.
+    retained: messages that a broker had kept from before: what they say is old, so they are stored as backfill.
+    asks_ack: whether this link carries application acknowledgements, so that numbered devices are followed (Upto).
+    sent: ids of QUEUED commands whose bytes have left. Readings of the valve that were taken before they left are in
+        an earlier take, so that none of them can confirm (G7).
+    failed: (command id, reason) of commands that could not leave, or that the device refused.
+    down: (device_no of a gateway or broker, reason): it cannot be reached since the last take. up: it can again.
+    session_lost: (device_no of a broker, reason): it has forgotten our session; what it held for us may be gone.
     """
 
     source: str
@@ -65,6 +91,24 @@ class Arrivals:
     acknowledged: list[str] = field(default_factory=list)
     wholes: list[tuple[int, int]] = field(default_factory=list)
     answer_keys: list[tuple[str, int, int]] = field(default_factory=list)
+    encoding: Encoding = Encoding.NATIVE
+    retained: list[int] = field(default_factory=list)
+    asks_ack: bool = False
+    sent: list[str] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    down: list[tuple[int, str]] = field(default_factory=list)
+    up: list[int] = field(default_factory=list)
+    session_lost: list[tuple[int, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Upto:
+    """An application acknowledgement: of this device and boot every number up to `seq` is on disk, in quarantine, or
+    no longer held by the device."""
+
+    device_no: int
+    boot: int
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +126,8 @@ class Settled:
     duplicate: NDArray[np.int64]
     quarantined: NDArray[np.int64]
     in_reserve: bool = False
+    #: Of a link that asks for it: what may be acknowledged to devices now.
+    upto: tuple[Upto, ...] = ()
 
     def totals(self, first: int, many: int) -> tuple[int, int, int]:
         """(stored, duplicate, quarantined) over `many` messages from `first`."""
@@ -115,5 +161,5 @@ class Link(Protocol):
     def settle(self, arrivals: Arrivals, settled: Settled) -> None:
         """The commit is done: acknowledge what is not withheld, and read on from paused senders."""
 
-    def send(self, device_no: int, command: Command, expires_us: int) -> bool:
-        """Write an attempt to its device now. False when the device cannot be reached by this link."""
+    def send(self, device_no: int, command: Command, expires_us: int) -> Sending:
+        """Write an attempt to its device, now or as the next thing."""

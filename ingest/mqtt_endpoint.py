@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 from devices.commands import Command, encode_command
 from devices.topics import Kind
-from ingest.links import Arrivals, Settled
+from ingest.links import Arrivals, Sending, Settled
 from ingest.mqtt_client import Client
 from ingest.mqtt_connection import Connection, Shared
 from ingest.mqtt_directory import Directory
@@ -103,9 +103,9 @@ class MqttEndpoint:
             self._release_owing()
         self._resume_soon()
 
-    def send(self, device_no: int, command: Command, expires_us: int) -> bool:
+    def send(self, device_no: int, command: Command, expires_us: int) -> Sending:
         """Write the command on every connection that hears it: of several, some may be half-open, and a command is
-        idempotent. False when none could take it, or when less than a second of its life is left."""
+        idempotent. UNREACHABLE when none could take it, or when less than a second of its life is left."""
         shared = self._shared
         identity = self._identities.get(device_no)
         listeners = shared.roster.listeners(device_no)
@@ -118,7 +118,7 @@ class MqttEndpoint:
                 sent |= member.deliver(flight, now_us)
         if not sent:
             shared.counts.commands_unreachable += 1
-        return sent
+        return Sending.SENT if sent else Sending.UNREACHABLE
 
     def _resume_soon(self) -> None:
         """Read on from paused senders, but after what the cycle still has to do: commands are not to wait for it."""

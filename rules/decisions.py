@@ -89,6 +89,40 @@ class Listening(_Input, frozen=True, tag="listening"):
     """Everybody is heard again."""
 
 
+class LinkDown(_Input, frozen=True, tag="link_down"):
+    """A gateway or a broker cannot be reached, so nobody behind it is heard."""
+
+    device_no: int
+    reason: str
+
+
+class LinkUp(_Input, frozen=True, tag="link_up"):
+    device_no: int
+
+
+class SessionLost(_Input, frozen=True, tag="session_lost"):
+    """A broker has forgotten our session: what it held for us may be gone."""
+
+    device_no: int
+    reason: str
+
+
+class ReadingsMissing(_Input, frozen=True, tag="readings_missing"):
+    """Numbers of this device have been missing for longer than a link may take to bring them: `many` from `first`."""
+
+    device_no: int
+    boot: int
+    first: int
+    many: int
+
+
+class ReadingsComplete(_Input, frozen=True, tag="readings_complete"):
+    """No number is missing any more. `lost`: so many never came, and the device no longer holds them."""
+
+    device_no: int
+    lost: int
+
+
 class RegistryChanged(_Input, frozen=True, tag="registry_changed"):
     """`sha256` names the document; its body stands in the store. `number` is the outbox number (0: none)."""
 
@@ -132,7 +166,18 @@ class CancelClose(_Instruction, frozen=True, tag="cancel_close"):
 
 
 Instruction = Acknowledge | Reset | CloseValve | CancelClose
-LinkEvent = Connected | AttemptSent | AttemptFailed | AttemptAcknowledged | Replied
+LinkEvent = (
+    Connected
+    | AttemptSent
+    | AttemptFailed
+    | AttemptAcknowledged
+    | Replied
+    | LinkDown
+    | LinkUp
+    | SessionLost
+    | ReadingsMissing
+    | ReadingsComplete
+)
 Event = LinkEvent | Instruction | Paused | Listening | Resumed | RegistryChanged | RulesChanged
 
 
@@ -159,6 +204,10 @@ class AlarmRaised(_Decision, frozen=True, tag="alarm_raised"):
     value: float | None = None
     #: The alarm that led to this one (an interlock's own alarms), or empty.
     because: str = ""
+    #: What people need to know beyond the title, in plain words: why a link is down, how many readings are missing.
+    note: str = ""
+    #: When something is expected: for a sleeping valve, when it next hears. 0: nothing.
+    expected: int = 0
 
 
 class Change(StrEnum):
@@ -196,6 +245,8 @@ class CloseWanted(_Decision, frozen=True, tag="close_wanted"):
     by: str = ""
     #: Confirmation is due by then; past it the valve-not-closed alarm is raised (G7).
     confirm_by: int = 0
+    #: The valve sleeps, and hears a command by then at the latest; 0: it hears at once.
+    hears_by: int = 0
 
 
 class AttemptRequested(_Decision, frozen=True, tag="attempt_requested"):

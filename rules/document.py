@@ -30,7 +30,9 @@ RULE_FLAGS: tuple[str, ...] = tuple((flag.name or "").lower() for flag in DEVICE
 class Kind(StrEnum):
     """What makes a rule's condition true. MEASURED: a limit or a device flag. QUALITY: a gas quantity that cannot be
     believed (out of range, sensor fault, sentinel) or a device flag. SILENCE: nothing received for three report
-    intervals. The other three speak of a closing: not seen within its deadline, no valve to close, opened again."""
+    intervals. UNCONFIRMED, NO_VALVE, REOPENED and ASLEEP speak of a closing: not seen within its deadline, no valve to
+    close, opened again, and wanted of a valve that sleeps. LINK_DOWN, SESSION_LOST and MISSING speak of the way in: a
+    gateway or broker that cannot be reached, a broker that forgot us, numbers that never came."""
 
     MEASURED = "measured"
     QUALITY = "quality"
@@ -38,6 +40,10 @@ class Kind(StrEnum):
     UNCONFIRMED = "unconfirmed"
     NO_VALVE = "no_valve"
     REOPENED = "reopened"
+    ASLEEP = "asleep"
+    LINK_DOWN = "link_down"
+    SESSION_LOST = "session_lost"
+    MISSING = "missing"
 
 
 class Action(StrEnum):
@@ -113,6 +119,10 @@ _USES: dict[Kind, frozenset[str]] = {
     Kind.UNCONFIRMED: frozenset(),
     Kind.NO_VALVE: frozenset(),
     Kind.REOPENED: frozenset(),
+    Kind.ASLEEP: frozenset(),
+    Kind.LINK_DOWN: frozenset(),
+    Kind.SESSION_LOST: frozenset(),
+    Kind.MISSING: frozenset(),
 }
 _DEFAULTS: dict[str, object] = {field.name: field.default for field in msgspec.structs.fields(Rule)}
 _OF_A_CLOSING = (Kind.UNCONFIRMED, Kind.NO_VALVE, Kind.REOPENED)

@@ -3,10 +3,12 @@
 import tomllib
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from devices.quantities import QUANTITY_NAMES
+from devices.register_map import RegisterMap
 
 
 class DeviceKind(StrEnum):
@@ -19,6 +21,30 @@ class DeviceKind(StrEnum):
     GATEWAY = "gateway"
 
 
+class Tier(StrEnum):
+    """LOW: bought for price, a radio or a wire at most. MID: a certified detector with a bus. HIGH: industrial, with
+    self-diagnosis."""
+
+    LOW = "low"
+    MID = "mid"
+    HIGH = "high"
+
+
+class Reachability(StrEnum):
+    """CONNECTED: hears a command at once while its link is up. WAKES: sleeps, and hears only when it next reports."""
+
+    CONNECTED = "connected"
+    WAKES = "wakes"
+
+
+class ValveTraits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the valve is. `type` in the field's words (emergency shut-off, self-closing, motorised ball ...);
+    `fail_position`: where it goes by itself when its power or signal is gone."""
+
+    type: str
+    fail_position: Literal["closed", "open", "stays"]
+
+
 class Actuator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a valve that takes commands promises. Only a model that declares one can be sent a command."""
 
@@ -28,6 +54,9 @@ class Actuator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     attempt_expires_s: float = 30.0
     #: False: the valve cannot report where it stands, so a CLOSE ends `unverifiable`, never `confirmed`.
     reports_position: bool = True
+    reachability: Reachability = Reachability.CONNECTED
+    #: A valve that WAKES does so at least this often; 0 for one that is always there.
+    wake_interval_s: float = 0.0
 
 
 class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,6 +85,18 @@ class DeviceModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: The quantities it reports; empty: not known. A rule on a quantity that is not among them goes by the device's own
     #: flags alone, so that their end is the alarm's end.
     measures: tuple[str, ...] = ()
+    #: What each of them can show, lowest and highest, in the canonical unit.
+    ranges: dict[str, tuple[float, float]] = {}
+    #: False: the facts are second-hand (a manual's excerpt, somebody's source code), not tried on the device.
+    verified: bool = True
+    tier: Tier | None = None
+    #: The sensing element's life from its installation. None: not known.
+    life_days: int | None = None
+    #: Standards a device of this model must hold a certificate of, as the field writes them ("GB 15322.1-2019").
+    certificates: tuple[str, ...] = ()
+    valve: ValveTraits | None = None
+    #: How it is read and commanded on a bus; None: it speaks the native protocol.
+    modbus: RegisterMap | None = None
     actuator: Actuator | None = None
     example: tuple[Example, ...] = ()
 
