@@ -107,6 +107,8 @@ class Flag(IntFlag):
     NO_IDENTITY = 1 << 14
     #: `seq` is a hash of the reading, not a number: it tells duplicates, and orders nothing.
     HASHED = 1 << 15
+    #: Nobody was heard: the reply was of a dead device (its heartbeat stands still), or there was none.
+    STALE = 1 << 16
 
 
 #: The flags a device may send, in wire order; the rest are ours to set.
