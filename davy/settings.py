@@ -47,6 +47,8 @@ class Settings:
     retention_raw_days: int
     retention_1m_days: int
     rules: Path | None
+    models: Path | None
+    brokers: Path | None
     mode: str
     log_level: str
     log_json: bool
@@ -144,6 +146,8 @@ KEYS: dict[str, Key] = {
     "retention_raw_days": Key(values.whole(3, 36500), "30", "days that readings are kept"),
     "retention_1m_days": Key(values.whole(3, 36500), "400", "days that one-minute roll-ups are kept"),
     "rules": Key(values.file, None, "a rule pack (TOML); not set: the one in force, at first the built-in one"),
+    "models": Key(values.folder, None, "a folder with device models of your own (TOML), beside the catalogue"),
+    "brokers": Key(values.file, None, "MQTT brokers to listen behind (TOML, docs/BROKERS.md); not set: none"),
     "mode": Key(
         values.one_of("auto", "plain", "timescale-apache", "timescale-tsl"), "auto", "database mode when it is made"
     ),
