@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices.commands import Command, Verb, decode_command
+from ingest.links import Sending
 from ingest.mqtt_limits import EndpointLimits
 from ingest.mqtt_packets import (
     Connack,
@@ -65,7 +66,7 @@ async def test_a_command_reaches_its_subscribed_device(version: int, qos: int) -
     wall = Wall()
     async with open_town(utc=wall) as town:
         client = await listening(town, VALVE, version, qos)
-        assert town.endpoint.send(VALVE, close("c1"), wall.in_s(29.9))
+        assert town.endpoint.send(VALVE, close("c1"), wall.in_s(29.9)) is Sending.SENT
         packet, command = await command_of(client)
         assert (packet.topic, packet.qos, packet.dup) == (topic(VALVE, "command"), qos, False)
         assert command == close("c1")
@@ -78,13 +79,13 @@ async def test_a_command_reaches_its_subscribed_device(version: int, qos: int) -
 
 async def test_a_device_that_is_not_subscribed_cannot_be_sent_a_command(town: Town) -> None:
     far = 1 << 60
-    assert not town.endpoint.send(VALVE, close("c"), far)
-    assert not town.endpoint.send(999, close("c"), far)
+    assert town.endpoint.send(VALVE, close("c"), far) is Sending.UNREACHABLE
+    assert town.endpoint.send(999, close("c"), far) is Sending.UNREACHABLE
     client, _ = await signed_in(town, VALVE)
-    assert not town.endpoint.send(VALVE, close("c"), far)
+    assert town.endpoint.send(VALVE, close("c"), far) is Sending.UNREACHABLE
     client.send(Subscribe(1, (Filter(topic(VALVE, "ack"), 1),)))
     assert await client.receive() == Suback(1, (Reason.NOT_AUTHORIZED,))
-    assert not town.endpoint.send(VALVE, close("c"), far)
+    assert town.endpoint.send(VALVE, close("c"), far) is Sending.UNREACHABLE
     assert town.seen.connected == []
     assert town.gauge("commands_unreachable_total") == 4
 
@@ -95,8 +96,8 @@ async def test_c6_an_expired_command_is_never_written(version: int) -> None:
     async with open_town(utc=wall) as town:
         client = await listening(town, VALVE, version)
         for seconds in (0.999, 0.0, -5.0):
-            assert not town.endpoint.send(VALVE, close("late"), wall.in_s(seconds))
-        assert town.endpoint.send(VALVE, close("just"), wall.in_s(1))
+            assert town.endpoint.send(VALVE, close("late"), wall.in_s(seconds)) is Sending.UNREACHABLE
+        assert town.endpoint.send(VALVE, close("just"), wall.in_s(1)) is Sending.SENT
         packet, command = await command_of(client)
         assert command.id == "just"
         assert version == V311 or packet.properties.numbers[Property.MESSAGE_EXPIRY_S] == 1
@@ -132,9 +133,9 @@ async def test_a_gateway_hears_the_commands_of_those_behind_it(town: Town) -> No
     client.send(Subscribe(1, tuple(Filter(topic(n, "command"), 1) for n in (BEHIND, GATEWAY, VALVE))))
     assert await client.receive() == Suback(1, (1, 1, Reason.NOT_AUTHORIZED))
     await town.until(lambda: sorted(town.seen.connected) == [GATEWAY, BEHIND])
-    assert town.endpoint.send(BEHIND, close("b"), 1 << 60)
+    assert town.endpoint.send(BEHIND, close("b"), 1 << 60) is Sending.SENT
     assert (await command_of(client))[0].topic == topic(BEHIND, "command")
-    assert not town.endpoint.send(VALVE, close("v"), 1 << 60)
+    assert town.endpoint.send(VALVE, close("v"), 1 << 60) is Sending.UNREACHABLE
 
 
 @BOTH
@@ -143,7 +144,7 @@ async def test_unsubscribing_ends_what_can_be_sent(town: Town, version: int) -> 
     client.send(Unsubscribe(2, (topic(VALVE, "command"), "never/was")))
     reasons = (0, Reason.NO_SUBSCRIPTION_EXISTED) if version == V5 else ()
     assert await client.receive() == Unsuback(2, reasons)
-    assert not town.endpoint.send(VALVE, close("c"), 1 << 60)
+    assert town.endpoint.send(VALVE, close("c"), 1 << 60) is Sending.UNREACHABLE
 
 
 async def test_subscribing_again_is_not_a_new_connection(town: Town) -> None:
@@ -151,13 +152,13 @@ async def test_subscribing_again_is_not_a_new_connection(town: Town) -> None:
     client.send(Subscribe(2, (Filter(topic(VALVE, "command"), 0),)), Pingreq())
     assert await client.received(2) == [Suback(2, (0,)), Pingresp()]
     assert town.seen.connected == [VALVE]
-    assert town.endpoint.send(VALVE, close("c"), 1 << 60)
+    assert town.endpoint.send(VALVE, close("c"), 1 << 60) is Sending.SENT
     assert (await command_of(client))[0].qos == 0
 
 
 async def test_a_command_goes_to_every_connection_that_hears_it(town: Town) -> None:
     clients = [await listening(town, VALVE, client_id=name) for name in ("old", "new")]
-    assert town.endpoint.send(VALVE, close("c"), 1 << 60)
+    assert town.endpoint.send(VALVE, close("c"), 1 << 60) is Sending.SENT
     for client in clients:
         assert (await command_of(client))[1].id == "c"
 
@@ -185,7 +186,7 @@ async def test_n1_an_unacknowledged_command_is_offered_again_on_reconnection(ver
         await town.until(lambda: town.seen.acknowledged == ["done"])
         client.abort()
         await town.turns(lambda: town.gauge("connections") == 0)
-        assert not town.endpoint.send(VALVE, close("nobody there"), wall.in_s(60))
+        assert town.endpoint.send(VALVE, close("nobody there"), wall.in_s(60)) is Sending.UNREACHABLE
         wall.now_us += 30 * SECOND
         client, answer = await signed_in(town, VALVE, version, clean=False, properties=keep)
         assert answer.session_present
@@ -207,7 +208,7 @@ async def test_a_session_moves_to_the_connection_that_takes_over(town: Town, ver
     new, answer = await signed_in(town, VALVE, version, clean=False, properties=keep)
     assert answer.session_present
     assert (await command_of(new))[1].id == "c"
-    assert town.endpoint.send(VALVE, close("d"), 1 << 60)
+    assert town.endpoint.send(VALVE, close("d"), 1 << 60) is Sending.SENT
     assert (await command_of(new))[1].id == "d"
 
 
@@ -219,7 +220,7 @@ async def test_a_clean_start_forgets_the_session(town: Town) -> None:
         pass
     client, answer = await signed_in(town, VALVE)
     assert not answer.session_present
-    assert not town.endpoint.send(VALVE, close("d"), 1 << 60)
+    assert town.endpoint.send(VALVE, close("d"), 1 << 60) is Sending.UNREACHABLE
     assert town.gauge("sessions_kept") == 0
 
 
@@ -250,7 +251,7 @@ async def test_a_session_is_kept_for_as_long_as_asked_and_no_longer() -> None:
 async def test_a_client_that_acknowledges_no_command_is_made_to_come_back(town: Town) -> None:
     client = await listening(town, VALVE, clean=False, properties=KEEP)
     sent = [town.endpoint.send(VALVE, close(f"c{n}"), 1 << 60) for n in range(9)]
-    assert sent == [True] * 8 + [False]
+    assert sent == [Sending.SENT] * 8 + [Sending.UNREACHABLE]
     packets = await client.ended()
     assert len(packets) == 9
     assert packets[-1] == Disconnect(Reason.QUOTA_EXCEEDED)
@@ -268,7 +269,7 @@ async def test_c7_a_valve_on_a_bad_link_with_many_standing_attempts_is_heard_whe
     expected: list[str] = []
     for turn in range(3):
         for n in range(8):
-            assert town.endpoint.send(VALVE, close(f"{turn}.{n}"), 1 << 60)
+            assert town.endpoint.send(VALVE, close(f"{turn}.{n}"), 1 << 60) is Sending.SENT
             expected.append(f"{turn}.{n}")
         # The link breaks before any of it is acknowledged; of what stands, the newest 8 are kept for the device.
         client.abort()
@@ -276,7 +277,7 @@ async def test_c7_a_valve_on_a_bad_link_with_many_standing_attempts_is_heard_whe
         client, answer = await signed_in(town, VALVE, version, clean=False, properties=keep)
         assert answer.session_present
         assert [(await command_of(client))[1].id for _ in range(8)] == expected[-8:]
-    assert town.endpoint.send(VALVE, close("last"), 1 << 60)
+    assert town.endpoint.send(VALVE, close("last"), 1 << 60) is Sending.SENT
     packet, command = await command_of(client)
     assert command.id == "last"
     client.send(Puback(packet.packet_id), Publish(topic(VALVE, "reply"), b'{"id":"last","valve":"closed"}', 1, 9))
@@ -290,7 +291,7 @@ async def test_what_is_repeated_fits_the_new_connections_largest_packet(town: To
     client = await listening(town, VALVE, clean=False, properties=KEEP)
     long = Command("long", Verb.CLOSE, 1, "", "", "x" * 200)
     for command in (long, close("short")):
-        assert town.endpoint.send(VALVE, command, 1 << 60)
+        assert town.endpoint.send(VALVE, command, 1 << 60) is Sending.SENT
     client.abort()
     await town.turns(lambda: town.gauge("connections") == 0)
     small = Properties({Property.SESSION_EXPIRY_S: 600, Property.MAXIMUM_PACKET_SIZE: 250})
@@ -305,9 +306,9 @@ async def test_a_command_that_was_not_written_is_not_counted_as_sent() -> None:
     wall = Wall()
     async with open_town(utc=wall) as town:
         await listening(town, VALVE, qos=0)
-        assert not town.endpoint.send(VALVE, close("late"), wall.in_s(0.5))
+        assert town.endpoint.send(VALVE, close("late"), wall.in_s(0.5)) is Sending.UNREACHABLE
         assert town.gauge("commands_sent_total") == 0
-        assert town.endpoint.send(VALVE, close("now"), wall.in_s(5))
+        assert town.endpoint.send(VALVE, close("now"), wall.in_s(5)) is Sending.SENT
         assert town.gauge("commands_sent_total") == 1
 
 
@@ -335,7 +336,7 @@ async def test_expired_commands_in_flight_make_room() -> None:
         client = await listening(town, VALVE)
         for turn in range(5):
             for n in range(8):
-                assert town.endpoint.send(VALVE, close(f"{turn}.{n}"), wall.in_s(30))
+                assert town.endpoint.send(VALVE, close(f"{turn}.{n}"), wall.in_s(30)) is Sending.SENT
                 await command_of(client)
             wall.now_us += 31 * SECOND
 
@@ -344,12 +345,16 @@ async def test_a_clients_own_limits_are_kept(town: Town) -> None:
     limits = Properties({Property.RECEIVE_MAXIMUM: 2, Property.MAXIMUM_PACKET_SIZE: 150})
     client = await listening(town, VALVE, properties=limits)
     short = Command("c", Verb.CLOSE, 1, "", "", "")
-    assert [town.endpoint.send(VALVE, short, 1 << 60) for _ in range(3)] == [True, True, False]
+    assert [town.endpoint.send(VALVE, short, 1 << 60) for _ in range(3)] == [
+        Sending.SENT,
+        Sending.SENT,
+        Sending.UNREACHABLE,
+    ]
     packet, _ = await command_of(client)
     client.send(Puback(packet.packet_id))
     await town.until(lambda: town.seen.acknowledged == ["c"])
-    assert not town.endpoint.send(VALVE, Command("c", Verb.CLOSE, 1, "", "", "x" * 150), 1 << 60)
-    assert town.endpoint.send(VALVE, short, 1 << 60)
+    assert town.endpoint.send(VALVE, Command("c", Verb.CLOSE, 1, "", "", "x" * 150), 1 << 60) is Sending.UNREACHABLE
+    assert town.endpoint.send(VALVE, short, 1 << 60) is Sending.SENT
 
 
 @pytest.mark.parametrize(
