@@ -9,6 +9,10 @@ from api.times import Utc
 from engine import messages as m
 from storage.alarms import AlarmEvent as StoredStep
 
+_NOTE = "What to know beyond the rule's title, in plain words: why a link is down, how many readings are missing"
+_EXPECTED = "When something is expected: for a valve that sleeps, when it next hears"
+HEARS_BY = "The valve sleeps, and hears a command by then at the latest; null: it hears at once"
+
 
 class Alarm(Shape):
     """An alarm that is not normal now."""
@@ -28,6 +32,8 @@ class Alarm(Shape):
     late: bool = Field(description="Raised by a late reading: people are told, no valve moves")
     because: str | None = Field(description="The alarm that led to this one")
     acknowledged_by: str | None
+    note: str | None = Field(description=_NOTE)
+    expected: Utc | None = Field(description=_EXPECTED)
 
 
 class Alarms(Page):
@@ -92,6 +98,8 @@ class AlarmRaisedEvent(_AlarmEvent):
     quantity: str | None
     value: float | None
     because: str | None
+    note: str | None = Field(description=_NOTE)
+    expected: Utc | None = Field(description=_EXPECTED)
 
 
 class AlarmChangedEvent(_AlarmEvent):
@@ -110,6 +118,7 @@ class CloseWantedEvent(_Event):
     alarm: str | None
     by: str | None
     confirm_by: Utc
+    hears_by: Utc | None = Field(description=HEARS_BY)
 
 
 class CommandSteppedEvent(_Event):
@@ -159,6 +168,8 @@ def show_alarm(view: m.AlarmView) -> Alarm:
         late=view.late,
         because=view.because or None,
         acknowledged_by=view.acknowledged_by or None,
+        note=view.note or None,
+        expected=view.expected or None,
     )
 
 

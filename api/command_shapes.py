@@ -4,6 +4,7 @@ from itertools import groupby
 
 from pydantic import Field
 
+from api.alarm_shapes import HEARS_BY
 from api.shapes import Asked, Reason, Shape, Source, ValveWord
 from api.times import Utc
 from engine import messages as m
@@ -51,6 +52,7 @@ class Command(Shape):
     by: str | None = Field(description="The person who asked for it")
     since: Utc
     confirm_by: Utc | None = Field(description="Past it an unconfirmed CLOSE is an alarm of its own")
+    hears_by: Utc | None = Field(description=HEARS_BY)
     outcome: Outcome | None
     ended: Utc | None
     position: ValveWord
@@ -71,6 +73,7 @@ def show_command(view: m.WantedView, source: Source) -> Command:
         by=view.by or None,
         since=view.since,
         confirm_by=view.confirm_by or None,
+        hears_by=view.hears_by or None,
         outcome=view.outcome,
         ended=view.ended or None,
         position=view.position,

@@ -34,6 +34,7 @@ def show_event(decision: d.Decision, device: str | None) -> StreamEvent | None:
                 alarm=decision.alarm or None,
                 by=decision.by or None,
                 confirm_by=decision.confirm_by,
+                hears_by=decision.hears_by or None,
             )
         case d.AttemptRequested() | d.CommandStepped():
             return _step_event(decision, device)
@@ -67,6 +68,8 @@ def _alarm_event(decision: d.AlarmRaised | d.AlarmChanged, device: str | None) -
             quantity=decision.quantity or None,
             value=decision.value,
             because=decision.because or None,
+            note=decision.note or None,
+            expected=decision.expected or None,
         )
     return AlarmChangedEvent(
         at=decision.at,

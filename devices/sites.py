@@ -10,9 +10,12 @@ from collections.abc import Iterable
 
 import msgspec
 
+from devices.addresses import BusAddress, Framing, UnitAddress, parse_bus_address, parse_unit_address
 from devices.models import DeviceKind, DeviceModel
 from devices.topics import ID_PATTERN
 
+#: Modbus over serial line 1.02, section 2.2: 1 to 247 are for devices, 248 to 255 reserved.
+HIGHEST_SERIAL_UNIT = 247
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -87,6 +90,13 @@ def decode_registry(body: bytes) -> Registry:
     return msgspec.json.decode(body, type=Registry)
 
 
+def without_examples(model: DeviceModel) -> DeviceModel:
+    """The model less its golden examples, which prove its file and mean nothing to an engine. The registry document is
+    journaled whole at every change, and they are most of a model."""
+    bus = msgspec.structs.replace(model.modbus, example=()) if model.modbus else None
+    return msgspec.structs.replace(model, example=(), modbus=bus)
+
+
 def registry_faults(registry: Registry) -> list[str]:
     """What is wrong with a registry, each with place, reason and remedy; empty when it may be used."""
     models = {model.key: model for model in registry.models}
@@ -114,6 +124,7 @@ def registry_faults(registry: Registry) -> list[str]:
                 faults.append(f"{at}: gateway {device.gateway!r} is not registered")
             elif models[gateway.model].kind is not DeviceKind.GATEWAY:
                 faults.append(f"{at}: {device.gateway!r} is not a gateway")
+    faults += _bus_faults(registry.devices, models, sites)
     for link in registry.links:
         faults += _link_faults(link, devices, models, sites)
     for credential in registry.credentials:
@@ -122,6 +133,131 @@ def registry_faults(registry: Registry) -> list[str]:
         if not _SHA256.match(credential.token_sha256):
             faults.append(f"credential {credential.identity!r}: token_sha256 must be 64 lower-case hex digits")
     return faults
+
+
+def registry_warnings(registry: Registry) -> list[str]:
+    """What is probably wrong with a registry without faults, each with place, reason and remedy: it may be used."""
+    models = {model.key: model for model in registry.models}
+    buses = _buses(registry.devices, models)[0]
+    warnings: list[str] = []
+    places: dict[tuple[str, UnitAddress], Device] = {}
+    for device in registry.devices:
+        bus, unit = buses.get(device.gateway), _unit_of(device)
+        bus_map = models[device.model].modbus if device.model in models else None
+        if bus is None or unit is None or bus_map is None:
+            continue
+        at, there = f"device {device.identity}", places.setdefault((device.gateway, unit), device)
+        if there.model != device.model:
+            warnings.append(
+                f"{at}: stands at {device.address!r} of {device.gateway}, as {there.identity} of model"
+                f" {there.model!r} does; if one has replaced the other, take the old one's address away"
+            )
+        if bus.framing is not Framing.TCP and unit.unit > HIGHEST_SERIAL_UNIT:
+            warnings.append(
+                f"{at}: unit {unit.unit} is reserved on a serial line (1 to {HIGHEST_SERIAL_UNIT} are for devices);"
+                " see whether the device really answers to it"
+            )
+        said = (bus.baud, bus.parity, bus.stop_bits)
+        line = bus_map.serial
+        if bus.framing is Framing.RTU and line and said != (line.baud, line.parity, line.stop_bits):
+            warnings.append(
+                f"{at}: is delivered with {line.baud} baud, parity {line.parity}, {line.stop_bits} stop bits, and the"
+                f" line of {device.gateway} is set to {bus.baud}, {bus.parity}, {bus.stop_bits}; set one like the other"
+            )
+    return warnings
+
+
+def _buses(devices: Iterable[Device], models: dict[str, DeviceModel]) -> tuple[dict[str, BusAddress], list[str]]:
+    """The buses by the identity of their gateway, and what is wrong with gateways' addresses."""
+    buses: dict[str, BusAddress] = {}
+    lines: dict[tuple[str, int], str] = {}
+    faults: list[str] = []
+    for gateway in devices:
+        model = models.get(gateway.model)
+        if model is None or model.kind is not DeviceKind.GATEWAY or model.modbus or not gateway.address:
+            continue
+        try:
+            bus = parse_bus_address(gateway.address)
+        except ValueError as wrong:
+            faults.append(f"device {gateway.identity}: address: {wrong}")
+            continue
+        buses[gateway.identity] = bus
+        # Whatever framing and settings it is given, it is one line, and one request at a time may be on it.
+        first = lines.setdefault((bus.host.lower() or bus.device, bus.port), gateway.identity)
+        if first != gateway.identity:
+            faults.append(
+                f"device {gateway.identity}: {first} is the gateway of the same bus ({gateway.address}); register its"
+                " devices behind one of the two"
+            )
+    return buses, faults
+
+
+def _bus_faults(devices: tuple[Device, ...], models: dict[str, DeviceModel], sites: dict[str, Site]) -> list[str]:
+    buses, faults = _buses(devices, models)
+    by_identity = {device.identity: device for device in devices}
+    places: dict[tuple[str, str, UnitAddress], str] = {}
+    for device in devices:
+        model, gateway = models.get(device.model), by_identity.get(device.gateway)
+        if model is None or (model.kind is DeviceKind.GATEWAY and model.modbus is None):
+            continue
+        at, on_bus = f"device {device.identity}", bool(gateway and gateway.address)
+        if not on_bus:
+            faults += [f"{at}: {reason}" for reason in _off_bus_faults(device, model)]
+            continue
+        if model.modbus is None:
+            faults.append(
+                f"{at}: model {model.key!r} has no [modbus] part, so it cannot be read on the bus of"
+                f" {device.gateway}; name the gateway that publishes for it, or a model with a register map"
+            )
+            continue
+        bus, unit = buses.get(device.gateway), _unit_of(device)
+        faults += [f"{at}: {reason}" for reason in _unit_faults(device, model, bus)]
+        if unit is not None:
+            first = places.setdefault((device.gateway, device.model, unit), device.identity)
+            if first != device.identity:
+                faults.append(
+                    f"{at}: {first} of the same model stands at {device.address!r} already; give each its own"
+                )
+        here, there = sites.get(device.site), sites.get(gateway.site if gateway else "")
+        if here is not None and there is not None and here.simulated != there.simulated:
+            faults.append(f"{at}: a bus is simulated or real as a whole; its gateway {device.gateway} is at the other")
+    return faults
+
+
+def _off_bus_faults(device: Device, model: DeviceModel) -> list[str]:
+    if model.modbus is not None:
+        return [
+            f"model {model.key!r} is read on a bus: name as its gateway the one whose address is the bus"
+            " (modbus+tcp://host:port), and as its address its unit there"
+        ]
+    if device.address:
+        there = f"gateway {device.gateway} has no bus" if device.gateway else "it has no gateway"
+        return [f"address {device.address!r} means nothing: {there}; leave it empty, or name a gateway with a bus"]
+    return []
+
+
+def _unit_faults(device: Device, model: DeviceModel, bus: BusAddress | None) -> list[str]:
+    try:
+        unit = parse_unit_address(device.address)
+    except ValueError as wrong:
+        return [f"address: {wrong}"]
+    faults: list[str] = []
+    if model.modbus and unit.channel > model.modbus.channels:
+        faults.append(
+            f"address: channel {unit.channel} is more than the {model.modbus.channels} of model {model.key!r}"
+        )
+    if bus is not None and bus.framing is not Framing.TCP and unit.unit == 0:
+        faults.append(
+            f"address: unit 0 is everybody on a serial line, and is never answered; 1 to {HIGHEST_SERIAL_UNIT}"
+        )
+    return faults
+
+
+def _unit_of(device: Device) -> UnitAddress | None:
+    try:
+        return parse_unit_address(device.address)
+    except ValueError:
+        return None
 
 
 def _repeated(what: str, names: Iterable[str]) -> list[str]:

@@ -163,6 +163,9 @@ class AlarmView(msgspec.Struct, frozen=True):
     late: bool
     because: str
     acknowledged_by: str
+    #: As of rules.decisions.AlarmRaised: plain words or empty; a time or 0.
+    note: str = ""
+    expected: int = 0
 
 
 class Alarms(_Answer, frozen=True):
@@ -197,6 +200,8 @@ class WantedView(msgspec.Struct, frozen=True):
     ended: int
     position: ValvePosition
     steps: tuple[StepView, ...]
+    #: A valve that sleeps hears by then at the latest; 0: it hears at once.
+    hears_by: int = 0
 
 
 class WantedList(_Answer, frozen=True):

@@ -11,7 +11,8 @@ from storage.times import as_datetime
 
 _SELECT: LiteralString = (
     "SELECT a.alarm, a.rule, a.device_no, coalesce(d.identity, ''), a.site, a.priority, a.state, davy_us(a.onset),"
-    " davy_us(a.raised), davy_us(a.changed), a.quantity, a.value, a.late, a.because, a.acknowledged_by"
+    " davy_us(a.raised), davy_us(a.changed), a.quantity, a.value, a.late, a.because, a.acknowledged_by, a.note,"
+    " coalesce(davy_us(a.expected), 0)"
     " FROM alarm a LEFT JOIN device d USING (device_no)"
 )
 
@@ -94,7 +95,7 @@ async def events(connection: Connection, alarm: str, *, limit: int = 1000) -> li
 
 def _alarm(row: tuple[Any, ...]) -> AlarmView:
     (number, rule, device_no, identity, site, priority, state, onset, raised, changed, *rest) = row
-    quantity, value, late, because, acknowledged_by = rest
+    quantity, value, late, because, acknowledged_by, note, expected = rest
     return AlarmView(
         alarm=number,
         rule=rule,
@@ -111,4 +112,6 @@ def _alarm(row: tuple[Any, ...]) -> AlarmView:
         late=late,
         because=because,
         acknowledged_by=acknowledged_by,
+        note=note,
+        expected=expected,
     )

@@ -4,7 +4,7 @@ All of these raise DatabaseAway and DatabaseRefused."""
 from collections.abc import Sequence
 from typing import Any, LiteralString, NamedTuple
 
-from devices.quantities import ValvePosition
+from devices.quantities import Flag, ValvePosition
 from engine.messages import StepView, WantedView
 from rules.decisions import Outcome, Step
 from storage.database import Connection, translated
@@ -14,7 +14,7 @@ from storage.times import as_datetime
 _SELECT: LiteralString = (
     "SELECT w.wanted, w.device_no, coalesce(d.identity, ''), coalesce(d.site, ''), w.epoch, w.reason, w.alarm, w.by,"
     " davy_us(w.since), coalesce(davy_us(w.confirm_by), 0), w.outcome, coalesce(davy_us(w.ended), 0),"
-    " coalesce(l.valve, 0)"
+    " coalesce(davy_us(w.hears_by), 0), coalesce(l.valve, 0), coalesce(l.flags, 0)"
     " FROM wanted w LEFT JOIN device d USING (device_no) LEFT JOIN device_latest l USING (device_no)"
 )
 
@@ -71,7 +71,10 @@ async def _with_steps(connection: Connection, rows: Sequence[tuple[Any, ...]]) -
 
 
 def _wanted(row: tuple[Any, ...], steps: tuple[StepView, ...]) -> WantedView:
-    number, device_no, identity, site, epoch, reason, alarm, by, since, confirm_by, outcome, ended, valve = row
+    number, device_no, identity, site, epoch, reason, alarm, by, since, confirm_by, outcome, ended, *rest = row
+    hears_by, valve, flags = rest
+    # A reading in which nobody was heard says nothing of where the valve stands.
+    position = ValvePosition.UNKNOWN if flags & Flag.STALE else ValvePosition(valve)
     return WantedView(
         wanted=number,
         device_no=device_no,
@@ -85,6 +88,7 @@ def _wanted(row: tuple[Any, ...], steps: tuple[StepView, ...]) -> WantedView:
         confirm_by=confirm_by,
         outcome=Outcome(outcome) if outcome else None,
         ended=ended,
-        position=ValvePosition(valve),
+        position=position,
         steps=steps,
+        hears_by=hears_by,
     )

@@ -6,6 +6,7 @@ is younger than the alarm) makes the row.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, LiteralString
 
 from rules.decisions import (
@@ -26,7 +27,8 @@ from storage.times import as_datetime
 
 _RAISE: LiteralString = """
 INSERT INTO alarm (alarm, rule, device_no, site, priority, state, onset, raised, changed, quantity, value, late,
-because) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (alarm) DO NOTHING"""
+because, note, expected) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (alarm) DO NOTHING"""
 _CHANGE: LiteralString = """
 INSERT INTO alarm (alarm, rule, device_no, site, priority, state, onset, raised, changed, acknowledged_by)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (alarm) DO UPDATE SET priority = excluded.priority,
@@ -36,8 +38,8 @@ _ALARM_EVENT: LiteralString = """
 INSERT INTO alarm_event (engine, cycle, n, alarm, at, change, state, by, comment)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"""
 _WANT: LiteralString = """
-INSERT INTO wanted (wanted, device_no, epoch, reason, alarm, by, since, confirm_by)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (wanted) DO NOTHING"""
+INSERT INTO wanted (wanted, device_no, epoch, reason, alarm, by, since, confirm_by, hears_by)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (wanted) DO NOTHING"""
 _END: LiteralString = """
 INSERT INTO wanted (wanted, device_no, epoch, reason, since, outcome, ended, ended_by, comment)
 VALUES (%s, %s, 0, '', %s, %s, %s, %s, %s) ON CONFLICT (wanted) DO UPDATE SET outcome = excluded.outcome,
@@ -74,9 +76,9 @@ def _rows(engine: str, one: Decided) -> list[tuple[LiteralString, tuple[Any, ...
         case AlarmRaised() | AlarmChanged():
             return _alarm_rows(decision, event)
         case CloseWanted(wanted=wanted, device_no=device_no, epoch=epoch, alarm=alarm):
-            due = as_datetime(decision.confirm_by) if decision.confirm_by else None
+            due, hears_by = _or_none(decision.confirm_by), _or_none(decision.hears_by)
             reason, by = clean(decision.reason), clean(decision.by)
-            return [(_WANT, (wanted, device_no, epoch, reason, alarm, by, at, due))]
+            return [(_WANT, (wanted, device_no, epoch, reason, alarm, by, at, due, hears_by))]
         case WantedEnded(wanted=wanted, device_no=device_no, outcome=outcome):
             ended = (wanted, device_no, at, outcome.value, at, clean(decision.by), clean(decision.comment))
             return [(_END, ended)]
@@ -100,7 +102,8 @@ def _alarm_rows(
     who = (alarm, clean(decision.rule), decision.device_no, clean(decision.site), int(decision.priority), state, onset)
     if isinstance(decision, AlarmRaised):
         rest = (at, at, clean(decision.quantity), decision.value, decision.late, decision.because)
-        return [(_RAISE, who + rest), (_ALARM_EVENT, (*event, alarm, at, "raised", state, "", ""))]
+        more = (clean(decision.note), _or_none(decision.expected))
+        return [(_RAISE, who + rest + more), (_ALARM_EVENT, (*event, alarm, at, "raised", state, "", ""))]
     by, comment = clean(decision.by), clean(decision.comment)
     # An alarm that comes back has been acknowledged by nobody.
     signed = decision.change in (Change.ACKNOWLEDGED, Change.REALARMED)
@@ -109,3 +112,8 @@ def _alarm_rows(
         (_CHANGE, (*who, at, at, signer, signed)),
         (_ALARM_EVENT, (*event, alarm, at, decision.change.value, state, by, comment)),
     ]
+
+
+def _or_none(time_us: int) -> datetime | None:
+    """0 says that there is no such time."""
+    return as_datetime(time_us) if time_us else None

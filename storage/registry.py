@@ -28,13 +28,14 @@ _KEPT_DOCUMENTS = 5
 class Imported:
     """What an import did, or would do. number: of the document in the outbox; 0: none was needed, or nothing was
     applied. tokens: (identity, token) made now; they are stored only as hashes, so this is the one time they are
-    seen."""
+    seen. warnings: what is probably wrong with the whole registry, and stopped nothing."""
 
     applied: bool
     fates: tuple[RowFate, ...]
     faults: tuple[str, ...]
     number: int = 0
     tokens: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def count(self, fate: Fate) -> int:
         return sum(one.fate is fate for one in self.fates)
@@ -54,22 +55,25 @@ async def import_registry(
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(hashtext('davy registry'))")
             plan = plan_import(await _known(connection), rows, models)
+            warnings = tuple(plan.warnings)
             if dry_run or not plan.may_be_applied:
-                return Imported(False, tuple(plan.fates), tuple(plan.faults))
+                return Imported(False, tuple(plan.fates), tuple(plan.faults), warnings=warnings)
             tokens = tuple((identity, _token(random_bytes)) for identity in plan.to_make)
             for identity, token in tokens:
                 plan.credentials[identity] = plan.known.credentials[identity] = token_sha256(token)
             await _write_models(connection, models)
             await _write(connection, plan)
             number = await _offer(connection, encode_registry(plan.known.registry(models)))
-            return Imported(True, tuple(plan.fates), (), number, tokens)
+            return Imported(True, tuple(plan.fates), (), number, tokens, warnings)
 
 
 async def _known(connection: Connection) -> Known:
     known = Known()
     cursor = await connection.execute("SELECT key, name, address, enterprise, timezone, simulated FROM site")
     known.sites = {row[0]: Site(*row) for row in await cursor.fetchall()}
-    cursor = await connection.execute("SELECT identity, device_no, vendor, serial, model, site, gateway FROM device")
+    cursor = await connection.execute(
+        "SELECT identity, device_no, vendor, serial, model, site, gateway, address FROM device"
+    )
     known.devices = {row[0]: Device(*row[1:]) for row in await cursor.fetchall()}
     cursor = await connection.execute("SELECT detector, valve FROM link")
     known.links = {(detector, valve) for detector, valve in await cursor.fetchall()}
@@ -95,19 +99,22 @@ async def _write(connection: Connection, plan: Plan) -> None:
         " address = excluded.address, enterprise = excluded.enterprise, timezone = excluded.timezone,"
         " simulated = excluded.simulated"
     )
-    await _load(connection, "device", "vendor, serial, model, site, gateway", (_columns(d)[1:] for d in plan.devices))
+    await _load(
+        connection, "device", "vendor, serial, model, site, gateway, address", (_columns(d)[1:] for d in plan.devices)
+    )
     cursor = await connection.execute(
         # The numbers follow the order of the file's names, so that the same import on two machines gives the same ones.
-        "INSERT INTO device (vendor, serial, model, site, gateway) SELECT vendor, serial, model, site, gateway"
-        " FROM pg_temp.given_device g WHERE NOT EXISTS (SELECT FROM device d WHERE d.vendor = g.vendor"
-        " AND d.serial = g.serial) ORDER BY given RETURNING identity, device_no"
+        "INSERT INTO device (vendor, serial, model, site, gateway, address)"
+        " SELECT vendor, serial, model, site, gateway, address FROM pg_temp.given_device g WHERE NOT EXISTS"
+        " (SELECT FROM device d WHERE d.vendor = g.vendor AND d.serial = g.serial) ORDER BY given"
+        " RETURNING identity, device_no"
     )
     for identity, device_no in await cursor.fetchall():
         plan.known.devices[identity] = msgspec.structs.replace(plan.known.devices[identity], device_no=device_no)
     await connection.execute(
-        "UPDATE device d SET model = g.model, site = g.site, gateway = g.gateway FROM pg_temp.given_device g"
-        " WHERE d.vendor = g.vendor AND d.serial = g.serial"
-        " AND (d.model, d.site, d.gateway) IS DISTINCT FROM (g.model, g.site, g.gateway)"
+        "UPDATE device d SET model = g.model, site = g.site, gateway = g.gateway, address = g.address"
+        " FROM pg_temp.given_device g WHERE d.vendor = g.vendor AND d.serial = g.serial"
+        " AND (d.model, d.site, d.gateway, d.address) IS DISTINCT FROM (g.model, g.site, g.gateway, g.address)"
     )
     await _load(connection, "link", "detector, valve", ((link.detector, link.valve) for link in plan.links))
     await connection.execute(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from devices.models import DeviceModel
-from devices.sites import Credential, Device, Link, Registry, Site, registry_faults
+from devices.sites import Credential, Device, Link, Registry, Site, registry_faults, registry_warnings, without_examples
 from storage.registry_source import DeviceGiven, SourceRow, TokenGiven
 
 
@@ -39,7 +39,7 @@ class Known:
     def registry(self, models: Sequence[DeviceModel]) -> Registry:
         """As one document; the same content gives the same document."""
         return Registry(
-            models=tuple(sorted(models, key=lambda model: model.key)),
+            models=tuple(without_examples(model) for model in sorted(models, key=lambda model: model.key)),
             sites=tuple(site for _, site in sorted(self.sites.items())),
             devices=tuple(sorted(self.devices.values(), key=lambda device: device.device_no)),
             links=tuple(Link(detector, valve) for detector, valve in sorted(self.links)),
@@ -62,6 +62,8 @@ class Plan:
     credentials: dict[str, str] = field(default_factory=dict)
     to_make: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    #: What is probably wrong with the registry that would be, and does not stop it.
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def refused(self) -> int:
@@ -95,7 +97,9 @@ def plan_import(known: Known, rows: Sequence[SourceRow], models: Sequence[Device
             fate, reason = _merge(plan, row, next_no)
             next_no += fate is Fate.ADDED and isinstance(row.given, DeviceGiven)
             plan.fates.append(RowFate(row.place, _kind(row), key, fate, reason))
-    _blame(plan, registry_faults(known.registry(models)))
+    merged = known.registry(models)
+    _blame(plan, registry_faults(merged))
+    plan.warnings += registry_warnings(merged)
     return plan
 
 
@@ -122,7 +126,7 @@ def _merge(plan: Plan, row: SourceRow, next_no: int) -> tuple[Fate, str]:
 def _merge_device(plan: Plan, given: DeviceGiven, next_no: int) -> tuple[Fate, str]:
     before = plan.known.devices.get(given.identity)
     number = next_no if before is None else before.device_no
-    device = Device(number, given.vendor, given.serial, given.model, given.site, given.gateway)
+    device = Device(number, given.vendor, given.serial, given.model, given.site, given.gateway, given.address)
     if device == before:
         return Fate.UNCHANGED, ""
     plan.known.devices[given.identity] = device

@@ -1,11 +1,11 @@
 """What `davy registry import` reads: one JSON document, or CSV with a `kind` column. Parsed at once into frozen rows.
 
 JSON: {"sites": [{"key", "name", "address", "enterprise", "timezone", "simulated"}],
-       "devices": [{"vendor", "serial", "model", "site", "gateway"}],
+       "devices": [{"vendor", "serial", "model", "site", "gateway", "address"}],
        "links": [{"detector", "valve"}],
        "tokens": [{"identity", "token" | "token_sha256"}]}
 CSV:  a header with `kind` (site, device, link, token) and the same names as columns, one row per thing; columns that a
-      kind does not have stay empty.
+      kind does not have stay empty. `address` is a site's in words, and a device's on its bus (devices/addresses.py).
 
 A token given in clear is hashed here and goes no further. One given neither way is made by the import and shown once.
 """
@@ -34,6 +34,7 @@ class DeviceGiven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: str
     site: str
     gateway: str = ""
+    address: str = ""
 
     @property
     def identity(self) -> str:
