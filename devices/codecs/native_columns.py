@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from devices.codecs.gas_doubt import doubt_gas
 from devices.codecs.rfc3339 import microseconds
 from devices.codecs.telemetry import (
     ABSENT_FLAG,
@@ -28,7 +29,7 @@ from devices.codecs.telemetry import (
     FLAG_NAMES,
     VALVE_WORDS,
 )
-from devices.quantities import GAS_QUANTITIES, QUALITY_BITS, QUANTITIES, Flag, Quality
+from devices.quantities import QUALITY_BITS, QUANTITIES, Quality
 from devices.readings import NO_TIME, Rows, blank
 
 _MILLISECOND_US = 1_000
@@ -61,7 +62,7 @@ def columns(said: Sequence[msgspec.Struct]) -> Columns:
     _fill_words(sent["valve"], VALVE_WORDS, rows["valve"], keys, texts, unclear)
     _fill_words(sent["valve_cause"], CAUSE_WORDS, rows["valve_cause"], keys, texts, unclear)
     _fill_flags(sent, rows, keys)
-    _doubt_gas(rows)
+    doubt_gas(rows)
     return Columns(rows, 2 * (keys + texts), unclear, beyond)
 
 
@@ -158,21 +159,3 @@ def _fill_flags(sent: dict[str, list[bool]], rows: Rows, keys: NDArray[np.int64]
             flags = np.frombuffer(bytes(sent[name]), np.uint8)
             keys += flags != ABSENT_FLAG
             rows["flags"] |= (flags == 1).astype(np.int64) << bit
-
-
-def _doubt_gas(rows: Rows) -> None:
-    """What a device says of itself decides how its gas values may be read: fault before warm-up before inhibit. A
-    device's own alarm bits are not touched by any of them."""
-    flags = rows["flags"]
-    doubt = np.select(
-        [(flags & flag) != 0 for flag in (Flag.FAULT, Flag.WARM_UP, Flag.INHIBIT)],
-        [Quality.SENSOR_FAULT, Quality.WARM_UP, Quality.INHIBITED],
-        Quality.GOOD,
-    ).astype(np.int64)
-    if not doubt.any():
-        return
-    for at, quantity in enumerate(QUANTITIES):
-        if quantity.name in GAS_QUANTITIES:
-            shift = QUALITY_BITS * at
-            good = (rows["quality"] >> shift & 0xF) == Quality.GOOD
-            rows["quality"] |= np.where(good, doubt, 0) << shift
