@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.device_shapes import DeviceInFull, Devices, show_device
+from api.device_shapes import DeviceInFull, Devices, show_device, show_in_full
 from api.pages import MOST_ROWS, USUAL_ROWS, decode_cursor, encode_cursor
 from api.parts import Shared
 from api.permits import GuardedRoute, ReadsDevices
@@ -43,10 +43,11 @@ async def list_devices(
 
 @router.get("/{vendor}/{serial}", operation_id="get_device", responses=_ONE)
 async def get_device(parts: Shared, who: ReadsDevices, vendor: DeviceId, serial: DeviceId) -> DeviceInFull:
-    """One device, its site, and the valves that an alarm at it closes."""
+    """One device, its site, its model, where it stands on a bus, and the valves that an alarm at it closes."""
     async with parts.database() as connection:
         device = await registered.device(connection, f"{vendor}/{serial}")
         if device is None:
             raise Problem(NOT_FOUND, f"no device {vendor}/{serial}")
+        facts = await registered.model_facts(connection, device.model)
         closes = await registered.valves_of(connection, device.identity)
-    return DeviceInFull(**dict(show_device(device)), closes=closes)
+    return show_in_full(device, facts, closes)

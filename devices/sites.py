@@ -167,21 +167,23 @@ def registry_warnings(registry: Registry) -> list[str]:
     return warnings
 
 
-def _buses(devices: Iterable[Device], models: dict[str, DeviceModel]) -> tuple[dict[str, BusAddress], list[str]]:
-    """The buses by the identity of their gateway, and what is wrong with gateways' addresses."""
-    buses: dict[str, BusAddress] = {}
+def _buses(
+    devices: tuple[Device, ...], models: dict[str, DeviceModel]
+) -> tuple[dict[str, BusAddress | None], list[str]]:
+    """The bus (None: its address is wrong) by the identity of its gateway, and what is wrong with their addresses."""
+    buses: dict[str, BusAddress | None] = {}
     lines: dict[tuple[str, int], str] = {}
     faults: list[str] = []
     for gateway in devices:
         model = models.get(gateway.model)
-        if model is None or model.kind is not DeviceKind.GATEWAY or model.modbus or not gateway.address:
+        if model is None or not _speaks_for_others(model) or not gateway.address:
             continue
         try:
-            bus = parse_bus_address(gateway.address)
+            bus = buses[gateway.identity] = parse_bus_address(gateway.address)
         except ValueError as wrong:
+            buses[gateway.identity] = None
             faults.append(f"device {gateway.identity}: address: {wrong}")
             continue
-        buses[gateway.identity] = bus
         # Whatever framing and settings it is given, it is one line, and one request at a time may be on it.
         first = lines.setdefault((bus.host.lower() or bus.device, bus.port), gateway.identity)
         if first != gateway.identity:
@@ -192,35 +194,30 @@ def _buses(devices: Iterable[Device], models: dict[str, DeviceModel]) -> tuple[d
     return buses, faults
 
 
+def _speaks_for_others(model: DeviceModel) -> bool:
+    """A gateway's address is a bus; that of a panel with a register map of its own is where it stands on one."""
+    return model.kind is DeviceKind.GATEWAY and model.modbus is None
+
+
 def _bus_faults(devices: tuple[Device, ...], models: dict[str, DeviceModel], sites: dict[str, Site]) -> list[str]:
     buses, faults = _buses(devices, models)
-    by_identity = {device.identity: device for device in devices}
+    simulated = {device.identity: sites[device.site].simulated for device in devices if device.site in sites}
     places: dict[tuple[str, str, UnitAddress], str] = {}
     for device in devices:
-        model, gateway = models.get(device.model), by_identity.get(device.gateway)
-        if model is None or (model.kind is DeviceKind.GATEWAY and model.modbus is None):
+        model = models.get(device.model)
+        if model is None or _speaks_for_others(model):
             continue
-        at, on_bus = f"device {device.identity}", bool(gateway and gateway.address)
-        if not on_bus:
+        at = f"device {device.identity}"
+        if device.gateway not in buses:
             faults += [f"{at}: {reason}" for reason in _off_bus_faults(device, model)]
             continue
-        if model.modbus is None:
-            faults.append(
-                f"{at}: model {model.key!r} has no [modbus] part, so it cannot be read on the bus of"
-                f" {device.gateway}; name the gateway that publishes for it, or a model with a register map"
-            )
-            continue
-        bus, unit = buses.get(device.gateway), _unit_of(device)
-        faults += [f"{at}: {reason}" for reason in _unit_faults(device, model, bus)]
-        if unit is not None:
-            first = places.setdefault((device.gateway, device.model, unit), device.identity)
-            if first != device.identity:
-                faults.append(
-                    f"{at}: {first} of the same model stands at {device.address!r} already; give each its own"
-                )
-        here, there = sites.get(device.site), sites.get(gateway.site if gateway else "")
-        if here is not None and there is not None and here.simulated != there.simulated:
-            faults.append(f"{at}: a bus is simulated or real as a whole; its gateway {device.gateway} is at the other")
+        faults += [f"{at}: {reason}" for reason in _unit_faults(device, model, buses[device.gateway])]
+        if simulated.get(device.identity) is not simulated.get(device.gateway):
+            faults.append(f"{at}: a simulated bus has simulated devices only, and a real one real devices")
+        unit = _unit_of(device)
+        first = places.setdefault((device.gateway, device.model, unit), device.identity) if unit else device.identity
+        if first != device.identity:
+            faults.append(f"{at}: {first} of the same model stands at {device.address!r} already; give each its own")
     return faults
 
 
@@ -237,12 +234,17 @@ def _off_bus_faults(device: Device, model: DeviceModel) -> list[str]:
 
 
 def _unit_faults(device: Device, model: DeviceModel, bus: BusAddress | None) -> list[str]:
+    if model.modbus is None:
+        return [
+            f"model {model.key!r} has no [modbus] part, so it cannot be read on the bus of {device.gateway}; name the"
+            " gateway that publishes for it, or a model with a register map"
+        ]
     try:
         unit = parse_unit_address(device.address)
     except ValueError as wrong:
         return [f"address: {wrong}"]
     faults: list[str] = []
-    if model.modbus and unit.channel > model.modbus.channels:
+    if unit.channel > model.modbus.channels:
         faults.append(
             f"address: channel {unit.channel} is more than the {model.modbus.channels} of model {model.key!r}"
         )

@@ -3,20 +3,23 @@
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
-from devices.models import DeviceKind
+import msgspec
+
+from devices.models import DeviceKind, Reachability, Tier
 from devices.sites import Site
 from storage.database import Connection, translated
 from storage.text import clean
 
 _COLUMNS: LiteralString = (
-    "d.device_no, d.vendor, d.serial, d.model, m.kind, d.site, s.name, s.simulated, d.gateway"
+    "d.device_no, d.vendor, d.serial, d.model, m.kind, d.site, s.name, s.simulated, d.gateway, d.address"
     " FROM device d JOIN device_model m ON m.key = d.model JOIN site s ON s.key = d.site"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class RegisteredDevice:
-    """A device as registered. `gateway` is the identity of the one that publishes for it, or empty."""
+    """A device as registered. `gateway` is the identity of the one that publishes for it, or empty; `address` where it
+    stands on a bus (devices/addresses.py), or empty."""
 
     device_no: int
     vendor: str
@@ -27,6 +30,7 @@ class RegisteredDevice:
     site_name: str
     simulated: bool
     gateway: str
+    address: str
 
     @property
     def identity(self) -> str:
@@ -63,6 +67,43 @@ async def device(connection: Connection, identity: str) -> RegisteredDevice | No
     return _device(row) if row else None
 
 
+class ActuatorFacts(msgspec.Struct, frozen=True):
+    """As of devices.models.Actuator."""
+
+    confirm_within_s: float
+    reports_position: bool
+    reachability: Reachability = Reachability.CONNECTED
+    wake_interval_s: float = 0.0
+
+
+class ModelFacts(msgspec.Struct, frozen=True):
+    """What people ask of a device's model, as of devices.models.DeviceModel at the last import. A part of it, and
+    with defaults, so that what an older or newer Davy has stored can be shown."""
+
+    name: str
+    vendor: str
+    source: str
+    report_interval_s: float
+    tier: Tier | None = None
+    verified: bool = True
+    gas: str = ""
+    lel_percent_vol: float | None = None
+    measures: tuple[str, ...] = ()
+    ranges: dict[str, tuple[float, float]] = {}
+    life_days: int | None = None
+    certificates: tuple[str, ...] = ()
+    actuator: ActuatorFacts | None = None
+
+
+async def model_facts(connection: Connection, key: str) -> ModelFacts:
+    """The facts of a registered device's model."""
+    with translated():
+        cursor = await connection.execute("SELECT document::text FROM device_model WHERE key = %s", (clean(key),))
+        row = await cursor.fetchone()
+    assert row is not None  # a device refers to its model, and models are never deleted
+    return msgspec.json.decode(row[0], type=ModelFacts)
+
+
 async def site(connection: Connection, key: str) -> Site | None:
     with translated():
         cursor = await connection.execute(
@@ -82,5 +123,5 @@ async def valves_of(connection: Connection, detector: str) -> list[str]:
 
 
 def _device(row: tuple[Any, ...]) -> RegisteredDevice:
-    device_no, vendor, serial, model, kind, at, site_name, simulated, gateway = row
-    return RegisteredDevice(device_no, vendor, serial, model, DeviceKind(kind), at, site_name, simulated, gateway)
+    device_no, vendor, serial, model, kind, *rest = row
+    return RegisteredDevice(device_no, vendor, serial, model, DeviceKind(kind), *rest)
