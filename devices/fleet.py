@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from devices.codecs.registers import FrameDecoder, compile_map
 from devices.models import Actuator, DeviceKind, DeviceModel
 from devices.sites import Device, Registry, Site, registry_faults
 
@@ -36,6 +37,7 @@ class Fleet:
     simulated: bool.
     links: detector slot -> the valves it closes (shut-off valves only).
     watches: detector slot -> linked valves that only report (self-closing).
+    decoders: of the models that have a register map, by key. decoder_by_slot: i4, the index in them; -1: no map.
     """
 
     registry: Registry
@@ -52,6 +54,8 @@ class Fleet:
     slot_by_identity: dict[str, int]
     model_by_slot: tuple[DeviceModel | None, ...]
     site_by_slot: tuple[Site | None, ...]
+    decoders: tuple[FrameDecoder, ...]
+    decoder_by_slot: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.device_no)
@@ -89,6 +93,8 @@ def build_fleet(registry: Registry, before: Fleet | None = None, *, order: Seque
     for slot, device in enumerate(devices):
         if device is not None:
             slot_of[device.device_no] = slot
+    decoders = tuple(compile_map(model) for _, model in sorted(models.items()) if model.modbus is not None)
+    decoder_of = {decoder.model: at for at, decoder in enumerate(decoders)}
     valves = {
         slot: ShutOffValve(slot, device, model.actuator)
         for slot, (device, model) in enumerate(zip(devices, model_by_slot, strict=True))
@@ -117,6 +123,8 @@ def build_fleet(registry: Registry, before: Fleet | None = None, *, order: Seque
         slot_by_identity=slot_by_identity,
         model_by_slot=model_by_slot,
         site_by_slot=site_by_slot,
+        decoders=decoders,
+        decoder_by_slot=np.array([decoder_of.get(m.key, -1) if m else -1 for m in model_by_slot], np.int32),
     )
 
 
