@@ -5,13 +5,14 @@ U1  A bucket that is not marked as due agrees with the rows (of `reading` for mi
 U2  A bucket is summed up after it has ended and settled, so at most once while all goes well, and again whenever late
     rows change it.
 U3  Only good values count (G9): a value of any other quality is in `n` and `bad`, never in a sum, a mean or an extreme.
+    Where a valve stands is not learned from a reading in which nobody was heard.
 U4  One turn is bounded, and each bucket is a transaction of its own.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from devices.quantities import GAS_QUANTITIES, quality_shift
+from devices.quantities import GAS_QUANTITIES, Flag, quality_shift
 from storage.database import Connection
 from storage.partitions import Partitions
 from storage.readings import MEAN_QUANTITIES
@@ -37,7 +38,7 @@ def _minute_columns() -> dict[str, str]:
     max(): microseconds into the bucket above, position and cause in the low bits."""
     last = (
         "max((date_part('epoch', ts - date_trunc('hour', ts)) * 1e6)::bigint * 256 + valve * 16 + valve_cause)"
-        " FILTER (WHERE valve <> 0)"
+        f" FILTER (WHERE valve <> 0 AND flags & {int(Flag.STALE)} = 0)"
     )
     columns = {
         "n": "count(*)",
