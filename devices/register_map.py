@@ -6,7 +6,11 @@ M2  A field says how words become a number; what the number means is said once: 
     (`flag`, `quality`, `valve`, `check`) that name the field.
 M3  Words go over the wire high byte first (Modbus application protocol 1.1b3, section 4.2). `byte_order` and
     `word_order` are for devices that do otherwise, each by itself: big+big is ABCD, big bytes and little words CDAB,
-    little bytes and big words BADC, little+little DCBA.
+    little bytes and big words BADC, little+little DCBA. Bytes are swapped in every word of a field, text too; words
+    are reversed in u32, s32 and f32 only. `byte` and `bits` are taken after that, and the sign of s16 and s32 is the
+    highest bit of what they leave.
+M4  A raw number that is none (an f32 that is NaN, a bcd16 digit above 9) satisfies `none_of`, and `one_of` that lists
+    nan, and no other condition.
 """
 
 from enum import StrEnum
@@ -103,23 +107,28 @@ class Field(_Part, frozen=True):
     #: stride at every field, structures of arrays each its own.
     stride: int = 0
 
-    #: The canonical quantity this is; empty: it only serves others. value = raw x scale + offset, or by `ramp`.
+    #: The canonical quantity this is; empty: it only serves others. value = raw x scale + offset, or by `ramp`; then
+    #: `decimals`, `sign`, `full_scale` and `unit`, in this order. The fields that decimals, sign and unit name count
+    #: with their raw number.
     quantity: str = ""
     scale: float = 1.0
     offset: float = 0.0
     ramp: Ramp | None = None
-    #: A field whose number says how many decimals the value has: it is divided by 10 to that power.
+    #: A field whose number says how many decimals the value has: it is divided by 10 to that power. More than 6:
+    #: SENSOR_FAULT.
     decimals: str = ""
     #: A field that is not 0 when the value is negative.
     sign: str = ""
-    #: The value is in % of this: a number, or the field that holds it.
+    #: The value is in % of this: a number in the quantity's unit, or the field that holds it, with its own scale,
+    #: offset, ramp, decimals and sign. Not above 0: SENSOR_FAULT.
     full_scale: float | str | None = None
     unit: Unit | None = None
     #: Raw numbers that are no measurement: SENTINEL.
     sentinels: tuple[float, ...] = ()
     #: Raw numbers outside of this are no measurement: OUT_OF_RANGE.
     valid: tuple[float, float] | None = None
-    #: Kept in `extra` under its name whenever it is not 0 (or not empty). For fault numbers, days left, serials.
+    #: Kept in `extra` under its name whenever its raw number is not 0 (or the text not empty), scaled as a value is.
+    #: For fault numbers, days left, serials.
     extra: bool = False
 
 
@@ -133,7 +142,8 @@ class FlagWhen(_Part, frozen=True):
 
 class QualityWhen(_Part, frozen=True):
     """The quantities `of` (empty: all that this map measures) have this quality when all of `when` hold. The first
-    entry that holds counts, and goes before what the value itself says."""
+    entry that holds counts, and goes before what the value itself says. In a map that measures nothing (a valve), a
+    `stale` entry makes the whole reading one of a dead device."""
 
     quality: DoubtWord
     when: tuple[Term, ...]
