@@ -34,8 +34,9 @@ _WHAT = {
     Kind.TELEMETRY: "A device publishes what it measures. The PUBACK means that it is on disk.",
     Kind.COMMAND: "Davy publishes what a valve shall do; the device subscribes to exactly this topic.",
     Kind.REPLY: "A device answers a command with where its valve stands, and again when it has arrived.",
-    Kind.ACK: "Reserved for devices behind somebody else's broker: the highest contiguous number on disk. The endpoint "
-    "publishes nothing here, and refuses a subscription.",
+    Kind.ACK: "To a device behind somebody else's broker Davy publishes up to which number of that boot everything is on "
+    "disk, in quarantine, or no longer held by the device (`first`): only that may be deleted. The endpoint, whose PUBACK "
+    "says it, publishes nothing here, and refuses a subscription.",
 }
 _MESSAGES = {
     Kind.TELEMETRY: ("telemetry", "telemetry_cbor"),
@@ -63,6 +64,7 @@ def wire_document() -> bytes:
             "receive_telemetry": _operation("receive", Kind.TELEMETRY),
             "send_command": {**_operation("send", Kind.COMMAND), "reply": {"channel": _ref("channels", Kind.REPLY)}},
             "receive_reply": _operation("receive", Kind.REPLY),
+            "send_ack": _operation("send", Kind.ACK),
         },
         "components": {
             "messages": {
@@ -138,6 +140,7 @@ def _fields() -> dict[str, Node]:
         },
         "boot": _integer(MOST_BOOT, "Grows by one at each start of the device."),
         "seq": _integer(MOST_SEQ, "Grows by one with each reading."),
+        "first": _integer(MOST_SEQ, "The oldest number of this boot that the device still holds, this one included."),
         **{
             quantity.name: {
                 "type": ["number", "null"],
@@ -168,7 +171,12 @@ def _word(words: dict[str, int], what: str) -> Node:
 def _ack() -> Node:
     return {
         "type": "object",
-        "properties": {"boot": {"type": "integer", "minimum": 0}, "seq": {"type": "integer", "minimum": 0}},
+        "description": "Never goes back within a boot. Several may come, also of an earlier boot that is still offered; "
+        "one may be lost, and the next says it all.",
+        "properties": {
+            "boot": {"type": "integer", "minimum": 0, "maximum": MOST_BOOT},
+            "seq": {"type": "integer", "minimum": 0, "maximum": MOST_SEQ},
+        },
         "required": ["boot", "seq"],
     }
 

@@ -86,6 +86,7 @@ def assemble(pile: Pile, laid_out: Columns | None = None) -> Decoded:
         hashed=hashed,
         extra=tuple((at, encode_extra(extra[at])) for at in sorted(extra)),
         refused=tuple(Refused(message, pile.refused[message]) for message in sorted(pile.refused)),
+        first=laid_out.first,
     )
 
 

@@ -38,10 +38,12 @@ _MILLISECOND_US = 1_000
 @dataclass(frozen=True, slots=True)
 class Columns:
     """n readings. rows: (n,), READING, with device number and our own times still zero; seq is NO_SEQ where none came.
+    first: (n,), i8, the oldest number the device says it still holds, -1 where it says none; (0,) when no reading does.
     quotes: (n,), i8, see C2. unclear: (n,), bool: a text that the columns cannot hold (an unknown word, a time that
     is none). beyond: (row, quantity, number) for each OUT_OF_RANGE value, since the column holds NaN."""
 
     rows: Rows
+    first: NDArray[np.int64]
     quotes: NDArray[np.int64]
     unclear: NDArray[np.bool_]
     beyond: tuple[tuple[int, str, float], ...]
@@ -58,12 +60,13 @@ def columns(said: Sequence[msgspec.Struct]) -> Columns:
     unclear = np.zeros(n, np.bool_)
     _fill_times(sent["ts"], rows, keys, texts, unclear)
     _fill_identity(sent, rows, keys)
+    first = _firsts(sent["first"], keys)
     beyond = _fill_quantities(sent, rows, keys)
     _fill_words(sent["valve"], VALVE_WORDS, rows["valve"], keys, texts, unclear)
     _fill_words(sent["valve_cause"], CAUSE_WORDS, rows["valve_cause"], keys, texts, unclear)
     _fill_flags(sent, rows, keys)
     doubt_gas(rows)
-    return Columns(rows, 2 * (keys + texts), unclear, beyond)
+    return Columns(rows, first, 2 * (keys + texts), unclear, beyond)
 
 
 def _fill_times(
@@ -109,6 +112,14 @@ def _fill_identity(sent: dict[str, list[int]], rows: Rows, keys: NDArray[np.int6
             rows[name] = values
     # A boot without a sequence number identifies nothing; rows start with boot 0 and NO_SEQ (-1, as ABSENT_INTEGER).
     rows["boot"][(rows["seq"] < 0) | (rows["boot"] < 0)] = 0
+
+
+def _firsts(column: list[int], keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    if column.count(ABSENT_INTEGER) == len(column):
+        return np.zeros(0, np.int64)
+    firsts = np.array(column, np.int64)
+    keys += firsts != ABSENT_INTEGER
+    return firsts
 
 
 def _fill_quantities(

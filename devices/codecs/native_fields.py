@@ -22,7 +22,7 @@ from devices.quantities import QUANTITY_NAMES
 
 _QUANTITIES = frozenset(QUANTITY_NAMES)
 _FLAGS = frozenset(FLAG_NAMES)
-_MOST_INTEGER = {"boot": MOST_BOOT, "seq": MOST_SEQ}
+_MOST_INTEGER = {"boot": MOST_BOOT, "seq": MOST_SEQ, "first": MOST_SEQ}
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _WORDS = {"valve": VALVE_WORDS, "valve_cause": CAUSE_WORDS}
 
