@@ -80,6 +80,8 @@ class Arrivals:
     failed: (command id, reason) of commands that could not leave, or that the device refused.
     down: (device_no of a gateway or broker, reason): it cannot be reached since the last take. up: it can again.
     session_lost: (device_no of a broker, reason): it has forgotten our session; what it held for us may be gone.
+    topics: of messages that no registered device may have sent, which have device_no 0: index -> the topic they came
+        on, for the reason of their quarantine.
     """
 
     source: str
@@ -99,6 +101,7 @@ class Arrivals:
     down: list[tuple[int, str]] = field(default_factory=list)
     up: list[int] = field(default_factory=list)
     session_lost: list[tuple[int, str]] = field(default_factory=list)
+    topics: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
