@@ -12,7 +12,7 @@ _BYTES, _TEXT, _ARRAY, _MAP, _TAG = 2, 3, 4, 5, 6
 _LARGEST_IN_HEAD, _FIRST_RESERVED, _INDEFINITE = 23, 28, 31
 _BREAK = 0xFF
 #: In place of a count: items until the break.
-_UNTIL_BREAK = -1
+UNTIL_BREAK = -1
 
 
 def _leaf_sizes() -> list[int]:
@@ -38,13 +38,13 @@ def split(payload: bytes) -> list[bytes]:
         end, _ = _end(payload, 0)
         _expect_end(payload, end)
         return [payload]
-    _, count, at = _head(payload, 0)
+    _, count, at = read_head(payload, 0)
     if count > MOST_READINGS:
         raise PayloadRefused(f"{count} readings; at most {MOST_READINGS}")
     elements: list[bytes] = []
     items = 0
-    while count == _UNTIL_BREAK or len(elements) < count:
-        if count == _UNTIL_BREAK and payload[at : at + 1] == b"\xff":
+    while count == UNTIL_BREAK or len(elements) < count:
+        if count == UNTIL_BREAK and payload[at : at + 1] == b"\xff":
             at += 1
             break
         if len(elements) == MOST_READINGS:
@@ -89,10 +89,10 @@ def _end(data: bytes, at: int) -> tuple[int, int]:
             at += size
             continue
         start = at
-        major, argument, at = _head(data, at)
+        major, argument, at = read_head(data, at)
         if major == _TAG:
             raise PayloadRefused(f"tag {argument} at byte {start}; tags are not part of this protocol")
-        if major in (_BYTES, _TEXT) and argument != _UNTIL_BREAK:
+        if major in (_BYTES, _TEXT) and argument != UNTIL_BREAK:
             at += argument
             continue
         if len(enclosing) >= MOST_DEPTH:
@@ -101,8 +101,9 @@ def _end(data: bytes, at: int) -> tuple[int, int]:
         left = 2 * argument if major == _MAP and argument > 0 else argument
 
 
-def _head(data: bytes, at: int) -> tuple[int, int, int]:
-    """(major type, argument, next byte). The argument of a simple value is of no use and may be anything."""
+def read_head(data: bytes, at: int) -> tuple[int, int, int]:
+    """(major type, argument or UNTIL_BREAK, next byte). The argument of a simple value is of no use and may be anything.
+    Raises PayloadRefused."""
     if at >= len(data):
         raise PayloadRefused(f"truncated at byte {at}")
     major, info = data[at] >> 5, data[at] & 0x1F
@@ -114,7 +115,7 @@ def _head(data: bytes, at: int) -> tuple[int, int, int]:
             raise PayloadRefused(f"truncated at byte {len(data)}")
         return major, int.from_bytes(data[at + 1 : at + 1 + size], "big"), at + 1 + size
     if info == _INDEFINITE and major in (_BYTES, _TEXT, _ARRAY, _MAP):
-        return major, _UNTIL_BREAK, at + 1
+        return major, UNTIL_BREAK, at + 1
     raise PayloadRefused(f"not CBOR at byte {at}")
 
 
