@@ -34,9 +34,9 @@ _WHAT = {
     Kind.TELEMETRY: "A device publishes what it measures. The PUBACK means that it is on disk.",
     Kind.COMMAND: "Davy publishes what a valve shall do; the device subscribes to exactly this topic.",
     Kind.REPLY: "A device answers a command with where its valve stands, and again when it has arrived.",
-    Kind.ACK: "To a device behind somebody else's broker Davy publishes up to which number of that boot everything is on "
-    "disk, in quarantine, or no longer held by the device (`first`): only that may be deleted. The endpoint, whose PUBACK "
-    "says it, publishes nothing here, and refuses a subscription.",
+    Kind.ACK: "Davy publishes to a device behind somebody else's broker: every number of this boot up to this one is on "
+    "disk, in quarantine, or no longer held by the device (`first`). Only that may be deleted. The endpoint, whose "
+    "PUBACK says it, publishes nothing here, and refuses a subscription.",
 }
 _MESSAGES = {
     Kind.TELEMETRY: ("telemetry", "telemetry_cbor"),
@@ -171,8 +171,8 @@ def _word(words: dict[str, int], what: str) -> Node:
 def _ack() -> Node:
     return {
         "type": "object",
-        "description": "Never goes back within a boot. Several may come, also of an earlier boot that is still offered; "
-        "one may be lost, and the next says it all.",
+        "description": "The same may come again, and an earlier boot's beside the newest's; one may be lost, and the "
+        "next says it all.",
         "properties": {
             "boot": {"type": "integer", "minimum": 0, "maximum": MOST_BOOT},
             "seq": {"type": "integer", "minimum": 0, "maximum": MOST_SEQ},

@@ -102,8 +102,8 @@ def _end(data: bytes, at: int) -> tuple[int, int]:
 
 
 def read_head(data: bytes, at: int) -> tuple[int, int, int]:
-    """(major type, argument or UNTIL_BREAK, next byte). The argument of a simple value is of no use and may be anything.
-    Raises PayloadRefused."""
+    """(major type, argument or UNTIL_BREAK, next byte); raises PayloadRefused. The argument of a simple value is of no
+    use and may be anything."""
     if at >= len(data):
         raise PayloadRefused(f"truncated at byte {at}")
     major, info = data[at] >> 5, data[at] & 0x1F

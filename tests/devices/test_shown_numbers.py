@@ -17,9 +17,9 @@ from devices.codecs.shown_numbers import Shown, shown_numbers
     [
         (b'{"boot":3,"seq":17,"co_ppm":"1"}', [Shown(3, 17, -1)]),
         (b'{"boot":3,"seq":17,"first":4,"co_ppm":1e999}', [Shown(3, 17, 4)]),
-        (b'{ "seq" :\n17 , "boot" : null }', [Shown(0, 17, -1)]),
+        (b'{ "seq" :\n17 , "boot" : null , "fault": 1}', [Shown(0, 17, -1)]),
         (b'{"seq":17,"note":"\xff"}', [Shown(0, 17, -1)]),
-        (b'{"seq":17,"x":"{\\"seq\\":18,"}', [Shown(0, 17, -1)]),
+        (b'{"seq":17,"x":"{\\"seq\\":18,","ts":"now"}', [Shown(0, 17, -1)]),
         (
             b'[{"seq":1,"x":[]},{"seq":2,"co_ppm":true},{"boot":1,"seq":3}]',
             [Shown(0, 1, -1), Shown(0, 2, -1), Shown(1, 3, -1)],
@@ -94,7 +94,11 @@ def test_it_never_raises(payload: bytes, mime: str) -> None:
 
 numbers = st.fixed_dictionaries(
     {"seq": st.integers(0, 1 << 62)},
-    optional={"boot": st.integers(0, 1 << 30), "first": st.integers(0, 1 << 62), "note": st.text(max_size=9)},
+    optional={
+        "boot": st.integers(0, 1 << 30),
+        "first": st.integers(0, 1 << 62),
+        "note": st.text('seq:{}[]",\\', max_size=9),
+    },
 )
 
 
