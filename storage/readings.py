@@ -61,7 +61,7 @@ class GasSummary:
 @dataclass(frozen=True, slots=True)
 class Bucket:
     """One device in one minute or hour that begins at `bucket`. `n` readings, `bad` of them with a value of which the
-    quality is neither good nor "not measured"; `flags` is the OR of all; `valve` and `valve_cause` the last known.
+    quality is neither good nor "not measured"; `flags` is the OR of all; `valve` and `valve_cause` the last seen.
     `gas` is aligned with GAS_QUANTITIES, `means` with MEAN_QUANTITIES. A bucket appears once it has ended."""
 
     device_no: int

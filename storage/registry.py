@@ -19,6 +19,7 @@ from devices.sites import Device, Site, encode_registry, token_sha256
 from storage.database import Connection, translated
 from storage.registry_plan import Fate, Known, Plan, RowFate, plan_import
 from storage.registry_source import SourceRow
+from storage.text import clean, clean_json
 
 #: Documents kept in the outbox: each is whole, so the engine needs only the newest; the others are for looking back.
 _KEPT_DOCUMENTS = 5
@@ -88,7 +89,10 @@ async def _write_models(connection: Connection, models: Sequence[DeviceModel]) -
             "INSERT INTO device_model (key, kind, vendor, name, document) VALUES (%s, %s, %s, %s, %s::jsonb)"
             " ON CONFLICT (key) DO UPDATE SET kind = excluded.kind, vendor = excluded.vendor, name = excluded.name,"
             " document = excluded.document",
-            [(m.key, m.kind.value, m.vendor, m.name, msgspec.json.encode(m).decode()) for m in models],
+            [
+                (m.key, m.kind.value, clean(m.vendor), clean(m.name), clean_json(msgspec.json.encode(m).decode()))
+                for m in models
+            ],
         )
 
 

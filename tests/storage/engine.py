@@ -16,7 +16,7 @@ from engine.pushes import PushLink
 from engine.records import Inputs, SourceCount
 from engine.store import Store
 from ingest.mqtt_directory import Directory
-from rules.decisions import Decision
+from rules.decisions import Decision, Event
 from storage.ledger import EngineCounts
 from tests.storage.cycles import T0
 
@@ -38,9 +38,17 @@ class Engine:
     def door(self) -> Path:
         return self.folder / "door.sock"
 
-    def commit(self, rows: Rows, decisions: Sequence[Decision] = (), *, now: int = T0) -> int:
-        counts = (SourceCount("mqtt", len(rows), len(rows), 0, 0),)
-        return self.store.commit(Inputs(now, pack(rows), (), (), counts), decisions, readings=len(rows))
+    def commit(
+        self,
+        rows: Rows,
+        decisions: Sequence[Decision] = (),
+        *,
+        now: int = T0,
+        events: Sequence[Event] = (),
+        source: str = "mqtt",
+    ) -> int:
+        counts = (SourceCount(source, len(rows), len(rows), 0, 0),)
+        return self.store.commit(Inputs(now, pack(rows), (), tuple(events), counts), decisions, readings=len(rows))
 
     def counts(self) -> EngineCounts:
         cycle, counts = self.journal.counts()

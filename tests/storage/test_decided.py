@@ -1,9 +1,10 @@
 """Decisions become alarms and commands that can be read back in the shape the engine gives live ones."""
 
+import msgspec
 import psycopg
 import pytest
 
-from devices.quantities import ValvePosition
+from devices.quantities import Flag, ValvePosition
 from rules.decisions import (
     AlarmChanged,
     AlarmRaised,
@@ -124,6 +125,42 @@ async def test_a_command_shows_every_attempt_with_its_steps(url: str, database: 
         ("c1", 1, Step.CONFIRMED),
     ]
     assert [w.wanted for w in await commands.history(database, limit=5, from_us=T0, to_us=T0 + 1)] == ["w1"]
+
+
+async def test_an_alarm_keeps_what_people_need_to_know_and_what_is_expected(url: str, database: Connection) -> None:
+    told = msgspec.structs.replace(raised("a1"), note="7 readings from 120 on (boot 3) are missing", expected=T0 + HOUR)
+    nul = msgspec.structs.replace(raised("a2"), note="no route\x00 to host")
+    await write(url, [cycle(1, decisions=(told, nul, raised("a3")))])
+    found = [await alarms.alarm(database, name) for name in ("a1", "a2", "a3")]
+    assert [(one.note, one.expected) for one in found if one is not None] == [
+        ("7 readings from 120 on (boot 3) are missing", T0 + HOUR),
+        ("no route\ufffd to host", 0),
+        ("", 0),
+    ]
+
+
+async def test_a_change_keeps_the_note_and_the_time_expected(url: str, database: Connection) -> None:
+    told = msgspec.structs.replace(raised("a1"), note="connection refused", expected=T0 + HOUR)
+    await write(url, [cycle(1, decisions=(told, *ALARM[1:]))])
+    alarm = await alarms.alarm(database, "a1")
+    assert alarm is not None
+    assert (alarm.state, alarm.note, alarm.expected) == (AlarmState.NORMAL, "connection refused", T0 + HOUR)
+
+
+async def test_a_closing_says_when_a_sleeping_valve_hears(url: str, database: Connection) -> None:
+    other = msgspec.structs.replace(CLOSE[0], wanted="w2")
+    await write(url, [cycle(1, decisions=(msgspec.structs.replace(CLOSE[0], hears_by=T0 + HOUR), other))])
+    found = [await commands.wanted(database, name) for name in ("w1", "w2")]
+    assert [one.hears_by for one in found if one is not None] == [T0 + HOUR, 0]
+
+
+async def test_a_position_in_a_reading_in_which_nobody_was_heard_is_unknown(url: str, database: Connection) -> None:
+    rows = readings(1, at=T0, first_device=2)
+    rows["valve"], rows["flags"] = ValvePosition.CLOSED, Flag.STALE
+    await write(url, [cycle(1, rows, decisions=CLOSE[:1])])
+    wanted = await commands.wanted(database, "w1")
+    assert wanted is not None
+    assert wanted.position is ValvePosition.UNKNOWN
 
 
 async def test_a_cancelled_close_names_the_person(url: str, database: Connection) -> None:

@@ -11,10 +11,12 @@ import apsw
 import pytest
 
 from devices.models import load_catalogue
+from devices.quantities import Flag
 from devices.readings import Rows, blank
 from engine.client import DoorClient
 from engine.journal import JournalReader
 from engine.records import CycleRecord
+from rules.decisions import Event, LinkDown, LinkUp, ReadingsComplete, ReadingsMissing, SessionLost
 from storage.database import Connection, connect
 from storage.follower import Journal, Progress, follow
 from storage.migrate import migrate
@@ -88,6 +90,28 @@ async def test_what_the_engine_committed_is_stored_and_passed(
     assert watch.seen.stored == 21 * 500
     assert await one(database, "SELECT count(*) FROM reading") == 21 * 500
     await balanced(database, [an_engine.counts()])
+
+
+async def test_cycles_with_links_that_went_and_readings_that_never_came_are_followed(
+    url: str, database: Connection, an_engine: Engine
+) -> None:
+    events: tuple[Event, ...] = (
+        LinkDown(at=T0, device_no=9, reason="connection refused"),
+        SessionLost(at=T0, device_no=9, reason="session not present"),
+        LinkUp(at=T0, device_no=9),
+        ReadingsMissing(at=T0, device_no=3, boot=1, first=120, many=7),
+        ReadingsComplete(at=T0, device_no=3, lost=2),
+    )
+    unanswered = part(1)
+    unanswered["flags"] = Flag.STALE
+    an_engine.commit(part(0), events=events[:1], source="broker:city")
+    last = an_engine.commit(unanswered, events=events[1:], source="modbus")
+    async with following(url, lambda: JournalReader(an_engine.path), an_engine.door) as watch:
+        await watch.until(lambda progress: progress.cycle >= last)
+    assert (watch.seen.journal, watch.seen.stored) == ("", 1000)
+    assert await one(database, f"SELECT count(*) FROM reading WHERE flags = {int(Flag.STALE)}") == 500
+    found = await balanced(database, [an_engine.counts()])
+    assert [line.source for line in found.engines[0].sources] == ["broker:city", "modbus"]
 
 
 async def test_the_newest_registry_goes_from_the_outbox_to_the_engine_and_once(

@@ -32,6 +32,28 @@ async def test_received_is_stored_and_duplicate_and_quarantined_and_pending(url:
     assert (found.rows_stored, found.rows_counted, found.quarantined) == (200, 200, 1)
 
 
+async def test_every_bus_and_every_broker_has_its_own_line(url: str, database: Connection) -> None:
+    sources = ["broker:city-east", "broker:city-west", "http", "modbus", "mqtt"]
+    cycles = [
+        cycle(n, readings(10 + n, seq=100 * n), source=source, duplicate=n, quarantined=[NONE] * n)
+        for n, source in enumerate(reversed(sources), 1)
+    ]
+    await write(url, cycles)
+    said = [count for one in cycles for count in one.inputs.counts]
+    said.append(SourceCount("broker:new", 4, 4, 0, 0))
+    (engine,) = (await balanced(database, [EngineCounts("engine-1", 6, said)])).engines
+    assert [line.source for line in engine.sources] == [
+        "broker:city-east",
+        "broker:city-west",
+        "broker:new",
+        *sources[2:],
+    ]
+    assert {line.source: line.pending for line in engine.sources if line.pending} == {"broker:new": 4}
+    assert [line.taken for line in engine.sources] == [15, 14, 0, 13, 12, 11]
+    for line in engine.sources:
+        assert line.received == line.taken + line.duplicate + line.quarantined + line.pending
+
+
 async def test_an_engine_that_is_not_asked_counts_as_followed_to_its_end(url: str, database: Connection) -> None:
     await write(url, [cycle(1, readings(10))], engine="old")
     await write(url, [cycle(1, readings(10, first_device=50))], engine="new")

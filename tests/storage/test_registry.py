@@ -6,11 +6,21 @@ import random
 import re
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
+from msgspec.structs import replace
 
-from devices.models import DeviceKind, load_catalogue
-from devices.sites import Registry, decode_registry, registry_faults, token_sha256
+from devices.models import DeviceKind, DeviceModel, Example, Reachability, Tier, load_catalogue
+from devices.register_map import Field, RegisterExample, RegisterMap, Serial, Words
+from devices.sites import (
+    Registry,
+    decode_registry,
+    encode_registry,
+    registry_faults,
+    token_sha256,
+    without_examples,
+)
 from storage import devices as registered
 from storage.database import Connection
 from storage.registry import Imported, import_registry
@@ -227,3 +237,120 @@ async def test_devices_are_listed_by_site_and_kind_and_paged(database: Connectio
 def test_a_file_that_cannot_be_read_names_the_place(source: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         parse_source(source.encode())
+
+
+BUS = """kind,key,simulated,vendor,serial,model,site,gateway,address
+site,cellar,false,,,,,,"Lane 5, cellar"
+device,,,davysim,bus,sim_gateway,cellar,,modbus+rtu:/dev/ttyUSB0?baud=2400
+device,,,davysim,h1,panel_head,cellar,davysim/bus,7
+device,,,davysim,h2,panel_head,cellar,davysim/bus,7/2?base=200
+"""
+
+
+def bus_models() -> tuple[DeviceModel, ...]:
+    """The catalogue and a model of our own that is read on a bus."""
+    like = next(model for model in MODELS if model.key == "sim_detector_home")
+    bus_map = RegisterMap(
+        field=(Field(name="gas", at=40001, quantity="combustible_lel"),),
+        channels=2,
+        serial=Serial(baud=9600),
+        example=(RegisterExample(title="25 %LEL", registers=(Words(at=40001, words=(25,)),), refused="because"),),
+    )
+    return (
+        *MODELS,
+        replace(like, key="panel_head", modbus=bus_map, tier=Tier.MID, ranges={"combustible_lel": (0.0, 100.0)}),
+    )
+
+
+async def put_bus(database: Connection, source: str) -> Imported:
+    return await import_registry(
+        database, parse_source(source.encode()), bus_models(), dry_run=False, random_bytes=bytes
+    )
+
+
+async def test_where_a_device_stands_on_a_bus_goes_to_the_table_and_to_the_engine(database: Connection) -> None:
+    done = await put_bus(database, BUS)
+    assert (done.applied, done.faults) == (True, ())
+    addresses = ["modbus+rtu:/dev/ttyUSB0?baud=2400", "7", "7/2?base=200"]
+    assert [device.address for device in await registered.devices(database, limit=9)] == addresses
+    registry = await newest(database)
+    assert [device.address for device in registry.devices] == addresses
+    assert registry.sites[0].address == "Lane 5, cellar"
+    assert registry_faults(registry) == []
+
+
+async def test_a_device_that_moves_on_its_bus_is_offered_to_the_engine_anew(database: Connection) -> None:
+    await put_bus(database, BUS)
+    again = await put_bus(database, BUS)
+    assert ({fate.fate for fate in again.fates}, again.number) == ({Fate.UNCHANGED}, 0)
+    moved = await put_bus(database, BUS.replace("bus,7\n", "bus,8\n"))
+    assert [fate.reason for fate in moved.fates if fate.fate is Fate.CHANGED] == ["address: '7' -> '8'"]
+    assert moved.number == 2
+    assert [device.address for device in (await newest(database)).devices][1:] == ["8", "7/2?base=200"]
+
+
+async def test_a_place_that_is_taken_is_refused_at_the_row_that_wants_it(database: Connection) -> None:
+    await put_bus(database, BUS)
+    more = "kind,vendor,serial,model,site,gateway,address\ndevice,davysim,h3,panel_head,cellar,davysim/bus,7/1\n"
+    refused = await put_bus(database, more)
+    (fate,) = refused.fates
+    assert (refused.applied, fate.place, fate.fate) == (False, "line 2", Fate.REFUSED)
+    assert fate.reason == "davysim/h1 of the same model stands at '7/1' already; give each its own"
+
+
+async def test_what_is_probably_wrong_is_said_and_stops_nothing(database: Connection) -> None:
+    done = await put_bus(database, BUS)
+    assert done.applied
+    assert [warning.split(":")[0] for warning in done.warnings] == ["device davysim/h1", "device davysim/h2"]
+    assert (await put_bus(database, BUS.replace("2400", "9600"))).warnings == ()
+
+
+async def test_the_table_keeps_a_whole_model_and_the_engines_document_none_of_its_examples(
+    database: Connection,
+) -> None:
+    await put_bus(database, BUS)
+    model = bus_models()[-1]
+    body = await one(database, "SELECT document::text FROM device_model WHERE key = 'panel_head'")
+    assert msgspec.json.decode(body, type=DeviceModel) == model
+    document = await one(database, "SELECT body FROM registry_outbox")
+    assert b'"example":[]' in bytes(document)
+    assert b"25 %LEL" not in bytes(document)
+    assert next(one for one in (await newest(database)).models if one.key == "panel_head") == without_examples(model)
+
+
+async def test_a_model_with_a_character_that_the_database_does_not_hold_is_imported(database: Connection) -> None:
+    odd = replace(
+        bus_models()[-1], name="\x00", source=r"a \u0000 b", example=(Example(payload="\\\x00", refused="x"),)
+    )
+    done = await import_registry(
+        database, parse_source(BUS.encode()), (*MODELS, odd), dry_run=False, random_bytes=bytes
+    )
+    assert done.applied
+    body = await one(database, "SELECT document::text FROM device_model WHERE key = 'panel_head'")
+    kept = msgspec.json.decode(body, type=DeviceModel)
+    assert (kept.name, kept.source, kept.example[0].payload) == ("\ufffd", r"a \u0000 b", "\\\ufffd")
+    assert next(one for one in (await newest(database)).models if one.key == "panel_head").name == "\x00"
+
+
+async def test_the_same_registry_is_the_same_document_whatever_the_order_it_came_in(database: Connection) -> None:
+    await put_bus(database, BUS)
+    first = bytes(await one(database, "SELECT body FROM registry_outbox"))
+    await import_registry(database, parse_source(BUS.encode()), bus_models()[::-1], dry_run=False, random_bytes=bytes)
+    assert await one(database, "SELECT count(*) FROM registry_outbox") == 1
+    assert encode_registry(decode_registry(first)) == first
+
+
+async def test_the_facts_of_a_model_are_found_by_its_key_also_as_an_older_davy_wrote_them(database: Connection) -> None:
+    await put_bus(database, BUS)
+    facts = await registered.model_facts(database, "panel_head")
+    assert (facts.tier, facts.verified, facts.ranges) == (Tier.MID, True, {"combustible_lel": (0, 100)})
+    assert facts.actuator is None
+    await database.execute(
+        "UPDATE device_model SET document = document - 'tier' - 'ranges' - 'verified' || '{\"later\": 1}'"
+        " WHERE key = 'panel_head'"
+    )
+    facts = await registered.model_facts(database, "panel_head")
+    assert (facts.tier, facts.verified, facts.ranges) == (None, True, {})
+    valve = (await registered.model_facts(database, "sim_valve_shut_off")).actuator
+    assert valve is not None
+    assert (valve.confirm_within_s, valve.reachability, valve.wake_interval_s) == (10, Reachability.CONNECTED, 0)

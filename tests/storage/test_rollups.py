@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from devices.quantities import GAS_QUANTITIES, QUANTITY_NAMES, Quality, ValvePosition, quality_shift
+from devices.quantities import GAS_QUANTITIES, QUANTITY_NAMES, Flag, Quality, ValvePosition, quality_shift
 from devices.readings import Rows
 from storage import readings as stored
 from storage.database import Connection
@@ -41,7 +41,7 @@ def expected(rows: Rows, device_no: int, start: int, length: int) -> Bucket | No
     flags = 0
     for row in mine:
         flags |= int(row["flags"])
-    known = [row for row in mine if row["valve"]]
+    known = [row for row in mine if row["valve"] and not int(row["flags"]) & Flag.STALE]
     return Bucket(
         device_no=device_no,
         bucket=start,
@@ -88,7 +88,7 @@ def fleet(seed: int) -> Rows:
     for name in QUANTITY_NAMES:
         rows[name] = random.integers(0, 1000, 300).astype(np.float32) / 8
     rows["quality"] = random.choice([0, 0, 0, 0x1, 0x11, 0x22, 0x4, 0x60, 0x77777777], 300)
-    rows["flags"] = 1 << random.integers(0, 14, 300)
+    rows["flags"] = 1 << random.integers(0, len(Flag), 300)
     rows["valve"] = random.integers(0, 7, 300)
     rows["valve_cause"] = random.integers(0, 10, 300)
     return rows
@@ -147,6 +147,25 @@ async def test_warm_up_and_inhibited_values_are_in_no_mean(url: str, database: C
     bucket = (await stored.buckets(database, 1, hourly=False, from_us=T0, to_us=T0 + MINUTE, limit=1))[0]
     assert (bucket.n, bucket.bad, bucket.gas[0].n, bucket.gas[0].lowest) == (3, 2, 1, 10)
     assert bucket.valve == ValvePosition.CLOSED
+
+
+async def test_a_poll_that_nobody_answered_has_no_value_and_no_valve_position(
+    url: str, database: Connection, mode: Mode
+) -> None:
+    rows = readings(3, step=SECOND, devices=1)
+    rows["combustible_lel"] = [10, 99, np.nan]
+    rows["quality"] = [0, Quality.STALE, Quality.STALE]
+    rows["flags"][1:] = Flag.STALE
+    rows["valve"] = [ValvePosition.OPEN, ValvePosition.CLOSED, ValvePosition.UNKNOWN]
+    await write(url, [cycle(1, rows)])
+    await refresh(database, mode, T0 + 2 * HOUR)
+    for hourly in (False, True):
+        (bucket,) = await stored.buckets(database, 1, hourly=hourly, from_us=T0, to_us=T0 + MINUTE, limit=2)
+        assert (bucket.n, bucket.bad, bucket.flags) == (3, 2, Flag.STALE)
+        assert (bucket.gas[0].n, bucket.gas[0].lowest, bucket.gas[0].highest) == (1, 10, 10)
+        assert bucket.valve == ValvePosition.OPEN
+    latest = (await stored.latest(database, [1]))[1]
+    assert (latest.flags, latest.quality & 0xF, latest.values[0]) == (Flag.STALE, Quality.STALE, None)
 
 
 async def test_sums_are_paged_both_ways(url: str, database: Connection, mode: Mode) -> None:
