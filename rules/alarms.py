@@ -28,6 +28,8 @@ def raise_alarm(
     at: int,
     value: float | None = None,
     because: str = "",
+    note: str = "",
+    expected: int = 0,
 ) -> OpenAlarm | None:
     """The condition holds. A new alarm, or a re-alarm of one that had returned; None when it is active already."""
     before = AlarmState(state.phase[slot, rule])
@@ -38,8 +40,27 @@ def raise_alarm(
     state.phase[slot, rule] = now_in
     state.busy[slot] = True
     if before is not AlarmState.NORMAL:
-        return change(state, out, slot, rule, Change.REALARMED, now_in, at)
-    return _new(state, out, slot, rule, now_in, onset=onset, at=at, value=value, because=because)
+        say(state, slot, rule, note, expected)
+        return change(state, out, slot, rule, Change.REALARMED, now_in, at, comment=note, expected=expected)
+    return _new(
+        state,
+        out,
+        slot,
+        rule,
+        now_in,
+        onset=onset,
+        at=at,
+        value=value,
+        because=because,
+        note=note,
+        expected=expected,
+    )
+
+
+def say(state: State, slot: int, rule: int, note: str, expected: int = 0) -> None:
+    """What an open alarm says beyond its title is this now. (A decision says it where the alarm also changes.)"""
+    alarm = state.open[slot, rule]
+    state.open[slot, rule] = msgspec.structs.replace(alarm, note=note, expected=expected)
 
 
 def raise_late(state: State, out: Out, slot: int, rule: int, *, onset: int, at: int, value: float | None) -> None:
@@ -63,6 +84,8 @@ def _new(
     value: float | None,
     because: str,
     late: bool = False,
+    note: str = "",
+    expected: int = 0,
 ) -> OpenAlarm:
     device, spec = state.fleet.devices[slot], state.compiled.rules[rule]
     assert device is not None, "a device that left the registry sends nothing"
@@ -84,6 +107,8 @@ def _new(
         late=late,
         because=because,
         acknowledged_by="",
+        note=note,
+        expected=expected,
     )
     state.open[slot, rule] = alarm
     state.by_alarm[alarm.alarm] = (slot, rule)
@@ -105,6 +130,8 @@ def _raised(alarm: OpenAlarm) -> AlarmRaised:
         quantity=alarm.quantity,
         value=alarm.value,
         because=alarm.because,
+        note=alarm.note,
+        expected=alarm.expected,
     )
 
 
@@ -131,6 +158,7 @@ def change(
     *,
     by: str = "",
     comment: str = "",
+    expected: int = 0,
 ) -> OpenAlarm:
     """Record that an open alarm is now in `now_in` (the phase array says so already)."""
     alarm = state.open[slot, rule]
@@ -155,6 +183,7 @@ def change(
             state=now_in,
             by=by,
             comment=comment,
+            expected=expected,
         )
     )
     return alarm

@@ -231,7 +231,10 @@ class AlarmChanged(_Decision, frozen=True, tag="alarm_changed"):
     change: Change
     state: AlarmState
     by: str = ""
+    #: What a person said; of a re-alarm its note, as in AlarmRaised; of a return what there is to say of it.
     comment: str = ""
+    #: Of a re-alarm, as in AlarmRaised.
+    expected: int = 0
 
 
 class CloseWanted(_Decision, frozen=True, tag="close_wanted"):

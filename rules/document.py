@@ -3,7 +3,7 @@
 1. A pack that loads is complete: each rule has all the numbers its kind needs, and none that its kind would ignore.
 2. No number is NaN or infinite, no limit lies outside what its quantity can physically be, no hysteresis is inverted.
 3. Only a rule about a detector's own readings may close a valve, and a pack that closes valves also holds the rules
-   that say when a closing failed, had no valve, or was undone.
+   that say when a closing failed, had no valve, was undone, or must wait for a valve to wake.
 """
 
 import re
@@ -125,7 +125,11 @@ _USES: dict[Kind, frozenset[str]] = {
     Kind.MISSING: frozenset(),
 }
 _DEFAULTS: dict[str, object] = {field.name: field.default for field in msgspec.structs.fields(Rule)}
-_OF_A_CLOSING = (Kind.UNCONFIRMED, Kind.NO_VALVE, Kind.REOPENED)
+#: What a pack that closes valves must hold. One that was in force before a kind was known did not have to: see `kept`.
+_OF_A_CLOSING = (Kind.UNCONFIRMED, Kind.NO_VALVE, Kind.REOPENED, Kind.ASLEEP)
+_LATER_REQUIRED = (Kind.ASLEEP,)
+#: Without one of these their event is journaled, and is nobody's alarm.
+_OF_THE_WAY_IN = (Kind.LINK_DOWN, Kind.SESSION_LOST, Kind.MISSING)
 
 
 def default_pack() -> bytes:
@@ -133,8 +137,10 @@ def default_pack() -> bytes:
     return (Path(__file__).parent / "packs" / "default.toml").read_bytes()
 
 
-def load_pack(body: bytes, name: str) -> RulePack:
-    """The rules in a TOML document. `name` is its file's name, for people.
+def load_pack(body: bytes, name: str, *, kept: bool = False) -> RulePack:
+    """The rules in a TOML document. `name` is its file's name, for people. `kept`: the pack is in force already, in a
+    log that an older Davy may have written, so it need not hold the kinds of rule that are required since: an engine
+    must come up again with the rules it had (G3).
 
     Raises ValueError with one line per fault: `name:line: rule 'id': key: reason`, as much of it as can be known."""
     try:
@@ -155,7 +161,7 @@ def load_pack(body: bytes, name: str) -> RulePack:
         for key, reason in wrong_fields:
             faults.append(": ".join(part for part in (_place(name, lines, index, key), called, key, reason) if part))
     if len(rules) == len(document.rule):
-        faults += [f"{name}: {reason}" for reason in _pack_faults(rules)]
+        faults += [f"{name}: {reason}" for reason in _pack_faults(rules, kept=kept)]
     if faults:
         raise ValueError("\n".join(faults))
     return RulePack(name, document.version, tuple(rules))
@@ -236,18 +242,19 @@ def _hysteresis_faults(rule: Rule) -> Iterator[_Fault]:
             yield clear_key, f"{clear:g} is on the wrong side of {limit:g}: the alarm would clear while it is true"
 
 
-def _pack_faults(rules: Sequence[Rule]) -> Iterator[str]:
+def _pack_faults(rules: Sequence[Rule], *, kept: bool) -> Iterator[str]:
     if len(rules) > MOST_RULES:
         yield f"{len(rules)} rules; a pack has at most {MOST_RULES}"
     ids = [rule.id for rule in rules]
     for twice in sorted({rule_id for rule_id in ids if ids.count(rule_id) > 1}):
         yield f"rule {twice!r}: id: stands {ids.count(twice)} times; an id is one rule"
     closing = [rule.id for rule in rules if rule.action is Action.CLOSE]
-    for kind in _OF_A_CLOSING:
+    for kind in (*_OF_A_CLOSING, *_OF_THE_WAY_IN):
         of_kind = [rule.id for rule in rules if rule.kind is kind]
         if len(of_kind) > 1:
             yield f"rules {', '.join(of_kind)}: kind: a pack has at most one rule of kind {kind}"
-        if closing and not of_kind:
+        needed = kind in _OF_A_CLOSING and not (kept and kind in _LATER_REQUIRED)
+        if closing and needed and not of_kind:
             yield f"no rule of kind {kind}, which a pack that closes valves (rule {closing[0]!r}) must have"
 
 

@@ -5,39 +5,31 @@ V1  CLOSE is idempotent and is attempted until the valve is seen closed or a nam
 V2  `confirmed` is an observed position, received after an attempt had left; an acknowledgement only ends doubt about
     delivery (G7). Past the model's deadline an unconfirmed CLOSE raises its own alarm, and attempts go on.
 V3  Every attempt carries its expiry (G8). A fresh attempt follows while the position is still wanted.
-V4  Only a `ShutOffValve` can be wanted closed, and a simulated detector only closes simulated valves (G10).
+V4  A valve that sleeps is attempted whenever it is heard, at once: it is awake now. Between, the pauses grow up to its
+    wake interval, and people are told when it hears next.
+V5  Only a `ShutOffValve` can be wanted closed, and a simulated detector only closes simulated valves (G10).
 """
 
 import msgspec
 
 from devices.fleet import MICROSECONDS, Fleet, ShutOffValve
 from devices.quantities import ValvePosition
-from rules import alarms
+from rules import alarms, attempts, sleeping
 from rules.alarms import Out
+from rules.attempts import find, record
 from rules.decisions import (
     AlarmState,
-    AttemptRequested,
     CloseWanted,
-    CommandStepped,
     Outcome,
     Step,
     WantedEnded,
-    command_id,
     wanted_id,
 )
 from rules.lifecycle import IS_ACTIVE
-from rules.state import MOST_ENDED, NEVER, Attempt, OpenAlarm, State, StepRecord, Timer, Wanted
+from rules.state import MOST_ENDED, NEVER, OpenAlarm, State, Timer, Wanted
 
-#: Pauses between attempts in seconds, the last one for ever. Source: product choice (reliability: 1, 2, 4, 8, 15).
-BACK_OFF_S = (1, 2, 4, 8, 15)
-#: So many attempts that failed or expired are remembered, for what is still said of them (product choice).
-OVER_ATTEMPTS = 16
-#: No two attempts at one valve are closer than this, whatever asks for them. Source: product choice.
-LEAST_PAUSE_US = 1_000_000
 #: Steps kept of one that has ended, of the last MOST_ENDED; the journal and the database have them all.
 MOST_ENDED_STEPS = 100
-#: Steps of one wanted position that are kept: an hour and a half of attempts at a dead valve. The journal has them all.
-MOST_STEPS = 1_000
 
 
 def alarm_raised(state: State, out: Out, alarm: OpenAlarm, rule: int, at: int) -> None:
@@ -116,6 +108,7 @@ def want_closed(
         confirm_by=at + round(valve.actuator.confirm_within_s * MICROSECONDS),
         next_attempt=NEVER,
         position=ValvePosition(seen),
+        hears_by=sleeping.hears_by(state, valve, at),
     )
     state.wanted_by_slot[valve.slot] = wanted
     state.by_wanted[wanted.wanted] = valve.slot
@@ -131,84 +124,39 @@ def want_closed(
             alarm=alarm,
             by=by,
             confirm_by=wanted.confirm_by,
+            hears_by=wanted.hears_by,
         )
     )
-    return attempt(state, out, wanted, at)
-
-
-def attempt(state: State, out: Out, wanted: Wanted, at: int) -> Wanted:
-    """Send one CLOSE now, and plan the next."""
-    valve = state.fleet.valves.get(wanted.slot)
-    if valve is None:
-        return wanted
-    number = wanted.attempts[-1].number + 1 if wanted.attempts else 1
-    expires = at + round(valve.actuator.attempt_expires_s * MICROSECONDS)
-    made = Attempt(command_id(wanted.wanted, number), number, expires)
-    pause_s = BACK_OFF_S[min(number, len(BACK_OFF_S)) - 1]
-    wanted = msgspec.structs.replace(
-        wanted, attempts=(*_remembered(state, wanted.attempts), made), next_attempt=at + pause_s * MICROSECONDS
-    )
-    state.by_command[made.command] = (wanted.slot, number)
-    wanted = _noted(state, wanted, made, Step.REQUESTED, at, "")
-    state.remind(wanted.next_attempt, Timer.ATTEMPT, wanted.slot, wanted.epoch)
-    state.remind(expires, Timer.EXPIRY, wanted.slot, number)
-    out.append(
-        AttemptRequested(
+    if wanted.hears_by and state.compiled.asleep >= 0:
+        alarms.raise_alarm(
+            state,
+            out,
+            valve.slot,
+            state.compiled.asleep,
+            onset=at,
             at=at,
-            command=made.command,
-            wanted=wanted.wanted,
-            device_no=wanted.device_no,
-            epoch=wanted.epoch,
-            attempt=number,
-            expires=expires,
-            reason=wanted.reason,
+            because=alarm,
+            note=sleeping.note(state, valve),
+            expected=wanted.hears_by,
         )
-    )
-    return wanted
-
-
-def _remembered(state: State, attempts: tuple[Attempt, ...]) -> tuple[Attempt, ...]:
-    """Without those nobody will speak of again, so that a valve that is dead for months stays small: kept are the
-    last ones, those that are not over, and the last that was sent, which is the one a position confirms."""
-    if len(attempts) < 2 * OVER_ATTEMPTS:
-        return attempts
-    last_sent = max((one.number for one in attempts if one.sent), default=0)
-    old = attempts[-1].number - OVER_ATTEMPTS
-    kept = tuple(one for one in attempts if not one.over or one.number > old or one.number == last_sent)
-    for one in set(attempts) - set(kept):
-        del state.by_command[one.command]
-    return kept
-
-
-def sent(state: State, out: Out, command: str, at: int) -> None:
-    found = _find(state, command)
-    if found is not None:
-        wanted, made = found
-        wanted = msgspec.structs.replace(wanted, first_sent=wanted.first_sent or at)
-        _step(state, out, wanted, msgspec.structs.replace(made, sent=True), Step.SENT, at)
-
-
-def failed(state: State, out: Out, command: str, reason: str, at: int) -> None:
-    found = _find(state, command)
-    if found is not None:
-        _step(state, out, found[0], msgspec.structs.replace(found[1], over=True), Step.FAILED, at, reason)
+    return attempts.attempt(state, out, wanted, at)
 
 
 def acknowledged(state: State, out: Out, command: str, at: int, note: str = "") -> None:
     """The device has the command. For a valve that cannot report its position there is nothing more to see."""
-    found = _find(state, command)
+    found = find(state, command)
     if found is None:
         return
-    wanted = _step(state, out, found[0], found[1], Step.ACKNOWLEDGED, at, note)
+    wanted = record(state, out, found[0], found[1], Step.ACKNOWLEDGED, at, note)
     valve = state.fleet.valves.get(wanted.slot)
     if valve is not None and not valve.actuator.reports_position:
-        wanted = _step(state, out, wanted, found[1], Step.UNVERIFIABLE, at, "this model reports no position")
+        wanted = record(state, out, wanted, found[1], Step.UNVERIFIABLE, at, "this model reports no position")
         end(state, out, wanted, Outcome.UNVERIFIABLE, at)
 
 
 def replied(state: State, out: Out, command: str, device_no: int, position: ValvePosition, at: int) -> None:
     """The device answered: proof of delivery, and where its valve stands."""
-    found = _find(state, command)
+    found = find(state, command)
     slot = int(state.fleet.slot_of[device_no]) if 0 <= device_no < len(state.fleet.slot_of) else -1
     if found is not None and found[0].slot != slot:
         return  # a device may only answer for its own valve
@@ -216,6 +164,8 @@ def replied(state: State, out: Out, command: str, device_no: int, position: Valv
         return  # an answer to an older command says nothing of the closing that is wanted now (G7)
     if found is not None:
         acknowledged(state, out, command, at, f"valve {position.name.lower()}")
+    if slot >= 0:
+        sleeping.woke(state, slot, at)
     if slot >= 0 and position is not ValvePosition.UNKNOWN:
         state.position[slot] = position
         observed(state, out, slot, position, at)
@@ -231,7 +181,7 @@ def observed(state: State, out: Out, slot: int, position: ValvePosition, at: int
         wanted = state.wanted_by_slot[slot] = msgspec.structs.replace(wanted, position=position)
         if position is ValvePosition.CLOSED and wanted.first_sent and at >= wanted.first_sent:
             made = next(one for one in reversed(wanted.attempts) if one.sent)
-            wanted = _step(state, out, wanted, made, Step.CONFIRMED, at)
+            wanted = record(state, out, wanted, made, Step.CONFIRMED, at)
             end(state, out, wanted, Outcome.CONFIRMED, at)
     elif position in (ValvePosition.OPEN, ValvePosition.OPENING):
         _opened_again(state, out, slot, at)
@@ -269,35 +219,33 @@ def closed_by_a_person(state: State, out: Out, valve: ShutOffValve, *, at: int, 
     before = state.wanted_by_slot.get(valve.slot)
     if before is None:
         return want_closed(state, out, valve, at=at, reason=reason, by=by).wanted
-    attempt_soon(state, out, before, at)
+    attempts.soon(state, out, before, at)
     return before.wanted
 
 
 def reachable(state: State, out: Out, device_no: int, at: int) -> None:
     """A valve is connected: what was wanted meanwhile is attempted at once."""
     slot = int(state.fleet.slot_of[device_no]) if 0 <= device_no < len(state.fleet.slot_of) else -1
+    if slot < 0:
+        return
+    sleeping.woke(state, slot, at)
     wanted = state.wanted_by_slot.get(slot)
     if wanted is not None:
-        attempt_soon(state, out, wanted, at)
+        attempts.soon(state, out, wanted, at)
 
 
-def attempt_soon(state: State, out: Out, wanted: Wanted, at: int) -> None:
-    """At once, unless the last attempt left less than LEAST_PAUSE_US ago: then when that has passed. A valve that
-    connects again and again, or a person who asks again and again, cannot make more than that of it."""
-    requested = [step.at for step in wanted.steps if step.step is Step.REQUESTED]
-    due = requested[-1] + LEAST_PAUSE_US if requested else at
-    if due <= at:
-        attempt(state, out, wanted, at)
-    elif due < wanted.next_attempt:
-        state.wanted_by_slot[wanted.slot] = msgspec.structs.replace(wanted, next_attempt=due)
-        state.remind(due, Timer.ATTEMPT, wanted.slot, wanted.epoch)
-
-
-def resumed(state: State, out: Out, at: int) -> None:
-    """After a restart every wanted position gets a fresh attempt; nobody knows what became of the last one."""
-    for wanted in list(state.wanted_by_slot.values()):
-        if wanted.since < at:
-            attempt(state, out, wanted, at)
+def heard(state: State, out: Out, slot: int, position: ValvePosition, at: int, *, late: bool) -> None:
+    """A reading of a valve, not stale: it stands in `position` (UNKNOWN: it does not say), and if it sleeps, it is
+    awake now. A late reading says neither; it was under way for nobody knows how long (G10)."""
+    if late:
+        sleeping.heard(state, slot, at)
+        return
+    sleeping.woke(state, slot, at)
+    if position is not ValvePosition.UNKNOWN:
+        observed(state, out, slot, position, at)
+    wanted = state.wanted_by_slot.get(slot)
+    if wanted is not None and state.sleeps[slot]:
+        attempts.soon(state, out, wanted, at)
 
 
 def cancel(state: State, out: Out, wanted_name: str, by: str, reason: str, at: int) -> str:
@@ -309,21 +257,6 @@ def cancel(state: State, out: Out, wanted_name: str, by: str, reason: str, at: i
         return f"it has ended already: {wanted.outcome}"
     end(state, out, wanted, Outcome.CANCELLED, at, by=by, comment=reason)
     return ""
-
-
-def attempt_due(state: State, out: Out, slot: int, epoch: int, due: int) -> None:
-    wanted = state.wanted_by_slot.get(slot)
-    if wanted is not None and wanted.epoch == epoch and wanted.next_attempt == due:
-        attempt(state, out, wanted, due)
-
-
-def expiry_due(state: State, out: Out, slot: int, number: int, due: int, at: int) -> None:
-    wanted = state.wanted_by_slot.get(slot)
-    if wanted is None:
-        return
-    made = next((one for one in wanted.attempts if one.number == number), None)
-    if made is not None and made.expires == due and not made.over:
-        _step(state, out, wanted, msgspec.structs.replace(made, over=True), Step.EXPIRED, at)
 
 
 def confirm_due(state: State, out: Out, slot: int, epoch: int, at: int) -> None:
@@ -353,33 +286,6 @@ def end(state: State, out: Out, wanted: Wanted, outcome: Outcome, at: int, *, by
         WantedEnded(at=at, wanted=wanted.wanted, device_no=wanted.device_no, outcome=outcome, by=by, comment=comment)
     )
     settled = outcome in (Outcome.CONFIRMED, Outcome.CANCELLED)
-    for rule in (state.compiled.unconfirmed, state.compiled.reopened if settled else -1):
+    for rule in (state.compiled.unconfirmed, state.compiled.asleep, state.compiled.reopened if settled else -1):
         if rule >= 0:
             alarms.return_alarm(state, out, wanted.slot, rule, at=at, comment=comment)
-
-
-def _find(state: State, command: str) -> tuple[Wanted, Attempt] | None:
-    """The open wanted position and attempt of a command; None when it is over or was never ours."""
-    place = state.by_command.get(command)
-    if place is None:
-        return None
-    wanted = state.wanted_by_slot[place[0]]
-    return wanted, next(one for one in wanted.attempts if one.number == place[1])
-
-
-def _step(state: State, out: Out, wanted: Wanted, made: Attempt, step: Step, at: int, note: str = "") -> Wanted:
-    attempts = tuple(made if one.number == made.number else one for one in wanted.attempts)
-    wanted = msgspec.structs.replace(wanted, attempts=attempts)
-    out.append(
-        CommandStepped(
-            at=at, command=made.command, wanted=wanted.wanted, device_no=wanted.device_no, step=step, note=note
-        )
-    )
-    return _noted(state, wanted, made, step, at, note)
-
-
-def _noted(state: State, wanted: Wanted, made: Attempt, step: Step, at: int, note: str) -> Wanted:
-    record = StepRecord(made.command, made.number, step, at, note)
-    wanted = msgspec.structs.replace(wanted, steps=(*wanted.steps, record)[-MOST_STEPS:])
-    state.wanted_by_slot[wanted.slot] = wanted
-    return wanted

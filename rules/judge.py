@@ -23,7 +23,7 @@ from rules.state import SILENT_INTERVALS, State, Timer
 
 
 class _Item(NamedTuple):
-    """Something to apply. rule -1: the valve of this row was seen. onset 0: the condition returned."""
+    """Something to apply. rule -1: the valve of this row was heard. onset 0: the condition returned."""
 
     row: int
     rule: int
@@ -34,12 +34,14 @@ class _Item(NamedTuple):
 def judge(state: State, out: Out, rows: Rows, slots: NDArray[np.int32], at: int) -> None:
     """Judge rows that were all received at `at`. rows: shape (n,); slots: shape (n,), i4, none negative."""
     late = (rows["flags"] & int(Flag.LATE)) != 0
-    state.heard[slots] = at
-    soonest = at + SILENT_INTERVALS * int(state.fleet.interval_us[slots].min())
-    state.silence_floor = min(state.silence_floor, soonest)
+    heard = np.flatnonzero((rows["flags"] & int(Flag.STALE)) == 0)
+    if len(heard):
+        state.heard[slots[heard]] = at
+        soonest = at + SILENT_INTERVALS * int(state.fleet.interval_us[slots[heard]].min())
+        state.silence_floor = min(state.silence_floor, soonest)
     found = conditions(state.compiled, rows, state.looks[slots], state.by_flags[slots])
     live = np.flatnonzero(~late)
-    items = _positions(state, rows, slots, live) + _heard_again(state, slots)
+    items = _valves(state, rows, slots, heard, late) + _heard_again(state, slots, heard)
     if late.any():
         items += _late_alarms(state, rows, slots, late)
     touched = _Touched.of(state, rows, slots, live, found)
@@ -51,20 +53,22 @@ def judge(state: State, out: Out, rows: Rows, slots: NDArray[np.int32], at: int)
         touched.write_back()
 
 
-def _positions(state: State, rows: Rows, slots: NDArray[np.int32], live: NDArray[np.intp]) -> list[_Item]:
-    """Remember where valves were seen; watched ones are looked at one by one."""
-    seen = live[rows["valve"][live] != ValvePosition.UNKNOWN]
-    if not len(seen):
-        return []
+def _valves(
+    state: State, rows: Rows, slots: NDArray[np.int32], heard: NDArray[np.intp], late: NDArray[np.bool_]
+) -> list[_Item]:
+    """Remember where valves were seen, by readings that are neither late nor stale. Watched ones are looked at one by
+    one, and so is every reading of a valve that sleeps: it is awake."""
+    seen = heard[(rows["valve"][heard] != ValvePosition.UNKNOWN) & ~late[heard]]
     state.position[slots[seen]] = rows["valve"][seen]
-    return [_Item(int(row), -1, 0) for row in seen[state.watched[slots[seen]]]]
+    one_by_one = set(seen[state.watched[slots[seen]]].tolist()) | set(heard[state.sleeps[slots[heard]]].tolist())
+    return [_Item(row, -1, 0, bool(late[row])) for row in one_by_one]
 
 
-def _heard_again(state: State, slots: NDArray[np.int32]) -> list[_Item]:
+def _heard_again(state: State, slots: NDArray[np.int32], heard: NDArray[np.intp]) -> list[_Item]:
     """Any reading ends a silence, a late one too: the device is there. So this is no matter of conditions."""
     silence = np.array(state.compiled.silence, np.intp)
-    where, which = np.nonzero(IS_ACTIVE[state.phase[slots[:, None], silence]])
-    return [_Item(int(row), int(silence[w]), 0) for row, w in zip(where, which, strict=True)]
+    where, which = np.nonzero(IS_ACTIVE[state.phase[slots[heard, None], silence]])
+    return [_Item(int(heard[row]), int(silence[w]), 0) for row, w in zip(where, which, strict=True)]
 
 
 def _late_alarms(state: State, rows: Rows, slots: NDArray[np.int32], late: NDArray[np.bool_]) -> list[_Item]:
@@ -79,7 +83,7 @@ def _apply(state: State, out: Out, rows: Rows, slots: NDArray[np.int32], items: 
     for row, rule, onset, late in items:
         slot = int(slots[row])
         if rule < 0:
-            interlock.observed(state, out, slot, ValvePosition(int(rows["valve"][row])), at)
+            interlock.heard(state, out, slot, ValvePosition(int(rows["valve"][row])), at, late=late)
             continue
         quantity = state.compiled.rules[rule].quantity
         value = float(rows[quantity][row]) if quantity else None

@@ -2,6 +2,8 @@
 
 N1  A value that is NaN or whose quality is not GOOD makes a comparison unknown, never false (G9).
 N2  The device's own flags are facts: they make a condition true whatever the quantities say.
+N3  A reading flagged STALE says that nobody was heard. Its flags still make a condition true; all else it says, and
+    what it does not say, is unknown to every rule (G9).
 """
 
 from dataclasses import dataclass
@@ -49,6 +51,10 @@ class Compiled:
     unconfirmed: int
     no_valve: int
     reopened: int
+    asleep: int
+    link_down: int
+    session_lost: int
+    missing: int
 
     def __len__(self) -> int:
         return len(self.rules)
@@ -74,6 +80,10 @@ def compile_pack(pack: RulePack) -> Compiled:
         unconfirmed=only(Kind.UNCONFIRMED),
         no_valve=only(Kind.NO_VALVE),
         reopened=only(Kind.REOPENED),
+        asleep=only(Kind.ASLEEP),
+        link_down=only(Kind.LINK_DOWN),
+        session_lost=only(Kind.SESSION_LOST),
+        missing=only(Kind.MISSING),
     )
 
 
@@ -140,6 +150,10 @@ def conditions(compiled: Compiled, rows: Rows, looks: NDArray[np.bool_], by_flag
             says = (flags & compiled.flags[i]) != 0
             raised[says, i], cleared[says, i] = TRUE, FALSE
             at_once[:, i] = says
+    unheard = (flags & int(Flag.STALE)) != 0
+    if unheard.any():
+        raised[unheard] = np.where(at_once[unheard], TRUE, UNKNOWN)
+        cleared[unheard] = np.where(at_once[unheard], FALSE, UNKNOWN)
     raised[~looks] = FALSE
     cleared[~looks] = UNKNOWN
     at_once &= looks

@@ -5,18 +5,20 @@ H2  An open alarm whose rule or device is gone, or whose rule no longer looks at
     A wanted position whose valve is gone ends as cancelled.
 H3  A valve that is newly linked to a detector with an active closing alarm is closed; one that is linked no longer is
     free of that alarm. What a person cancelled stays cancelled.
+H4  A wanted valve whose actuator is described otherwise is attempted soon: a pause fit for a valve that slept for a day
+    is not kept for one that does not.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from devices.fleet import Fleet
-from rules import alarms, interlock
+from rules import alarms, attempts, interlock
 from rules.alarms import Out
 from rules.decisions import AlarmState, Change, Decision, Outcome
 from rules.kernels import Compiled, applies
 from rules.lifecycle import IS_ACTIVE
-from rules.state import NEVER, OpenAlarm, State, Timer
+from rules.state import NEVER, OpenAlarm, State, Timer, sleepers
 
 
 def reshape(state: State, fleet: Fleet, compiled: Compiled, now: int) -> list[Decision]:
@@ -41,9 +43,13 @@ def reshape(state: State, fleet: Fleet, compiled: Compiled, now: int) -> list[De
     }
     before, state.fleet, state.compiled = state.fleet, fleet, compiled
     state.looks, state.by_flags = looks, by_flags
+    state.sleeps = sleepers(fleet)
+    gone = set(returned.tolist())
+    state.awake = {slot: at for slot, at in state.awake.items() if state.sleeps[slot] and slot not in gone}
     state.since[~looks] = 0
     state.due[~looks] = 0
     _end_unactuated(state, out, now)
+    _hear_otherwise(state, out, before, now)
     _relink(state, out, before, closed_before, now)
     state.refresh_busy(np.arange(len(fleet), dtype=np.int32))
     for slot in range(len(fleet)):
@@ -95,6 +101,16 @@ def _end_unactuated(state: State, out: Out, now: int) -> None:
         if slot not in state.fleet.valves:
             why = "the valve has left the registry, or its model no longer takes commands"
             interlock.end(state, out, wanted, Outcome.CANCELLED, now, comment=why)
+
+
+def _hear_otherwise(state: State, out: Out, before: Fleet, now: int) -> None:
+    """A valve whose model now says otherwise when it hears must not wait for a pause that no longer holds."""
+    for slot, wanted in list(state.wanted_by_slot.items()):
+        if state.fleet.valves[slot].actuator == before.valves[slot].actuator:
+            continue
+        attempts.soon(state, out, wanted, now)
+        if state.compiled.asleep >= 0 and not state.sleeps[slot]:
+            alarms.return_alarm(state, out, slot, state.compiled.asleep, at=now, comment="it does not sleep any more")
 
 
 def _relink(state: State, out: Out, before: Fleet, closed_before: set[str], now: int) -> None:

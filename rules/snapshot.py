@@ -25,6 +25,9 @@ class Records(msgspec.Struct, frozen=True):
     ended: tuple[Wanted, ...]
     closed_for: dict[int, tuple[tuple[int, int], ...]]
     paused_since: int
+    #: Not in snapshots of before valves that sleep were known.
+    deaf_until: int = 0
+    awake: dict[int, int] = {}
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -50,6 +53,8 @@ def snapshot(state: State) -> Snapshot:
             ended=tuple(state.ended.values()),
             closed_for=dict(state.closed_for),
             paused_since=state.paused_since,
+            deaf_until=state.deaf_until,
+            awake=dict(state.awake),
         ),
     )
 
@@ -77,6 +82,8 @@ def restore(taken: Snapshot, fleet: Fleet, pack: RulePack) -> State:
     state.ended = {wanted.wanted: wanted for wanted in records.ended}
     state.closed_for = dict(records.closed_for)
     state.paused_since = records.paused_since
+    state.deaf_until = records.deaf_until
+    state.awake = dict(records.awake)
     remind_all(state)
     return state
 

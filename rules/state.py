@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.fleet import Fleet
+from devices.models import Reachability
 from devices.quantities import ALARM_FLAGS, Flag, ValvePosition
 from devices.readings import Rows
 from rules.decisions import AlarmState, Outcome, Priority, Step
@@ -48,6 +49,9 @@ class OpenAlarm(msgspec.Struct, frozen=True):
     late: bool
     because: str
     acknowledged_by: str
+    #: See AlarmRaised. `note` is what holds now: it follows a condition that goes on changing while the alarm stands.
+    note: str = ""
+    expected: int = 0
 
 
 class StepRecord(msgspec.Struct, frozen=True):
@@ -90,6 +94,17 @@ class Wanted(msgspec.Struct, frozen=True):
     outcome: Outcome | None = None
     ended: int = 0
     position: ValvePosition = ValvePosition.UNKNOWN
+    #: See CloseWanted.
+    hears_by: int = 0
+    #: Of a valve that sleeps: attempts since it was last awake.
+    unheard: int = 0
+
+
+def sleepers(fleet: Fleet) -> NDArray[np.bool_]:
+    """Which valves hear a command only when they wake, shape (slots,)."""
+    found = np.zeros(len(fleet), np.bool_)
+    found[[slot for slot, valve in fleet.valves.items() if valve.actuator.reachability is Reachability.WAKES]] = True
+    return found
 
 
 class Timer(IntEnum):
@@ -107,7 +122,11 @@ class State:
     when that hold ends on the engine's clock). Per slot: heard (i8, last received), position (u1,
     ValvePosition as last observed), epoch (i4), busy and watched (bool). looks and by_flags: see kernels.applies.
 
+    sleeps: per slot, bool: a valve that hears a command only when it wakes.
+
     paused_since: since when silences are not looked for (Paused); 0: they are.
+    deaf_until: when the engine last began to hear everybody again; 0: it always did.
+    awake: slot of a valve that sleeps -> when it was last surely awake; without those that were never heard.
     by_command: command -> (valve slot, attempt), of open wanted positions.
     closed_for: valve slot -> alarms (slot, rule) that asked for its closing and are still open."""
 
@@ -116,6 +135,7 @@ class State:
         self.fleet = fleet
         self.compiled = compiled
         self.looks, self.by_flags = applies(compiled, fleet)
+        self.sleeps = sleepers(fleet)
         slots, rules = len(fleet), len(compiled)
         self.phase = np.zeros((slots, rules), np.uint8)
         self.since = np.zeros((slots, rules), np.int64)
@@ -135,6 +155,8 @@ class State:
         self.timers: list[tuple[int, int, int, int]] = []
         self.silence_floor = 0 if slots else NEVER
         self.paused_since = 0
+        self.deaf_until = 0
+        self.awake: dict[int, int] = {}
 
     @classmethod
     def initial(cls, fleet: Fleet, pack: RulePack, now: int) -> "State":

@@ -12,7 +12,7 @@ import numpy as np
 
 from devices.quantities import ValvePosition
 from devices.readings import Batch
-from rules import alarms, interlock
+from rules import alarms, attempts, interlock, way_in
 from rules.alarms import Out
 from rules.decisions import (
     Acknowledge,
@@ -26,11 +26,16 @@ from rules.decisions import (
     Decision,
     Event,
     Instruction,
+    LinkDown,
+    LinkUp,
     Listening,
     Paused,
+    ReadingsComplete,
+    ReadingsMissing,
     Replied,
     Reset,
     Resumed,
+    SessionLost,
 )
 from rules.judge import judge
 from rules.lifecycle import IS_ACTIVE
@@ -76,6 +81,7 @@ def _away(state: State, out: Out, told: Sequence[Event], at: int) -> None:
     if state.paused_since and any(isinstance(event, Listening | Resumed) for event in told):
         deaf_us, state.paused_since, state.silence_floor = at - state.paused_since, 0, 0
     if deaf_us:
+        state.deaf_until = at
         state.heard = np.minimum(state.heard + deaf_us, at)  # nobody is heard in the future
     if away_us:
         _timers(state, out, at, back=at)
@@ -86,9 +92,9 @@ def _event(state: State, out: Out, event: Event) -> None:
         case Connected():
             interlock.reachable(state, out, event.device_no, event.at)
         case AttemptSent():
-            interlock.sent(state, out, event.command, event.at)
+            attempts.sent(state, out, event.command, event.at)
         case AttemptFailed():
-            interlock.failed(state, out, event.command, event.reason, event.at)
+            attempts.failed(state, out, event.command, event.reason, event.at)
         case AttemptAcknowledged():
             interlock.acknowledged(state, out, event.command, event.at)
         case Replied():
@@ -97,7 +103,9 @@ def _event(state: State, out: Out, event: Event) -> None:
         case Paused():
             state.paused_since = state.paused_since or event.at
         case Resumed():
-            interlock.resumed(state, out, event.at)
+            attempts.resumed(state, out, event.at)
+        case LinkDown() | LinkUp() | SessionLost() | ReadingsMissing() | ReadingsComplete():
+            way_in.told(state, out, event)
         case Acknowledge() | Reset() | CloseValve() | CancelClose():
             _instruction(state, out, event)
         case _:
@@ -153,11 +161,11 @@ def _timers(state: State, out: Out, until: int, back: int = 0) -> None:
             case Timer.SILENCE:
                 _silence_due(state, out, slot, number, due)
             case Timer.ATTEMPT if due > back:  # else `resumed` makes the attempt, with all others
-                interlock.attempt_due(state, out, slot, number, due)
+                attempts.attempt_due(state, out, slot, number, due)
             case Timer.ATTEMPT:
                 pass
             case Timer.EXPIRY:
-                interlock.expiry_due(state, out, slot, number, due, at)
+                attempts.expiry_due(state, out, slot, number, due, at)
             case _:
                 interlock.confirm_due(state, out, slot, number, at)
 
