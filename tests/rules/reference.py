@@ -14,41 +14,35 @@ from rules.decisions import (
     Answered,
     AttemptAcknowledged,
     AttemptFailed,
-    AttemptRequested,
     AttemptSent,
     CancelClose,
     Change,
     CloseValve,
-    CloseWanted,
-    CommandStepped,
     Connected,
     Decision,
     Event,
+    LinkDown,
+    LinkUp,
     Listening,
     Outcome,
     Paused,
+    ReadingsComplete,
+    ReadingsMissing,
     Replied,
     Reset,
     Resumed,
+    SessionLost,
     Step,
-    WantedEnded,
-    command_id,
-    wanted_id,
 )
-from rules.document import Action, Kind, Rule, RulePack
-from tests.rules.reference_alarms import Alarms
-from tests.rules.reference_terms import FALSE, NEVER, PAUSES_S, SECOND, TRUE, S, Try, Want, condition, mask
+from rules.document import Kind, Rule, RulePack
+from tests.rules.reference_closings import Closings
+from tests.rules.reference_terms import FALSE, NEVER, SECOND, TRUE, S, Try, Want, condition, mask
 
 
-class Reference(Alarms):
+class Reference(Closings):
     def __init__(self, fleet: Fleet, pack: RulePack, now: int) -> None:
         super().__init__(fleet, pack)
         self.heard = dict.fromkeys(range(len(fleet)), now)
-        self.epochs = dict.fromkeys(range(len(fleet)), 0)
-        self.wants: dict[int, Want] = {}
-        self.ended: set[str] = set()
-        self.causes: dict[int, list[tuple[int, int]]] = {}
-        self.paused = 0
 
     # ---- inputs -----------------------------------------------------------------------------------------------------
 
@@ -61,6 +55,8 @@ class Reference(Alarms):
                 self.fire(at - away_us)
             if self.paused and any(isinstance(event, Listening | Resumed) for event in told):
                 deaf_us, self.paused = at - self.paused, 0
+            if deaf_us:
+                self.deaf_until = at
             self.heard = {slot: min(heard + deaf_us, at) for slot, heard in self.heard.items()}
             if away_us:
                 self.fire(at, back=at)
@@ -74,16 +70,24 @@ class Reference(Alarms):
         return self.out
 
     def reading(self, row: Rows, slot: int, at: int) -> None:
-        self.heard[slot] = at
         flags, ts = int(row["flags"][0]), int(row["ts"][0])
-        late = bool(flags & Flag.LATE)
+        late, stale = bool(flags & Flag.LATE), bool(flags & Flag.STALE)
         valve = ValvePosition(int(row["valve"][0]))
-        if not late and valve is not ValvePosition.UNKNOWN:
-            self.observed(slot, valve, at)
+        if not stale:
+            self.heard[slot] = at
+            self.came(slot, at)
+        if not stale and not late:
+            self.woke(slot)
+            if valve is not ValvePosition.UNKNOWN:
+                self.observed(slot, valve, at)
+            if self.sleeps(slot) and slot in self.wants:
+                self.attempt_soon(self.wants[slot], at)
         for number, rule in enumerate(self.rules):
             if not self.looks(slot, rule):
                 continue
             value = float(row[rule.quantity][0]) if rule.quantity else float("nan")
+            if rule.kind is Kind.SILENCE and stale:
+                continue
             if rule.kind is Kind.SILENCE:
                 self.lower(slot, number, at)
             elif late:
@@ -158,135 +162,14 @@ class Reference(Alarms):
             if not want.unconfirmed_told and self.only(Kind.UNCONFIRMED) >= 0:
                 yield want.confirm_by, 4, slot, want.epoch
 
-    # ---- cause and effect -------------------------------------------------------------------------------------------
-
-    def close_for(self, slot: int, number: int, at: int) -> None:
-        cell = self.cells[slot, number]
-        valves = self.fleet.links.get(slot, ())
-        if not valves:
-            self.raised(slot, self.only(Kind.NO_VALVE), cell.onset, at, because=cell.alarm)
-        for valve in valves:
-            if (slot, number) not in self.causes.setdefault(valve.slot, []):
-                self.causes[valve.slot].append((slot, number))
-            self.want_closed(valve.slot, self.rules[number].id, cell.alarm, "", at)
-
-    def settled(self, slot: int, number: int, at: int) -> None:
-        """A closing alarm has returned, or is over."""
-        if self.rules[number].action is not Action.CLOSE:
-            return
-        if not any(self.cells[slot, n].active for n, rule in enumerate(self.rules) if rule.action is Action.CLOSE):
-            self.lower(slot, self.only(Kind.NO_VALVE), at)
-        if self.cells[slot, number].state is S.NORMAL:
-            for valve in self.fleet.links.get(slot, ()):
-                causes = self.causes.get(valve.slot, [])
-                if (slot, number) in causes:
-                    causes.remove((slot, number))
-                if not causes:
-                    self.lower(valve.slot, self.only(Kind.REOPENED), at)
-
-    def want_closed(self, slot: int, reason: str, alarm: str, by: str, at: int) -> Want:
-        if slot in self.wants:
-            return self.wants[slot]
-        valve = self.fleet.valves[slot]
-        self.epochs[slot] += 1
-        epoch = self.epochs[slot]
-        confirm_by = at + round(valve.actuator.confirm_within_s * SECOND)
-        name = wanted_id(valve.device.device_no, epoch)
-        want = self.wants[slot] = Want(name, slot, epoch, reason, alarm, at, confirm_by)
-        self.out.append(
-            CloseWanted(
-                at=at,
-                wanted=name,
-                device_no=valve.device.device_no,
-                epoch=epoch,
-                reason=reason,
-                alarm=alarm,
-                by=by,
-                confirm_by=confirm_by,
-            )
-        )
-        self.attempt(want, at)
-        return want
-
-    def attempt(self, want: Want, at: int) -> None:
-        valve = self.fleet.valves[want.slot]
-        number = len(want.tries) + 1
-        expires = at + round(valve.actuator.attempt_expires_s * SECOND)
-        want.tried_at = at
-        want.tries.append(Try(command_id(want.wanted, number), expires))
-        want.next_try = at + PAUSES_S[min(number, len(PAUSES_S)) - 1] * SECOND
-        self.out.append(
-            AttemptRequested(
-                at=at,
-                command=want.tries[-1].command,
-                wanted=want.wanted,
-                device_no=valve.device.device_no,
-                epoch=want.epoch,
-                attempt=number,
-                expires=expires,
-                reason=want.reason,
-            )
-        )
-
-    def attempt_soon(self, want: Want, at: int) -> None:
-        """At once, or a second after the last one, if that is sooner than planned."""
-        if want.tried_at + SECOND <= at:
-            self.attempt(want, at)
-        else:
-            want.next_try = min(want.next_try, want.tried_at + SECOND)
-
-    def stepped(self, want: Want, attempt: Try, step: Step, at: int, note: str = "") -> None:
-        device_no = self.fleet.valves[want.slot].device.device_no
-        self.out.append(
-            CommandStepped(
-                at=at, command=attempt.command, wanted=want.wanted, device_no=device_no, step=step, note=note
-            )
-        )
-
-    def end(self, want: Want, outcome: Outcome, at: int, by: str = "", comment: str = "") -> None:
-        del self.wants[want.slot]
-        self.ended.add(want.wanted)
-        device_no = self.fleet.valves[want.slot].device.device_no
-        self.out.append(
-            WantedEnded(at=at, wanted=want.wanted, device_no=device_no, outcome=outcome, by=by, comment=comment)
-        )
-        self.lower(want.slot, self.only(Kind.UNCONFIRMED), at, comment)
-        if outcome is Outcome.CONFIRMED:
-            self.lower(want.slot, self.only(Kind.REOPENED), at, comment)
-        if outcome is Outcome.CANCELLED:  # a named person decided: what is open now is not "opened again"
-            self.causes.pop(want.slot, None)
-            self.lower(want.slot, self.only(Kind.REOPENED), at, comment)
-
-    def observed(self, slot: int, position: ValvePosition, at: int) -> None:
-        want = self.wants.get(slot)
-        valve = self.fleet.valves.get(slot)
-        if valve is None or not valve.actuator.reports_position:
-            return
-        if want is not None:
-            if position is ValvePosition.CLOSED and want.first_sent is not None:
-                last = [attempt for attempt in want.tries if attempt.sent][-1]
-                self.stepped(want, last, Step.CONFIRMED, at)
-                self.end(want, Outcome.CONFIRMED, at)
-        elif position in (ValvePosition.OPEN, ValvePosition.OPENING):
-            self.opened_again(slot, at)
-        elif position is ValvePosition.CLOSED:
-            self.lower(slot, self.only(Kind.REOPENED), at)
-
-    def opened_again(self, slot: int, at: int) -> None:
-        causes = [(place, self.cells[place]) for place in self.causes.get(slot, [])]
-        standing = [(place, cell) for place, cell in causes if cell.state not in (S.NORMAL, S.RETURNED_UNACKNOWLEDGED)]
-        if not standing:
-            return
-        (_, number), cell = next((one for one in standing if one[1].active), standing[0])
-        self.raised(slot, self.only(Kind.REOPENED), at, at, because=cell.alarm)
-        if cell.active:
-            self.want_closed(slot, self.rules[number].id, cell.alarm, "", at)
-
     # ---- events -----------------------------------------------------------------------------------------------------
 
     def event(self, event: Event) -> None:
         if isinstance(event, Connected):
-            want = self.wants.get(self.slot(event.device_no))
+            slot = self.slot(event.device_no)
+            want = self.wants.get(slot)
+            self.came(slot, event.at)
+            self.woke(slot)
             if want is not None:
                 self.attempt_soon(want, event.at)
         elif isinstance(event, Paused):
@@ -295,11 +178,34 @@ class Reference(Alarms):
             for want in list(self.wants.values()):
                 if want.since < event.at:
                     self.attempt(want, event.at)
+        elif isinstance(event, LinkDown | LinkUp | SessionLost | ReadingsMissing | ReadingsComplete):
+            if (slot := self.slot(event.device_no)) >= 0:
+                self.way_in(slot, event)
         elif isinstance(event, AttemptSent | AttemptFailed | AttemptAcknowledged | Replied):
             self.link(event)
         elif isinstance(event, Acknowledge | Reset | CloseValve | CancelClose):
             accepted, subject = self.instructed(event)
             self.out.append(Answered(at=event.at, id=event.id, accepted=accepted, subject=subject))
+
+    def way_in(self, slot: int, event: LinkDown | LinkUp | SessionLost | ReadingsMissing | ReadingsComplete) -> None:
+        down, lost, missing = self.only(Kind.LINK_DOWN), self.only(Kind.SESSION_LOST), self.only(Kind.MISSING)
+        if isinstance(event, LinkDown):
+            self.raised(slot, down, event.at, event.at, note=event.reason)
+        elif isinstance(event, LinkUp):
+            self.lower(slot, down, event.at)
+        elif isinstance(event, SessionLost):
+            self.raised(slot, lost, event.at, event.at, note=event.reason)
+            self.lower(slot, lost, event.at)
+        elif isinstance(event, ReadingsMissing):
+            words = (
+                "1 reading from {} on (boot {}) is missing"
+                if event.many == 1
+                else "{2} readings from {0} on (boot {1}) are missing"
+            )
+            self.raised(slot, missing, event.at, event.at, note=words.format(event.first, event.boot, event.many))
+        else:
+            lost_words = "1 reading is lost for ever" if event.lost == 1 else f"{event.lost} readings are lost for ever"
+            self.lower(slot, missing, event.at, lost_words if event.lost else "all have come")
 
     def slot(self, device_no: int) -> int:
         return next((slot for slot, no in enumerate(self.fleet.device_no) if int(no) == device_no), -1)
@@ -318,6 +224,8 @@ class Reference(Alarms):
                 return  # an answer to something older says nothing of what is wanted now
             if found is not None:
                 self.acknowledged(*found, event.at, f"valve {event.valve.name.lower()}")
+            self.came(slot, event.at)
+            self.woke(slot)
             if slot >= 0 and event.valve is not ValvePosition.UNKNOWN:
                 self.observed(slot, event.valve, event.at)
         elif found is not None:
@@ -327,8 +235,9 @@ class Reference(Alarms):
                 want.first_sent = want.first_sent or event.at
                 self.stepped(want, attempt, Step.SENT, event.at)
             elif isinstance(event, AttemptFailed):
-                attempt.over = True
-                self.stepped(want, attempt, Step.FAILED, event.at, event.reason)
+                if not attempt.over:
+                    attempt.over = True
+                    self.stepped(want, attempt, Step.FAILED, event.at, event.reason)
             else:
                 self.acknowledged(want, attempt, event.at)
 

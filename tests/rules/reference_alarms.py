@@ -26,27 +26,46 @@ class Alarms:
         return next((number for number, rule in enumerate(self.rules) if rule.kind is kind), -1)
 
     def raised(
-        self, slot: int, number: int, onset: int, at: int, value: float = float("nan"), because: str = ""
+        self,
+        slot: int,
+        number: int,
+        onset: int,
+        at: int,
+        value: float = float("nan"),
+        because: str = "",
+        note: str = "",
+        expected: int = 0,
     ) -> None:
         if number < 0:
             return
         cell = self.cells[slot, number]
+        cell.note = note
         if cell.active:
             return
         cell.since = cell.due = None
         if cell.state is S.NORMAL:
-            self.born(slot, number, S.UNACKNOWLEDGED, onset, at, value, because, late=False)
+            self.born(slot, number, S.UNACKNOWLEDGED, onset, at, value, because, False, note, expected)
         else:
-            self.changed(slot, number, Change.REALARMED, S.UNACKNOWLEDGED, at)
+            self.changed(slot, number, Change.REALARMED, S.UNACKNOWLEDGED, at, comment=note, expected=expected)
         if self.rules[number].action is Action.CLOSE:
             self.close_for(slot, number, at)
 
     def raise_late(self, slot: int, number: int, onset: int, at: int, value: float) -> None:
         if self.cells[slot, number].state is S.NORMAL:
-            self.born(slot, number, S.RETURNED_UNACKNOWLEDGED, onset, at, value, "", late=True)
+            self.born(slot, number, S.RETURNED_UNACKNOWLEDGED, onset, at, value, "", True)
 
     def born(
-        self, slot: int, number: int, state: S, onset: int, at: int, value: float, because: str, *, late: bool
+        self,
+        slot: int,
+        number: int,
+        state: S,
+        onset: int,
+        at: int,
+        value: float,
+        because: str,
+        late: bool,
+        note: str = "",
+        expected: int = 0,
     ) -> None:
         rule, device, cell = self.rules[number], self.fleet.devices[slot], self.cells[slot, number]
         assert device is not None
@@ -66,11 +85,21 @@ class Alarms:
                 quantity="" if known is None else rule.quantity,
                 value=known,
                 because=because,
+                note=note,
+                expected=expected,
             )
         )
 
     def changed(
-        self, slot: int, number: int, change: Change, state: S, at: int, by: str = "", comment: str = ""
+        self,
+        slot: int,
+        number: int,
+        change: Change,
+        state: S,
+        at: int,
+        by: str = "",
+        comment: str = "",
+        expected: int = 0,
     ) -> None:
         rule, device, cell = self.rules[number], self.fleet.devices[slot], self.cells[slot, number]
         assert device is not None
@@ -88,6 +117,7 @@ class Alarms:
                 state=state,
                 by=by,
                 comment=comment,
+                expected=expected,
             )
         )
 

@@ -27,6 +27,7 @@ class Cell:
     due: int | None = None
     alarm: str = ""
     onset: int = 0
+    note: str = ""
 
     @property
     def active(self) -> bool:
@@ -55,6 +56,8 @@ class Want:
     tried_at: int = 0
     first_sent: int | None = None
     unconfirmed_told: bool = False
+    #: Attempts since a valve that sleeps was last awake.
+    unheard: int = 0
 
 
 def mask(rule: Rule) -> int:
@@ -66,6 +69,8 @@ def condition(rule: Rule, row: Rows) -> tuple[bool, int, int]:
     flags, quality = int(row["flags"][0]), int(row["quality"][0])
     if flags & mask(rule):
         return True, TRUE, FALSE
+    if flags & Flag.STALE:
+        return False, UNKNOWN, UNKNOWN
 
     def of(name: str) -> Quality:
         return Quality((quality >> quality_shift(name)) & 15)

@@ -29,17 +29,22 @@ from rules.decisions import (
     Connected,
     Decision,
     Event,
+    LinkDown,
+    LinkUp,
     Listening,
     Paused,
+    ReadingsComplete,
+    ReadingsMissing,
     Replied,
     Reset,
     Resumed,
+    SessionLost,
 )
 from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
 from rules.state import State
 from rules.step import step
 from tests.rules.reference import Reference
-from tests.rules.world import NUMBERS, OF_A_CLOSING, SECOND, T0, at, pack, reading, registry
+from tests.rules.world import NUMBERS, OF_A_CLOSING, OF_THE_WAY_IN, SECOND, T0, at, pack, reading, registry
 
 CLOSES = 'applies_to = ["detector"]\naction = "close"\n'
 RULES = pack(
@@ -52,9 +57,10 @@ RULES = pack(
     'kind = "silence"\npriority = "medium"',
     'flags = ["mains_loss"]\nclear_hold_s = 5',
     *OF_A_CLOSING,
+    *OF_THE_WAY_IN,
 )
 FLEET = build_fleet(registry())
-VALVES = ("v1", "v2", "m1", "s1", "sv")
+VALVES = ("v1", "v2", "m1", "z1", "z1", "s1", "sv")
 POSITIONS = (*(ValvePosition.CLOSED,) * 6, *(ValvePosition.OPEN,) * 4, *ValvePosition)
 LEL = (0.0, 14.9, 15.0, 19.9, 20.0, 44.9, 49.0, 50.0, 80.0, float("nan"))
 FLAGS = (
@@ -75,11 +81,11 @@ class Moment(NamedTuple):
 def random_reading(rng: random.Random, t: float) -> Rows:
     late = rng.random() < 0.15
     ts_s = t - rng.choice((0, 0, 0, 0.5, 2, 9, -3)) - (30 if late else 0)
-    flags = rng.choice(FLAGS) | (Flag.LATE if late else Flag(0))
+    flags = rng.choice(FLAGS) | (Flag.LATE if late else Flag(0)) | (Flag.STALE if rng.random() < 0.1 else Flag(0))
     if rng.random() < 0.4:
         name = rng.choice(VALVES)
         return reading(name, t, ts_s=ts_s, flags=flags & ~Flag.TAMPER, valve=rng.choice(POSITIONS))
-    name = rng.choice(("d1", "d1", "d2", "d3", "d4", "sd", "g1"))
+    name = rng.choice(("d1", "d1", "d2", "d3", "d4", "d5", "sd", "g1"))
     quality = {"combustible_lel": rng.choice(list(Quality))} if rng.random() < 0.2 else {}
     lel, battery = rng.choice(LEL), rng.choice((5.0, 10.0, 12.0, 50.0))
     return reading(name, t, ts_s=ts_s, flags=flags, quality=quality, combustible_lel=lel, battery_pct=battery)
@@ -103,7 +109,19 @@ def random_event(rng: random.Random, now: int, model: Reference) -> Event:
         AttemptAcknowledged(at=now, command=command),
         Replied(at=now, command=command, device_no=valve, valve=rng.choice(POSITIONS)),
     )
-    return rng.choice(moves)
+    return rng.choice(moves) if rng.random() < 0.8 else random_word_of_the_way_in(rng, now)
+
+
+def random_word_of_the_way_in(rng: random.Random, now: int) -> Event:
+    whose = rng.choice((*(NUMBERS["g1"],) * 4, NUMBERS["d1"], NUMBERS["z1"], 999, -1))
+    words: tuple[Event, ...] = (
+        LinkDown(at=now, device_no=whose, reason=rng.choice(("no route to host", "refused"))),
+        LinkUp(at=now, device_no=whose),
+        SessionLost(at=now, device_no=whose, reason="the broker began a new session"),
+        ReadingsMissing(at=now, device_no=whose, boot=3, first=120, many=rng.choice((1, 7))),
+        ReadingsComplete(at=now, device_no=whose, lost=rng.choice((0, 1, 7))),
+    )
+    return rng.choice(words)
 
 
 def random_history(seed: int, moments: int) -> tuple[list[Moment], list[list[Decision]]]:
@@ -114,7 +132,7 @@ def random_history(seed: int, moments: int) -> tuple[list[Moment], list[list[Dec
     decided: list[list[Decision]] = []
     t = 0.0
     for _ in range(moments):
-        t += rng.choice((0.001, 0.5, 1, 1, 2, 3, 7, 29.5, 200))
+        t += rng.choice((0.001, 0.5, 1, 1, 2, 3, 7, 29.5, 150, 200))
         events = [random_event(rng, at(t), model) for _ in range(rng.choice((0, 0, 0, 1, 1, 2)))]
         if rng.random() < 0.03:
             t += 500

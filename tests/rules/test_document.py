@@ -142,6 +142,7 @@ def test_the_default_pack_loads_and_gives_every_number_a_source() -> None:
     assert list(rules) == [
         *("ch4-low", "ch4-high", "co-alarm", "co-high", "fault", "end-of-life", "tamper", "mains-loss"),
         *("battery-low", "silence", "valve-not-closed", "no-shut-off-valve", "valve-reopened"),
+        *("valve-asleep", "link-down", "session-lost", "readings-missing"),
     ]
     closing = {rule.id for rule in pack.rules if rule.action is Action.CLOSE}
     assert closing == {"ch4-low", "ch4-high", "co-alarm", "co-high"}

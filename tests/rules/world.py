@@ -2,7 +2,8 @@
 
 Times are seconds after T0 (a Monday noon in 2026). Detectors d1, d2, d3 and shut-off valves v1, v2 stand in one home:
 d1 closes v1 and v2, d2 closes v2, d3 has only the self-closing valve s1. m1 is a shut-off valve that cannot report its
-position, closed by d4. sd and sv are a detector and a valve at a simulated site. g1 is a gateway.
+position, closed by d4. z1 is a shut-off valve that sleeps for two minutes at most, closed by d5. sd and sv are a
+detector and a valve at a simulated site. g1 is a gateway.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from devices.fleet import Fleet, build_fleet
-from devices.models import Actuator, DeviceKind, DeviceModel
+from devices.models import Actuator, DeviceKind, DeviceModel, Reachability
 from devices.quantities import QUANTITY_NAMES, Flag, Quality, ValvePosition, quality_shift
 from devices.readings import Batch, Rows, blank
 from devices.sites import Device, Link, Registry, Site
@@ -36,12 +37,32 @@ MODELS = (
         30.0,
         actuator=Actuator(reports_position=False),
     ),
+    DeviceModel(
+        "sleeping_valve",
+        "davysim",
+        "valve on a battery",
+        DeviceKind.SHUT_OFF_VALVE,
+        "product choice",
+        120.0,
+        actuator=Actuator(
+            confirm_within_s=260.0,
+            attempt_expires_s=60.0,
+            reachability=Reachability.WAKES,
+            wake_interval_s=120.0,
+        ),
+    ),
     DeviceModel("self_closing", "davysim", "valve", DeviceKind.SELF_CLOSING_VALVE, "product choice", 60.0),
     DeviceModel("gateway", "davysim", "gateway", DeviceKind.GATEWAY, "product choice", 3_600.0),
 )
-NUMBERS = {"d1": 11, "d2": 12, "d3": 13, "d4": 14, "v1": 21, "v2": 22, "m1": 23, "s1": 31, "g1": 41, "sd": 51, "sv": 52}
-_MODEL_OF = {"d": "detector", "v": "valve", "m": "mute_valve", "s": "self_closing", "g": "gateway"}
-LINKS = (("d1", "v1"), ("d1", "v2"), ("d2", "v2"), ("d3", "s1"), ("d4", "m1"), ("sd", "sv"))
+NUMBERS = {
+    **{"d1": 11, "d2": 12, "d3": 13, "d4": 14, "d5": 15, "v1": 21, "v2": 22, "m1": 23, "z1": 24},
+    **{"s1": 31, "g1": 41, "sd": 51, "sv": 52},
+}
+_MODEL_OF = {
+    **{"d": "detector", "v": "valve", "m": "mute_valve", "z": "sleeping_valve"},
+    **{"s": "self_closing", "g": "gateway"},
+}
+LINKS = (("d1", "v1"), ("d1", "v2"), ("d2", "v2"), ("d3", "s1"), ("d4", "m1"), ("d5", "z1"), ("sd", "sv"))
 
 
 def device(name: str) -> Device:
@@ -77,6 +98,13 @@ OF_A_CLOSING = (
     'id = "valve-not-closed"\nkind = "unconfirmed"',
     'id = "no-shut-off-valve"\nkind = "no_valve"',
     'id = "valve-reopened"\nkind = "reopened"',
+    'id = "valve-asleep"\nkind = "asleep"',
+)
+#: The alarms about the way in.
+OF_THE_WAY_IN = (
+    'id = "link-down"\nkind = "link_down"',
+    'id = "session-lost"\nkind = "session_lost"',
+    'id = "readings-missing"\nkind = "missing"',
 )
 
 
