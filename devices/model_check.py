@@ -1,0 +1,90 @@
+"""Whether a device model makes sense as a whole, beyond the types of its keys. Every fault is found, with its key."""
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from devices.quantities import QUANTITY_NAMES
+from devices.register_check import map_faults
+from devices.register_check_examples import example_faults
+from devices.register_check_fields import Fault
+
+if TYPE_CHECKING:
+    from devices.models import Actuator, DeviceModel
+
+
+def model_faults(model: "DeviceModel") -> list[Fault]:
+    """(dotted key, reason) of everything that is wrong."""
+    faults = [*_plain_faults(model), *_measure_faults(model), *_valve_faults(model)]
+    if model.modbus is not None:
+        actuator = model.actuator
+        faults += map_faults(
+            model.modbus,
+            takes_close=model.kind == "shut_off_valve",
+            reports_position=actuator is not None and actuator.reports_position,
+        )
+        faults += ((f"modbus.{key}", reason) for key, reason in example_faults(model.modbus))
+    return faults
+
+
+def _plain_faults(model: "DeviceModel") -> Iterator[Fault]:
+    for key, text in (("vendor", model.vendor), ("name", model.name), ("source", model.source)):
+        if not text.strip():
+            yield key, "is empty" + ("; where the facts are from" if key == "source" else "")
+    for key, seconds in (("report_interval_s", model.report_interval_s), ("max_age_s", model.max_age_s)):
+        if not 0 < seconds < math.inf:
+            yield key, "must be positive"
+    if model.life_days is not None and model.life_days <= 0:
+        yield "life_days", "must be positive"
+    if model.lel_percent_vol is not None and not 0 < model.lel_percent_vol <= 100:
+        yield "lel_percent_vol", "must be above 0 and at most 100 %vol"
+    if model.kind == "gateway" and model.modbus is not None:
+        yield "modbus", "a gateway has no registers of its own; the devices behind it have"
+
+
+def _measure_faults(model: "DeviceModel") -> Iterator[Fault]:
+    for name in model.measures:
+        if name not in QUANTITY_NAMES:
+            yield "measures", f"{name!r} is not one of {', '.join(QUANTITY_NAMES)}"
+    measured = set(model.measures)
+    if model.modbus is not None:
+        mapped = {field.quantity for field in model.modbus.field if field.quantity}
+        if measured and measured != mapped:
+            odd = ", ".join(sorted(measured ^ mapped))
+            yield "measures", f"must be the quantities of modbus.field, or be left out; they differ in {odd}"
+        measured = mapped
+    for name, (lowest, highest) in model.ranges.items():
+        if name not in QUANTITY_NAMES:
+            yield f"ranges.{name}", f"is not one of {', '.join(QUANTITY_NAMES)}"
+        elif measured and name not in measured:
+            yield f"ranges.{name}", "is not measured"
+        if not lowest < highest:
+            yield f"ranges.{name}", "the lowest must be below the highest"
+
+
+def _valve_faults(model: "DeviceModel") -> Iterator[Fault]:
+    takes_close = model.kind == "shut_off_valve"
+    if model.actuator is not None and not takes_close:
+        yield "actuator", f"a {model.kind} cannot declare an actuator; only a shut_off_valve takes CLOSE"
+    if model.actuator is None and takes_close:
+        yield "actuator", "a shut_off_valve must declare its [actuator]"
+    if model.valve is not None and not takes_close and model.kind != "self_closing_valve":
+        yield "valve", f"a {model.kind} is no valve"
+    if model.actuator is not None:
+        yield from ((f"actuator.{key}", reason) for key, reason in _actuator_faults(model.actuator))
+
+
+def _actuator_faults(actuator: "Actuator") -> Iterator[Fault]:
+    for key, seconds in (
+        ("confirm_within_s", actuator.confirm_within_s),
+        ("attempt_expires_s", actuator.attempt_expires_s),
+    ):
+        if not 0 < seconds < math.inf:
+            yield key, "must be positive"
+    if actuator.reachability == "connected":
+        if actuator.wake_interval_s:
+            yield "wake_interval_s", 'is only for reachability = "wakes"'
+    elif not 0 < actuator.wake_interval_s < math.inf:
+        yield "wake_interval_s", "must be positive: a valve that wakes does so at least this often"
+    elif actuator.confirm_within_s < actuator.wake_interval_s:
+        yield "confirm_within_s", "must not be less than wake_interval_s: before that the valve may not have heard"
