@@ -4,6 +4,7 @@ A demand lists several ways to meet it, each a set of terms that must hold or fa
 later demand that cannot be met makes an earlier one choose again. Bits nobody asks for stay 0.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -40,7 +41,7 @@ def holds(term: Term, number: float, pattern: int) -> bool:
     if term.bit is not None:
         return bool(pattern >> term.bit & 1) is term.set
     if term.one_of:
-        return number in term.one_of
+        return number in term.one_of or (math.isnan(number) and any(map(math.isnan, term.one_of)))
     if term.none_of:
         return number not in term.none_of
     if term.above is not None:
@@ -115,7 +116,7 @@ def _patterns(cell: Cell, term: Term, chosen: Bits) -> Iterator[int]:
     named = [*term.one_of, *term.none_of, *(limit for limit in (term.above, term.below) if limit is not None)]
     lowest, highest = limits_of(cell.field, width)
     for number in (near for name in named for near in (name, name + 1, name - 1)):
-        if lowest <= number <= highest:
+        if lowest <= number <= highest or (math.isnan(number) and cell.field.type == "f32"):
             pattern = pattern_of(cell.field, number, width)
             if pattern & mask == fixed:
                 yield pattern

@@ -6,6 +6,7 @@ Type, half words, bit ranges and the two byte and word orders only choose the pl
 walking them.
 """
 
+import math
 import struct
 from typing import NamedTuple
 
@@ -55,7 +56,8 @@ def places_of(chart: RegisterMap, field: Field, shift: int = 0) -> tuple[Place, 
     word_order: Order = field.word_order or chart.word_order
     byte_order: Order = field.byte_order or chart.byte_order
     words = list(range(first, first + word_count(field)))
-    if word_order == "big":
+    # The last word is the lowest; text and single words have no order of words.
+    if word_order == "big" or field.type not in _TWO_WORDS:
         words.reverse()
     turned = 8 if byte_order == "little" else 0
     places = [Place(space, at, (bit + turned) % WORD_BITS) for at in words for bit in range(WORD_BITS)]
@@ -89,12 +91,14 @@ def pattern_of(field: Field, number: float, width: int) -> int:
 
 
 def number_of(field: Field, pattern: int, width: int) -> float:
-    """The inverse: the raw number that a device means by these bits."""
+    """The inverse: the raw number that a device means by these bits; NaN when they are none."""
     if field.type == "f32":
         (number,) = struct.unpack(">f", pattern.to_bytes(4))
         return float(number)
     if field.type == "bcd16":
         digits = [pattern >> (_DIGIT_BITS * place) & 0xF for place in range(_DIGITS)]
+        if max(digits) > 9:
+            return math.nan
         return float(sum(digit * 10**place for place, digit in enumerate(digits)))
     if is_signed(field) and pattern >> (width - 1):
         return pattern - (1 << width)
