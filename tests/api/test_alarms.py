@@ -3,6 +3,9 @@
 import asyncio
 from uuid import uuid4
 
+import msgspec
+
+from api.times import rfc3339
 from tests.api.door_double import DoorDouble
 from tests.api.homes import DETECTOR, ELSEWHERE, OTHERS
 from tests.api.stand import Stand
@@ -17,6 +20,17 @@ async def test_an_alarm_is_listed_with_words_and_utc_times(anywhere: Stand) -> N
     assert shown["raised"].endswith("Z")
     assert len(shown["raised"]) == len("2026-11-20T08:30:56.000001Z")
     assert shown["because"] is None
+
+
+async def test_an_alarm_shows_its_note_and_what_is_expected(stand: Stand, engine: DoorDouble) -> None:
+    alarm = await stand.alarm_at(DETECTOR)
+    (plain,) = await stand.alarms()
+    told = {"note": "it wakes every hour", "expected": engine.now_us + 3_600_000_000}
+    engine.alarms[alarm] = msgspec.structs.replace(engine.alarms[alarm], **told)
+    (shown,) = await stand.alarms()
+    assert (plain["note"], plain["expected"]) == (None, None)
+    assert (shown["note"], shown["expected"]) == (told["note"], rfc3339(engine.now_us + 3_600_000_000))
+    assert (await stand.http.get(f"/v1/alarms/{alarm}")).json()["alarm"] == shown
 
 
 async def test_the_list_can_be_filtered_by_state_priority_and_site(anywhere: Stand) -> None:

@@ -10,9 +10,9 @@ import pytest
 from api.times import rfc3339
 from tests.api.conftest import config_of, migrated
 from tests.api.door_double import DoorDouble
-from tests.api.homes import BEHIND, DETECTOR, GATEWAY, REGISTRY, VALVE
+from tests.api.homes import BEHIND, DETECTOR, GATEWAY, VALVE
 from tests.api.stand import Stand, serving
-from tests.api.stored_past import ALARM, COMMAND, READINGS, WANTED, Past, write_past
+from tests.api.stored_past import ALARM, BUS, COMMAND, HEAD, READINGS, REGISTERED, SLEEPER, WANTED, Past, write_past
 from tests.postgres import Server
 from tests.storage.cycles import DAY, HOUR, MINUTE, SECOND, T0
 
@@ -45,9 +45,9 @@ async def test_devices_are_paged_and_filtered(stand: Stand) -> None:
     while page["next"]:
         page = await _get(stand, "/v1/devices", limit=4, cursor=page["next"])
         seen += [device["device"] for device in page["devices"]]
-    assert seen == [device.identity for device in REGISTRY.devices]
+    assert seen == [device.identity for device in REGISTERED.devices]
     valves = await _get(stand, "/v1/devices", kind="shut_off_valve")
-    assert [device["device"] for device in valves["devices"]] == [VALVE]
+    assert [device["device"] for device in valves["devices"]] == [VALVE, SLEEPER]
     assert len((await _get(stand, "/v1/devices", site="home-2"))["devices"]) == 4
     assert (await _get(stand, "/v1/devices", site="nowhere"))["devices"] == []
     assert (await stand.http.get("/v1/devices?kind=kettle")).status_code == 422
@@ -58,6 +58,29 @@ async def test_a_device_shows_its_site_its_gateway_and_what_it_closes(stand: Sta
     assert (detector["device_no"], detector["kind"], detector["site_name"]) == (1, "detector", "Home 1")
     assert (detector["closes"], detector["gateway"], detector["simulated"]) == ([VALVE], None, True)
     assert (await _get(stand, f"/v1/devices/{BEHIND}"))["gateway"] == GATEWAY
+
+
+async def test_a_device_on_a_bus_shows_where_it_stands_and_what_its_model_is(stand: Stand) -> None:
+    head = await _get(stand, f"/v1/devices/{HEAD}")
+    assert (head["gateway"], head["address"], head["unit"], head["channel"]) == (BUS, "7/3?base=200", 7, 3)
+    facts = head["model_facts"]
+    assert (facts["verified"], facts["tier"], facts["actuator"]) == (False, "mid", None)
+    assert facts["ranges"] == {"combustible_lel": {"lowest": 0.0, "highest": 100.0}}
+    assert (facts["certificates"], facts["measures"]) == (["GB 15322.1-2019"], list(REGISTERED.models[-2].measures))
+    bus = await _get(stand, f"/v1/devices/{BUS}")
+    assert (bus["address"], bus["unit"], bus["channel"]) == ("modbus+tcp://192.0.2.7:502", None, None)
+    plain = await _get(stand, f"/v1/devices/{DETECTOR}")
+    assert (plain["address"], plain["unit"], plain["model_facts"]["verified"]) == (None, None, True)
+    listed = (await _get(stand, "/v1/devices", site="boiler-room"))["devices"]
+    assert [device["address"] for device in listed] == ["modbus+tcp://192.0.2.7:502", "7/3?base=200", None]
+
+
+async def test_a_valve_says_whether_it_sleeps_and_for_how_long(stand: Stand) -> None:
+    for identity, expected in ((SLEEPER, ("wakes", 3600.0, 90.0)), (VALVE, ("connected", None, 10.0))):
+        actuator = (await _get(stand, f"/v1/devices/{identity}"))["model_facts"]["actuator"]
+        said = (actuator["reachability"], actuator["wake_interval_s"], actuator["confirm_within_s"])
+        assert said == expected
+        assert actuator["reports_position"] is True
 
 
 @pytest.mark.parametrize("path", ["", "/latest", "/readings"])
@@ -73,6 +96,15 @@ async def test_the_latest_reading_says_what_may_not_be_believed(stand: Stand) ->
     assert latest["flags"] == ["high_alarm", "suspect_clock"]
     assert (latest["device_ts"], latest["valve"], latest["co_ppm"]) == (None, "closed", None)
     assert (await _get(stand, f"/v1/devices/{VALVE}/latest")) == {"device": VALVE, "reading": None}
+
+
+async def test_a_poll_that_nobody_answered_is_shown_as_that_and_has_no_value(stand: Stand) -> None:
+    latest = (await _get(stand, f"/v1/devices/{HEAD}/latest"))["reading"]
+    assert (latest["flags"], latest["quality"]) == (["stale"], {"combustible_lel": "stale"})
+    assert (latest["combustible_lel"], latest["valve"]) == (None, "unknown")
+    asked = {"from": rfc3339(T0), "to": rfc3339(T0 + MINUTE), "resolution": "1m"}
+    (minute,) = (await _get(stand, f"/v1/devices/{HEAD}/readings", **asked))["readings"]
+    assert (minute["n"], minute["bad"], minute["combustible_lel"]["n"], minute["flags"]) == (1, 1, 0, ["stale"])
 
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
@@ -150,6 +182,7 @@ async def test_past_alarms_are_filtered_and_tell_their_steps(stand: Stand) -> No
     asked = {"from": rfc3339(T0 - DAY), "to": rfc3339(T0 + DAY)}
     (alarm,) = (await _get(stand, "/v1/alarms/history", **asked))["alarms"]
     assert (alarm["alarm"], alarm["state"], alarm["priority"], alarm["value"]) == (ALARM, "normal", "high", 21.5)
+    assert (alarm["note"], alarm["expected"]) == ("7 readings from 120 on are missing", rfc3339(T0 + HOUR))
     assert (await _get(stand, "/v1/alarms/history", state="shelved", **asked))["alarms"] == []
     assert (await _get(stand, "/v1/alarms/history", site="home-2", **asked))["alarms"] == []
     assert len((await _get(stand, "/v1/alarms/history", priority="high", **asked))["alarms"]) == 1
@@ -168,6 +201,7 @@ async def test_a_range_of_alarms_is_bounded(stand: Stand) -> None:
 async def test_a_command_the_engine_no_longer_keeps_comes_from_the_database(stand: Stand) -> None:
     command = await _get(stand, f"/v1/commands/{WANTED}")
     assert (command["source"], command["outcome"], command["alarm"]) == ("database", "confirmed", ALARM)
+    assert command["hears_by"] == rfc3339(T0 + HOUR)
     (attempt,) = command["attempts"]
     assert (attempt["command"], attempt["attempt"]) == (COMMAND, 1)
     steps = [(step["step"], step["at"]) for step in attempt["steps"]]
@@ -187,10 +221,12 @@ async def test_the_ledger_accounts_for_every_reading(stand: Stand, engine: DoorD
     await engine.stop()
     ledger = await _get(stand, "/v1/ledger", count_rows=True)
     assert (ledger["balanced"], ledger["faults"]) == (True, [])
-    assert ledger["rows_stored"] == ledger["rows_counted"] == READINGS
-    (line,) = ledger["engines"][0]["sources"]
-    assert line["received"] == line["taken"] + line["duplicate"] + line["quarantined"] + line["pending"]
-    assert (line["taken"], line["duplicate"], ledger["engines"][0]["alive"]) == (READINGS, 4, False)
+    assert ledger["rows_stored"] == ledger["rows_counted"] == READINGS + 1
+    lines = ledger["engines"][0]["sources"]
+    for line in lines:
+        assert line["received"] == line["taken"] + line["duplicate"] + line["quarantined"] + line["pending"]
+    told = [(line["source"], line["taken"], line["duplicate"]) for line in lines]
+    assert (told, ledger["engines"][0]["alive"]) == ([("modbus", 1, 0), ("mqtt", READINGS, 4)], False)
     assert (await _get(stand, "/v1/ledger"))["rows_counted"] is None
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from api import feed as feed_module
 from api.config import Limits
 from api.feed import EventId, Place, parse_event_id
+from api.times import rfc3339
 from rules import decisions as d
 from tests.api.conftest import config_of
 from tests.api.door_double import DoorDouble
@@ -46,6 +47,34 @@ async def test_the_story_of_a_leak_is_told_in_order(stand: Stand) -> None:
     assert [event["event"] for event in told] == kinds
     assert (told[2]["step"], told[3]["outcome"]) == ("requested", "confirmed")
     assert (told[4]["by"], told[4]["comment"]) == ("administrator", "seen")
+
+
+async def test_what_people_need_to_know_and_when_a_sleeping_valve_hears_is_told_at_once(
+    stand: Stand, engine: DoorDouble
+) -> None:
+    at = engine.now_us
+    alarm = d.AlarmRaised(
+        at=at,
+        alarm="a" * 32,
+        rule="valve-asleep",
+        device_no=2,
+        site="home-1",
+        priority=d.Priority.HIGH,
+        onset=at,
+        state=d.AlarmState.UNACKNOWLEDGED,
+        because="b" * 32,
+        note="it wakes every hour",
+        expected=at + 1_500_000,
+    )
+    close = d.CloseWanted(at=at, wanted="c" * 32, device_no=2, epoch=1, reason="gas", hears_by=at + 1_500_000)
+    async with stand.stream() as events:
+        await stand.alarm_at(DETECTOR)
+        engine.decide(close, alarm)
+        plain, at_once = await events.until("alarm_raised"), await events.until("close_wanted")
+        asleep, raised = await events.until("close_wanted"), await events.until("alarm_raised")
+    assert (plain["note"], plain["expected"], at_once["hears_by"]) == (None, None, None)
+    assert (raised["rule"], raised["note"]) == ("valve-asleep", "it wakes every hour")
+    assert raised["expected"] == asleep["hears_by"] == rfc3339(at + 1_500_000)
 
 
 async def test_list_then_follow_from_its_as_of_misses_and_repeats_nothing(anywhere: Stand) -> None:

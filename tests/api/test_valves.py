@@ -1,5 +1,8 @@
 """Closing a valve by hand, and following the command until the valve is seen closed."""
 
+import msgspec
+
+from api.times import rfc3339
 from tests.api.door_double import DoorDouble
 from tests.api.homes import DETECTOR, SELF_CLOSING, VALVE
 from tests.api.stand import Stand
@@ -20,6 +23,15 @@ async def test_closing_a_valve_is_accepted_and_followed_to_the_seen_position(sta
     assert steps[0] == "requested"
     assert steps[-1] == "confirmed"
     assert all(step["at"].endswith("Z") for attempt in done["attempts"] for step in attempt["steps"])
+
+
+async def test_a_closing_says_when_a_sleeping_valve_hears(stand: Stand, engine: DoorDouble) -> None:
+    wanted = (await stand.http.post(f"/v1/devices/{VALVE}/close", json={"reason": "x"})).json()["wanted"]
+    assert (await stand.http.get(f"/v1/commands/{wanted}")).json()["hears_by"] is None
+    one = engine.wanted[wanted]
+    one.view = msgspec.structs.replace(one.view, hears_by=one.view.since + 3_600_000_000)
+    shown = (await stand.http.get(f"/v1/commands/{wanted}")).json()
+    assert shown["hears_by"] == rfc3339(one.view.since + 3_600_000_000)
 
 
 async def test_an_alarm_closes_the_linked_valve_and_the_command_names_the_alarm(anywhere: Stand) -> None:
