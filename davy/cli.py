@@ -52,12 +52,21 @@ def main() -> None:
         commands_bench,
         commands_check,
         commands_data,
+        commands_devices,
         commands_rules,
         commands_run,
         commands_simulate,
     )
 
-    kinds = (commands_run, commands_data, commands_rules, commands_simulate, commands_check, commands_bench)
+    kinds = (
+        commands_run,
+        commands_data,
+        commands_devices,
+        commands_rules,
+        commands_simulate,
+        commands_check,
+        commands_bench,
+    )
     for commands in kinds:
         commands.register(app)
     try:
