@@ -8,6 +8,7 @@ B3  A one-shot command is a pulse: it must be released before the next one count
 B4  A latched command goes on until the valve is closed.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from devices.models import DeviceModel
@@ -83,6 +84,8 @@ class BusValve:
         #: (when, verb) of every command that counted.
         self.obeyed: list[tuple[float, str]] = []
         self.fan = False
+        #: Called with the verb of every command that counts, as it does.
+        self.on_command: Callable[[str], None] | None = None
         self._stroke_s = stroke_s
         self._closed_at_s = 0.0
 
@@ -160,6 +163,8 @@ class BusValve:
                 return
             command.pulses.append(Pulse(now_s))
         self.obeyed.append((now_s, command.verb))
+        if self.on_command is not None:
+            self.on_command(command.verb)
         if command.verb == "fan_on":
             self.fan = True
         elif self.position == "open" and not self.jammed:
