@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from msgspec.structs import replace
 
+from devices.addresses import parse_bus_address
 from devices.models import DeviceKind, DeviceModel, Example, Reachability, Tier, load_catalogue
 from devices.register_map import Field, RegisterExample, RegisterMap, Serial, Words
 from devices.sites import (
@@ -90,7 +91,7 @@ async def test_an_import_gives_numbers_and_offers_the_whole_registry(database: C
 async def test_the_examples_of_the_documentation_are_imported_as_written(database: Connection) -> None:
     text = (Path(__file__).parents[2] / "docs" / "STORAGE.md").read_text("utf-8")
     (from_json,) = re.findall(r"^```json\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    (from_csv,) = re.findall(r"^```csv\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    from_csv, bus = re.findall(r"^```csv\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     done = await put(database, from_json)
     assert (done.applied, done.count(Fate.ADDED), len(done.tokens)) == (True, 6, 2)
     again = await put(database, from_csv)
@@ -99,6 +100,10 @@ async def test_the_examples_of_the_documentation_are_imported_as_written(databas
     assert [fate.reason for fate in again.fates if fate.fate is not Fate.UNCHANGED] == [
         "timezone: 'Asia/Shanghai' -> 'UTC'"
     ]
+    beside = await put(database, bus)
+    assert (beside.applied, beside.count(Fate.ADDED), beside.warnings) == (True, 4, ())
+    for address in re.findall(r"^\| `(modbus[^`]+)`", text, re.MULTILINE):
+        assert parse_bus_address(address.replace("HOST:PORT", "h:1")).framing.value == address.split(":")[0]
 
 
 async def test_the_same_file_again_changes_nothing(database: Connection) -> None:
