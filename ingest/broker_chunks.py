@@ -1,9 +1,9 @@
 """What one partition has read and not settled: handed over in order, acknowledged in order.
 
 K1  A message stands in exactly one chunk, a chunk in exactly one take; it is acknowledged only by its settling (G1).
-K2  Per connection, acknowledgements are the **contiguous durable prefix** of what was received ([MQTT-4.6.0-2]): after a
-    withheld message none leaves any more on that connection. The messages behind it are stored; they come again with
-    it on the next connection, as duplicates.
+K2  Per connection, acknowledgements are the **contiguous durable prefix** of what was received ([MQTT-4.6.0-2]): after
+    a withheld message none leaves any more on that connection. The messages behind it are stored; they come again
+    with it on the next connection, as duplicates.
 K3  A chunk belongs to the connection it was read from, its **epoch**. When that is over, its acknowledgements are
     dropped: on another connection the same packet identifiers are another message's.
 K4  `bytes` and `messages` count what was read and not settled, of ended connections too; both are bounded by not

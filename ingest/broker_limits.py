@@ -22,8 +22,8 @@ class BrokerLimits:
     #: Messages of one take of the link, all partitions together: a quarter of a cycle, so that no broker's backlog
     #: keeps others out. At it: the rest waits for the next cycle, which follows at once.
     take_messages: int = 2_048
-    #: A larger message is not kept whole: its beginning goes to quarantine, and the broker gets its acknowledgement, for
-    #: a message that cannot be taken would come back for ever.
+    #: A larger message is not kept whole: its beginning goes to quarantine, and the broker gets its acknowledgement,
+    #: for a message that cannot be taken would come back for ever.
     packet_bytes: int = 1024 * KIB
     #: How much of such a message is kept; what the intake keeps of any.
     kept_of_large_bytes: int = 64 * KIB
