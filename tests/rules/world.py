@@ -58,6 +58,7 @@ NUMBERS = {
     **{"d1": 11, "d2": 12, "d3": 13, "d4": 14, "d5": 15, "v1": 21, "v2": 22, "m1": 23, "z1": 24},
     **{"s1": 31, "g1": 41, "sd": 51, "sv": 52},
 }
+NAMES = tuple(NUMBERS)
 _MODEL_OF = {
     **{"d": "detector", "v": "valve", "m": "mute_valve", "z": "sleeping_valve"},
     **{"s": "self_closing", "g": "gateway"},
