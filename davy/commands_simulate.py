@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from davy.exits import CannotGoOn, Exit, disk_refused
+from davy.signals import until_cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from simulators.boiler_room_plan import BoilerRoomPlan
     from simulators.events import SimEvent
     from simulators.mqtt_link import Endpoint
     from simulators.registry import HomesSource
@@ -34,18 +36,33 @@ def simulate(
     tls_ca: Annotated[Path | None, typer.Option(help="connect by TLS and trust this authority (PEM)")] = None,
     homes: Annotated[Path | None, typer.Option(help="the homes and tokens to use, as --homes-to wrote them")] = None,
     homes_to: Annotated[Path | None, typer.Option(help="write the homes for `davy registry import`, and end")] = None,
+    modbus_port: Annotated[
+        int | None, typer.Option(min=1, max=65_535, help="where a bus is served on 127.0.0.1; else 5020")
+    ] = None,
+    rtu: Annotated[
+        Path | None, typer.Option(help="serve the bus on a pseudo-terminal instead, with this symbolic link to it")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object per line")] = False,
 ) -> None:
-    """Simulate homes with their gas, detectors and valves. Register them first: --homes-to FILE, then `davy registry
-    import FILE`, with the same --seed."""
+    """Simulate homes with their gas, detectors and valves, or a boiler room whose devices are on a Modbus. Register
+    them first: --homes-to FILE, then `davy registry import FILE`, with the same --seed and bus."""
+    from simulators.boiler_room_plan import find_plan, plan_names
     from simulators.mqtt_link import Endpoint
-    from simulators.registry import decode_homes
+    from simulators.registry import decode_homes, encode_homes
     from simulators.run import scenario_homes
     from simulators.scenario import find_scenario, scenario_names
 
+    tell = _tell_json if as_json else _tell
     if scenario == "list":
-        _list([find_scenario(name) for name in scenario_names()], as_json)
+        plans = [plan for name in plan_names() if (plan := find_plan(name)) is not None]
+        _list([find_scenario(name) for name in scenario_names()], plans, as_json)
         return
+    plan = find_plan(scenario)
+    if plan is not None:
+        _simulate_bus(plan, modbus_port, rtu, seed, homes_to, tell)
+        return
+    if modbus_port is not None or rtu is not None:
+        raise CannotGoOn(Exit.USAGE, f"--modbus-port and --rtu are for a bus ({', '.join(plan_names())}) only")
     try:
         found = find_scenario(scenario)
         trusted = ssl.create_default_context(cafile=tls_ca) if tls_ca else None
@@ -53,17 +70,42 @@ def simulate(
     except (ValueError, OSError) as wrong:
         raise CannotGoOn(Exit.USAGE, str(wrong)) from wrong
     if homes_to is not None:
-        _write_homes(source, homes_to)
+        _write_file(encode_homes(source), homes_to)
         return
     settings = ctx.obj.settings()
     where = Endpoint(host or settings.mqtt_host, port or settings.mqtt_port, trusted)
-    asyncio.run(_run(found, source, where, seed, _tell_json if as_json else _tell))
+    asyncio.run(_run(found, source, where, seed, tell))
+
+
+def _simulate_bus(
+    plan: "BoilerRoomPlan",
+    modbus_port: int | None,
+    rtu: Path | None,
+    seed: int,
+    homes_to: Path | None,
+    tell: "Callable[[SimEvent], None]",
+) -> None:
+    """Serve the plan's bus, or write the registry that lets Davy poll it."""
+    from simulators.boiler_room_plan import bus_source, encode_source
+    from simulators.boiler_room_run import MODBUS_PORT, OnSerial, OnTcp, run
+
+    if rtu is not None and modbus_port is not None:
+        raise CannotGoOn(Exit.USAGE, "a bus is served on --modbus-port or on --rtu, not on both")
+    where = OnTcp(port=modbus_port or MODBUS_PORT) if rtu is None else OnSerial(rtu)
+    if homes_to is not None:
+        _write_file(encode_source(bus_source(plan, where.url)), homes_to)
+        return
+    rng = Random(seed)  # noqa: S311  noise of a sensor, no secret
+    work = run(plan, where, clock=_now_us, steady=time.monotonic, rng=rng, on_event=tell)
+    try:
+        asyncio.run(until_cancelled(lambda _: work))
+    except (ValueError, OSError) as refused:
+        raise CannotGoOn(Exit.USAGE, f"{where.url} cannot be served: {refused}") from refused
 
 
 async def _run(
     scenario: "Scenario", homes: "HomesSource", where: "Endpoint", seed: int, tell: "Callable[[SimEvent], None]"
 ) -> None:
-    from davy.signals import until_cancelled
     from simulators.run import run
 
     async def work() -> None:
@@ -73,7 +115,7 @@ async def _run(
             where.host,
             where.port,
             tls=where.tls,
-            clock=lambda: time.time_ns() // 1_000,
+            clock=_now_us,
             rng=Random(seed),  # noqa: S311  noise of a sensor, no secret
             on_event=tell,
         )
@@ -95,23 +137,30 @@ def _tell_json(event: "SimEvent") -> None:
     sys.stdout.buffer.flush()
 
 
-def _write_homes(homes: "HomesSource", path: Path) -> None:
-    """The file holds tokens in clear: it is its owner's alone (the umask of every command)."""
-    from simulators.registry import encode_homes
+def _now_us() -> int:
+    return time.time_ns() // 1_000
 
+
+def _write_file(body: bytes, path: Path) -> None:
+    """The file may hold tokens in clear: it is its owner's alone (the umask of every command)."""
     try:
-        path.write_bytes(encode_homes(homes))
+        path.write_bytes(body)
     except OSError as error:
         raise disk_refused(path, error) from error
 
 
-def _list(scenarios: "list[Scenario]", as_json: bool) -> None:
+def _list(scenarios: "list[Scenario]", plans: "list[BoilerRoomPlan]", as_json: bool) -> None:
     from davy.output import write_json, write_table
 
+    told = sorted(
+        [(s.key, s.title, s.homes, s.duration_s) for s in scenarios]
+        + [(p.key, p.title, 1, p.duration_s) for p in plans]
+    )
     if as_json:
-        write_json([{"name": s.key, "title": s.title, "homes": s.homes, "duration_s": s.duration_s} for s in scenarios])
+        write_json([{"name": key, "title": title, "homes": n, "duration_s": lasts} for key, title, n, lasts in told])
         return
     rows = [
-        (s.key, str(s.homes), f"{s.duration_s:g} s" if s.duration_s else "until stopped", s.title) for s in scenarios
+        (key, str(homes), f"{lasts_s:g} s" if lasts_s else "until stopped", title)
+        for key, title, homes, lasts_s in told
     ]
     write_table(("scenario", "homes", "lasts", "what happens"), rows)

@@ -116,7 +116,8 @@ def shown(field: Field, model: DeviceModel) -> st.SearchStrategy[float]:
     at = QUANTITY_NAMES.index(field.quantity)
     lowest, highest = QUANTITIES[at].lowest, QUANTITIES[at].highest
     if field.quantity in model.ranges:
-        lowest, highest = model.ranges[field.quantity]
+        low, high = model.ranges[field.quantity]
+        lowest, highest = max(lowest, low), min(highest, high)
     return st.floats(lowest, highest, width=32)
 
 
