@@ -23,11 +23,12 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
-from devices.models import DeviceModel, load_catalogue
+from devices.models import DeviceModel, load_catalogue, load_model
 from devices.quantities import ALARM_FLAGS, Flag
 from simulators.modbus.choosing import CannotSay
 from simulators.modbus.demands import flags_of, measured
@@ -145,11 +146,7 @@ def _say(**said: object) -> None:
 
 async def serve(options: argparse.Namespace) -> None:
     """Serve until standard input ends. Raises ValueError for a model that is not there, OSError for want of ports."""
-    models = {model.key: model for model in load_catalogue() if model.modbus is not None}
-    for key in (options.model, options.valve_model):
-        if key not in models:
-            raise ValueError(f"model {key!r} is not one of {', '.join(sorted(models))}")
-    many = Many(models[options.model], models[options.valve_model], options)
+    many = Many(_model(options.model), _model(options.valve_model), options)
     await many.open(options.host)
     try:
         _say(
@@ -162,6 +159,16 @@ async def serve(options: argparse.Namespace) -> None:
         await _follow_orders(many)
     finally:
         await many.close()
+
+
+def _model(name: str) -> DeviceModel:
+    """A model of the catalogue by its key, or one by its file. Raises ValueError."""
+    if name.endswith(".toml"):
+        return load_model(Path(name))
+    models = {model.key: model for model in load_catalogue() if model.modbus is not None}
+    if name not in models:
+        raise ValueError(f"model {name!r} is no file, and not one of {', '.join(sorted(models))}")
+    return models[name]
 
 
 async def _follow_orders(many: Many) -> None:
@@ -183,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--ports", type=int, default=20)
     parser.add_argument("--units", type=int, default=50, help="on each port, valves included")
     parser.add_argument("--valves", type=int, default=1, help="of them; the last ones")
-    parser.add_argument("--model", default="sim_modbus_detector")
+    parser.add_argument("--model", default="sim_modbus_detector", help="key or .toml file")
     parser.add_argument("--valve-model", default="sim_modbus_valve_latched")
     parser.add_argument("--stroke-s", type=float, default=0.5)
     options = parser.parse_args(arguments)
