@@ -20,6 +20,7 @@ from devices.quantities import Flag, Quality, ValvePosition
 from devices.readings import Batch, Rows, blank
 from rules.decisions import (
     Acknowledge,
+    AlarmState,
     Answered,
     AttemptAcknowledged,
     AttemptFailed,
@@ -126,6 +127,11 @@ def random_word_of_the_way_in(rng: random.Random, now: int) -> Event:
 
 def random_history(seed: int, moments: int) -> tuple[list[Moment], list[list[Decision]]]:
     """Moments, and what the reference decided at each."""
+    return random_life(seed, moments)[:2]
+
+
+def random_life(seed: int, moments: int) -> tuple[list[Moment], list[list[Decision]], Reference]:
+    """Moments, what the reference decided at each, and the reference as it is then."""
     rng = random.Random(seed)
     model = Reference(FLEET, RULES, T0)
     history: list[Moment] = []
@@ -143,7 +149,7 @@ def random_history(seed: int, moments: int) -> tuple[list[Moment], list[list[Dec
         moment = Moment(at(t), tuple(events), np.concatenate(rows) if rows else blank(0))
         history.append(moment)
         decided.append(model.step(moment.rows, FLEET.slots(moment.rows["device_no"]).tolist(), events, moment.now))
-    return history, decided
+    return history, decided, model
 
 
 def run(state: State, moments: Sequence[Moment], now: int) -> list[Decision]:
@@ -171,6 +177,16 @@ def test_the_vectorised_engine_decides_what_the_naive_reference_decides(seed: in
     state = State.initial(FLEET, RULES, T0)
     for moment, decisions in zip(history, expected, strict=True):
         assert not first_difference(plain(run(state, [moment], moment.now)), plain(decisions))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32))
+def test_what_open_alarms_say_is_what_the_naive_reference_says(seed: int) -> None:
+    history, _, model = random_life(seed, 60)
+    state = State.initial(FLEET, RULES, T0)
+    run(state, history, history[-1].now)
+    notes = {cell.alarm: cell.note for cell in model.cells.values() if cell.state is not AlarmState.NORMAL}
+    assert {alarm.alarm: alarm.note for alarm in state.alarms()} == notes
 
 
 @settings(max_examples=60, deadline=None)

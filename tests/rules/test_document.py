@@ -129,6 +129,31 @@ def test_a_pack_has_at_most_one_rule_of_each_kind_that_speaks_of_a_closing() -> 
     assert "rules gas, again: kind: a pack has at most one rule of kind reopened" in refusal(two)
 
 
+@pytest.mark.parametrize("kind", [Kind.ASLEEP, Kind.LINK_DOWN, Kind.SESSION_LOST, Kind.MISSING])
+def test_a_pack_has_at_most_one_rule_of_each_kind_that_speaks_of_a_way_in_or_of_a_sleeping_valve(kind: Kind) -> None:
+    one = RULE.replace('applies_to = ["detector"]', f'kind = "{kind}"')
+    assert load_pack(one.encode(), "mine.toml").rules[0].kind is kind
+    two = one + one.replace('version = "1"', "").replace('"gas"', '"again"')
+    assert f"rules gas, again: kind: a pack has at most one rule of kind {kind}" in refusal(two)
+    assert "applies_to: a rule of kind" in refusal(RULE + f'kind = "{kind}"')
+
+
+def test_a_pack_that_closes_valves_must_say_what_a_sleeping_valve_is_and_need_not_speak_of_the_way_in() -> None:
+    said = refusal(LIMIT + 'action = "close"')
+    assert "no rule of kind asleep, which a pack that closes valves (rule 'gas') must have" in said
+    assert not [kind for kind in ("link_down", "session_lost", "missing") if kind in said]
+
+
+def test_a_pack_that_was_in_force_before_valves_could_sleep_stays_in_force_and_is_not_taken_anew() -> None:
+    body = default_pack().decode()
+    older = body[: body.index('[[rule]]\nid = "valve-asleep"')]
+    assert [rule.id for rule in load_pack(older.encode(), "in force", kept=True).rules][-1] == "valve-reopened"
+    assert "no rule of kind asleep" in refusal(older)
+    without_no_valve = older.replace('kind = "no_valve"', 'kind = "silence"')
+    with pytest.raises(ValueError, match="no rule of kind no_valve"):
+        load_pack(without_no_valve.encode(), "in force", kept=True)
+
+
 def test_a_pack_has_at_most_63_rules() -> None:
     rule = LIMIT.replace('version = "1"', "")
     many = 'version = "1"' + "".join(rule.replace('"gas"', f'"gas-{n}"') for n in range(64))

@@ -44,6 +44,24 @@ def test_a_thawed_state_has_the_same_alarms_closings_and_deadlines() -> None:
     assert raised(expected)
 
 
+def test_a_snapshot_of_before_valves_could_sleep_is_the_state_it_was() -> None:
+    world = busy_world()
+    older = msgspec.msgpack.decode(encode_snapshot(snapshot(world.state)))
+    for record, later in (
+        *((alarm, ("note", "expected")) for alarm in older["records"]["open"]),
+        *((wanted, ("hears_by", "unheard")) for wanted in older["records"]["wanted"]),
+        (older["records"], ("deaf_until", "awake")),
+    ):
+        for name in later:
+            del record[name]
+    thawed = restore(decode_snapshot(msgspec.msgpack.encode(older)), world.fleet, world.rules)
+    assert thawed.alarms() == world.state.alarms()
+    assert thawed.wanted() == world.state.wanted()
+    expected = world.tick(400)
+    world.state = thawed
+    assert world.tick(400) == expected
+
+
 def test_a_snapshot_of_other_rules_is_refused() -> None:
     world = busy_world()
     with pytest.raises(ValueError, match="other rules"):
