@@ -16,7 +16,7 @@ import structlog
 from ingest.broker_chunks import Chunk, Waiting
 from ingest.broker_limits import BrokerCounts, BrokerLimits
 from ingest.broker_outgoing import UNSAID_RECEIVE_MAXIMUM, Outgoing
-from ingest.broker_plan import Broker, Partition
+from ingest.broker_plan import Broker, Devices, Partition
 from ingest.broker_stream import BrokerStream
 from ingest.broker_topics import TopicBook
 from ingest.mqtt_packets import (
@@ -78,6 +78,7 @@ class Desk:
 
     broker: Broker
     partition: Partition
+    devices: Devices
     limits: BrokerLimits
     counts: BrokerCounts
     book: TopicBook

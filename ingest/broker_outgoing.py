@@ -41,9 +41,10 @@ class Outgoing:
         self._waiting: deque[Outbound] = deque()
         self._last_id = 0
         self._most_in_flight = 0
-        #: Ids of commands that waited and have left since this was last emptied; and the refused ones, with the reason.
+        #: Since these were last emptied: commands that waited and have left; (command, reason, device_no) of those
+        #: that nobody will get.
         self.sent: list[str] = []
-        self.failed: list[tuple[str, str]] = []
+        self.failed: list[tuple[str, str, int]] = []
 
     @property
     def room(self) -> bool:
@@ -75,9 +76,9 @@ class Outgoing:
         """The broker's PUBACK. Returns what may leave now that there is room."""
         outbound = self._in_flight.pop(packet_id, None)
         if outbound is not None and reason == NO_MATCHING_SUBSCRIBERS:
-            self.failed.append((outbound.command, "no subscriber at the broker: nobody is subscribed to its commands"))
+            self._fail(outbound, "no subscriber at the broker: nobody is subscribed to its commands")
         elif outbound is not None and reason >= _REFUSED_FROM:
-            self.failed.append((outbound.command, f"the broker refused the command with reason 0x{reason:02x}"))
+            self._fail(outbound, f"the broker refused the command with reason 0x{reason:02x}")
         return self._more(now_us)
 
     def _more(self, now_us: int) -> bytes:
@@ -85,11 +86,14 @@ class Outgoing:
         while self._waiting and len(self._in_flight) < self._most_in_flight:
             outbound = self._waiting.popleft()
             if outbound.expires_us <= now_us:
-                self.failed.append((outbound.command, "expired before the broker could take it"))
+                self._fail(outbound, "expired before the broker could take it")
                 continue
             packets.append(self._put(outbound, now_us))
             self.sent.append(outbound.command)
         return b"".join(packets)
+
+    def _fail(self, outbound: Outbound, reason: str) -> None:
+        self.failed.append((outbound.command, reason, outbound.device_no))
 
     def _put(self, outbound: Outbound, now_us: int) -> bytes:
         packet_id = self._last_id % _MOST_ID + 1
