@@ -127,19 +127,18 @@ def want_closed(
             hears_by=wanted.hears_by,
         )
     )
-    if wanted.hears_by and state.compiled.asleep >= 0:
-        alarms.raise_alarm(
-            state,
-            out,
-            valve.slot,
-            state.compiled.asleep,
-            onset=at,
-            at=at,
-            because=alarm,
-            note=sleeping.note(state, valve),
-            expected=wanted.hears_by,
-        )
+    if wanted.hears_by:
+        _tell_that_it_sleeps(state, out, valve, wanted, at)
     return attempts.attempt(state, out, wanted, at)
+
+
+def _tell_that_it_sleeps(state: State, out: Out, valve: ShutOffValve, wanted: Wanted, at: int) -> None:
+    """Nothing has failed yet, but somebody on site could be quicker: people are told at once."""
+    rule = state.compiled.asleep
+    if rule >= 0:
+        said = sleeping.note(state, valve)
+        because, expected = wanted.alarm, wanted.hears_by
+        alarms.raise_alarm(state, out, valve.slot, rule, onset=at, at=at, because=because, note=said, expected=expected)
 
 
 def acknowledged(state: State, out: Out, command: str, at: int, note: str = "") -> None:

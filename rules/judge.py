@@ -33,15 +33,16 @@ class _Item(NamedTuple):
 
 def judge(state: State, out: Out, rows: Rows, slots: NDArray[np.int32], at: int) -> None:
     """Judge rows that were all received at `at`. rows: shape (n,); slots: shape (n,), i4, none negative."""
-    late = (rows["flags"] & int(Flag.LATE)) != 0
-    heard = np.flatnonzero((rows["flags"] & int(Flag.STALE)) == 0)
+    flags = np.ascontiguousarray(rows["flags"])
+    late, stale = (flags & int(Flag.LATE)) != 0, (flags & int(Flag.STALE)) != 0
+    heard = slots[~stale] if stale.any() else slots
     if len(heard):
-        state.heard[slots[heard]] = at
-        soonest = at + SILENT_INTERVALS * int(state.fleet.interval_us[slots[heard]].min())
+        state.heard[heard] = at
+        soonest = at + SILENT_INTERVALS * int(state.fleet.interval_us[heard].min())
         state.silence_floor = min(state.silence_floor, soonest)
     found = conditions(state.compiled, rows, state.looks[slots], state.by_flags[slots])
     live = np.flatnonzero(~late)
-    items = _valves(state, rows, slots, heard, late) + _heard_again(state, slots, heard)
+    items = _valves(state, rows, slots, late, stale) + _heard_again(state, slots, stale)
     if late.any():
         items += _late_alarms(state, rows, slots, late)
     touched = _Touched.of(state, rows, slots, live, found)
@@ -54,21 +55,22 @@ def judge(state: State, out: Out, rows: Rows, slots: NDArray[np.int32], at: int)
 
 
 def _valves(
-    state: State, rows: Rows, slots: NDArray[np.int32], heard: NDArray[np.intp], late: NDArray[np.bool_]
+    state: State, rows: Rows, slots: NDArray[np.int32], late: NDArray[np.bool_], stale: NDArray[np.bool_]
 ) -> list[_Item]:
     """Remember where valves were seen, by readings that are neither late nor stale. Watched ones are looked at one by
     one, and so is every reading of a valve that sleeps: it is awake."""
-    seen = heard[(rows["valve"][heard] != ValvePosition.UNKNOWN) & ~late[heard]]
+    seen = np.flatnonzero((rows["valve"] != ValvePosition.UNKNOWN) & ~late & ~stale)
     state.position[slots[seen]] = rows["valve"][seen]
-    one_by_one = set(seen[state.watched[slots[seen]]].tolist()) | set(heard[state.sleeps[slots[heard]]].tolist())
+    awake = np.flatnonzero(state.sleeps[slots] & ~stale)
+    one_by_one = {*seen[state.watched[slots[seen]]].tolist(), *awake.tolist()}
     return [_Item(row, -1, 0, bool(late[row])) for row in one_by_one]
 
 
-def _heard_again(state: State, slots: NDArray[np.int32], heard: NDArray[np.intp]) -> list[_Item]:
+def _heard_again(state: State, slots: NDArray[np.int32], stale: NDArray[np.bool_]) -> list[_Item]:
     """Any reading ends a silence, a late one too: the device is there. So this is no matter of conditions."""
     silence = np.array(state.compiled.silence, np.intp)
-    where, which = np.nonzero(IS_ACTIVE[state.phase[slots[heard, None], silence]])
-    return [_Item(int(heard[row]), int(silence[w]), 0) for row, w in zip(where, which, strict=True)]
+    where, which = np.nonzero(IS_ACTIVE[state.phase[slots[:, None], silence]] & ~stale[:, None])
+    return [_Item(int(row), int(silence[w]), 0) for row, w in zip(where, which, strict=True)]
 
 
 def _late_alarms(state: State, rows: Rows, slots: NDArray[np.int32], late: NDArray[np.bool_]) -> list[_Item]:
