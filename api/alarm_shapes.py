@@ -106,7 +106,8 @@ class AlarmChangedEvent(_AlarmEvent):
     type: Literal["alarm_changed"] = "alarm_changed"
     change: str
     by: str | None
-    comment: str | None
+    comment: str | None = Field(description="A person's; of an alarm that came back, what `note` is now")
+    expected: Utc | None = Field(description=_EXPECTED)
 
 
 class CloseWantedEvent(_Event):

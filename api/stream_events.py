@@ -84,6 +84,7 @@ def _alarm_event(decision: d.AlarmRaised | d.AlarmChanged, device: str | None) -
         change=decision.change,
         by=decision.by or None,
         comment=decision.comment or None,
+        expected=decision.expected or None,
     )
 
 

@@ -30,10 +30,12 @@ INSERT INTO alarm (alarm, rule, device_no, site, priority, state, onset, raised,
 because, note, expected) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (alarm) DO NOTHING"""
 _CHANGE: LiteralString = """
-INSERT INTO alarm (alarm, rule, device_no, site, priority, state, onset, raised, changed, acknowledged_by)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (alarm) DO UPDATE SET priority = excluded.priority,
-state = excluded.state, changed = excluded.changed, acknowledged_by = CASE WHEN %s THEN excluded.acknowledged_by
-ELSE alarm.acknowledged_by END"""
+INSERT INTO alarm (alarm, rule, device_no, site, priority, state, onset, raised, changed, acknowledged_by, note,
+expected) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (alarm) DO UPDATE SET
+priority = excluded.priority, state = excluded.state, changed = excluded.changed,
+acknowledged_by = CASE WHEN %s THEN excluded.acknowledged_by ELSE alarm.acknowledged_by END,
+note = CASE WHEN %s THEN excluded.note ELSE alarm.note END,
+expected = CASE WHEN %s THEN excluded.expected ELSE alarm.expected END"""
 _ALARM_EVENT: LiteralString = """
 INSERT INTO alarm_event (engine, cycle, n, alarm, at, change, state, by, comment)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"""
@@ -105,11 +107,13 @@ def _alarm_rows(
         more = (clean(decision.note), _or_none(decision.expected))
         return [(_RAISE, who + rest + more), (_ALARM_EVENT, (*event, alarm, at, "raised", state, "", ""))]
     by, comment = clean(decision.by), clean(decision.comment)
-    # An alarm that comes back has been acknowledged by nobody.
-    signed = decision.change in (Change.ACKNOWLEDGED, Change.REALARMED)
+    # An alarm that comes back has been acknowledged by nobody, and its comment is what is to be known of it now.
+    again = decision.change is Change.REALARMED
+    signed = again or decision.change is Change.ACKNOWLEDGED
     signer = by if decision.change is Change.ACKNOWLEDGED else ""
+    now = (comment, _or_none(decision.expected)) if again else ("", None)
     return [
-        (_CHANGE, (*who, at, at, signer, signed)),
+        (_CHANGE, (*who, at, at, signer, *now, signed, again, again)),
         (_ALARM_EVENT, (*event, alarm, at, decision.change.value, state, by, comment)),
     ]
 

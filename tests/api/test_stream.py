@@ -67,14 +67,21 @@ async def test_what_people_need_to_know_and_when_a_sleeping_valve_hears_is_told_
         expected=at + 1_500_000,
     )
     close = d.CloseWanted(at=at, wanted="c" * 32, device_no=2, epoch=1, reason="gas", hears_by=at + 1_500_000)
+    about = {
+        name: getattr(alarm, name) for name in ("alarm", "rule", "device_no", "site", "priority", "onset", "state")
+    }
+    again = d.AlarmChanged(at=at, change=d.Change.REALARMED, comment="it slept on", expected=at + 2_500_000, **about)
     async with stand.stream() as events:
         await stand.alarm_at(DETECTOR)
-        engine.decide(close, alarm)
+        engine.decide(close, alarm, again)
         plain, at_once = await events.until("alarm_raised"), await events.until("close_wanted")
         asleep, raised = await events.until("close_wanted"), await events.until("alarm_raised")
+        changed = await events.until("alarm_changed")
     assert (plain["note"], plain["expected"], at_once["hears_by"]) == (None, None, None)
     assert (raised["rule"], raised["note"]) == ("valve-asleep", "it wakes every hour")
     assert raised["expected"] == asleep["hears_by"] == rfc3339(at + 1_500_000)
+    assert (changed["change"], changed["comment"]) == ("re-alarmed", "it slept on")
+    assert changed["expected"] == rfc3339(at + 2_500_000)
 
 
 async def test_list_then_follow_from_its_as_of_misses_and_repeats_nothing(anywhere: Stand) -> None:

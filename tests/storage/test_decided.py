@@ -147,6 +147,24 @@ async def test_a_change_keeps_the_note_and_the_time_expected(url: str, database:
     assert (alarm.state, alarm.note, alarm.expected) == (AlarmState.NORMAL, "connection refused", T0 + HOUR)
 
 
+async def test_an_alarm_that_comes_back_says_what_is_so_now(url: str, database: Connection) -> None:
+    told = msgspec.structs.replace(raised("a1"), note="connection refused", expected=T0 + HOUR)
+    again = changed("a1", Change.REALARMED, AlarmState.UNACKNOWLEDGED, at=T0 + 3 * SECOND, comment="no route to host")
+    later = msgspec.structs.replace(again, at=T0 + 4 * SECOND, comment="", expected=T0 + 2 * HOUR)
+    seen = []
+    for number, decision in enumerate((told, again, later), 1):
+        await write(url, [cycle(number, decisions=(decision,))])
+        alarm = await alarms.alarm(database, "a1")
+        assert alarm is not None
+        seen.append((alarm.note, alarm.expected))
+    assert seen == [("connection refused", T0 + HOUR), ("no route to host", 0), ("", T0 + 2 * HOUR)]
+    # The same for one whose beginning the database never saw.
+    await write(url, [cycle(4, decisions=(msgspec.structs.replace(again, alarm="a2"),))])
+    young = await alarms.alarm(database, "a2")
+    assert young is not None
+    assert (young.note, young.acknowledged_by) == ("no route to host", "")
+
+
 async def test_a_closing_says_when_a_sleeping_valve_hears(url: str, database: Connection) -> None:
     other = msgspec.structs.replace(CLOSE[0], wanted="w2")
     await write(url, [cycle(1, decisions=(msgspec.structs.replace(CLOSE[0], hears_by=T0 + HOUR), other))])
