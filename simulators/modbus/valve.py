@@ -5,7 +5,8 @@ B2  A command counts when its writes came in their order. One that skips the unl
     nothing happens: only the position tells.
 B3  A one-shot command is a pulse: it must be released before the next one counts, and one released before half of its
     time (product choice: a relay and a drive need some) moves nothing.
-B4  A latched command goes on until the valve is closed.
+B4  An unlock is forgotten after RELOCKS_AFTER_S.
+B5  A latched command goes on until the valve is closed.
 """
 
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from simulators.modbus.words import on_the_wire
 
 #: A drive of a motorised ball valve takes a few seconds (product choice: short, so that a demonstration shows it).
 STROKE_S = 2.0
+#: Ten seconds: the time after which field devices that ask for a password usually want it again (product choice).
+RELOCKS_AFTER_S = 10.0
 #: The share of a pulse that moves the valve.
 _ENOUGH_OF_A_PULSE = 0.5
 
@@ -51,6 +54,7 @@ class _Progress:
     release: tuple[Step, ...]
     pulse_s: float
     reached: int = 0
+    reached_s: float = 0.0
     answered: set[int] = field(default_factory=set)
     pulses: list[Pulse] = field(default_factory=list)
 
@@ -112,6 +116,8 @@ class BusValve:
         """A write arrives; whether its value means anything to this valve."""
         known = False
         for command in self._commands:
+            if now_s - command.reached_s > RELOCKS_AFTER_S:
+                command.reached = 0
             known |= self._follow(command, (space, at, values), now_s)
         return known
 
@@ -152,7 +158,7 @@ class BusValve:
         if at == 0:
             command.answered = set()
         command.answered.add(at)
-        command.reached = at + 1
+        command.reached, command.reached_s = at + 1, now_s
         if command.reached == len(command.write):
             command.reached = 0
             self._run(command, now_s)
