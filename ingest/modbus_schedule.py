@@ -94,13 +94,13 @@ class Schedule(Generic[Key]):
         entry.due_us += (1 + passed) * entry.interval_us
         entry.on_grid = False
 
-    def missed(self, key: Key, now_us: int) -> None:
-        """A taken station could not even be asked: its time came and went."""
+    def missed(self, key: Key, now_us: int, *, counted: bool = True) -> None:
+        """A taken station is not asked this time. `counted`: it should have been, so it was due and not on schedule."""
         entry = self._entries.get(key)
         if entry is None or not entry.on_grid:
             return
         passed = max(0, now_us - entry.due_us) // entry.interval_us
-        self.counts.due += 1 + passed
+        self.counts.due += counted * (1 + passed)
         entry.due_us += (1 + passed) * entry.interval_us
         entry.on_grid = False
 
@@ -123,21 +123,12 @@ class Schedule(Generic[Key]):
         if not entry.taken:
             self._push(self._quick, at_us, key)
 
-    def hold(self, key: Key, until_us: int) -> None:
-        """Leave out the grid times before `until_us`; they do not count as due."""
+    def put_off(self, key: Key) -> None:
+        """Leave its next grid time out; it does not count as due."""
         entry = self._entries.get(key)
-        if entry is None or until_us <= entry.due_us:
+        if entry is None:
             return
-        entry.due_us += -((entry.due_us - until_us) // entry.interval_us) * entry.interval_us
-        if not entry.taken:
-            self._push(self._grid, entry.due_us, key)
-
-    def resume(self, key: Key, now_us: int) -> None:
-        """End a hold: its next time is the first on its grid from now."""
-        entry = self._entries.get(key)
-        if entry is None or entry.due_us <= now_us:
-            return
-        entry.due_us -= (entry.due_us - now_us) // entry.interval_us * entry.interval_us
+        entry.due_us += entry.interval_us
         if not entry.taken:
             self._push(self._grid, entry.due_us, key)
 

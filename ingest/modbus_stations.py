@@ -6,25 +6,26 @@ T3  Two gateways never share one link: the second of the same address is left ou
     one line would meet.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.addresses import BusAddress, Framing, UnitAddress, is_bus_address, parse_bus_address, parse_unit_address
+from devices.addresses import BusAddress, Framing, is_bus_address, parse_bus_address, parse_unit_address
 from devices.fleet import Fleet
 from devices.models import DeviceKind, DeviceModel
-from devices.register_map import RegisterMap, Term
+from devices.register_map import RegisterMap
 from devices.register_numbers import RawField, RawNumbers, raw_fields
-from devices.registers import Plan, Procedure, Read, WireWrite, layout, plan_reads, procedure
+from devices.registers import Plan, Read, plan_reads
 from devices.sites import Device
+from ingest.modbus_valves import Valve, commanded
 
 #: Bits of a character on a serial line: start, eight, parity or second stop, stop (serial line 1.02, section 2.5.1).
 BITS_PER_CHARACTER = 11
 #: Silence between frames: 3.5 characters, and above 19,200 baud never less than 1.75 ms (section 2.5.1.1).
 _SILENT_CHARACTERS, _LEAST_SILENCE_S = 3.5, 0.00175
+#: Units of a serial line (section 2.2): 0 is everyone and never answers, those above 247 are reserved.
+_SERIAL_UNITS = range(1, 248)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +93,6 @@ class Station:
 
 
 @dataclass(frozen=True, slots=True)
-class Valve:
-    """A valve on a bus that declares how it is commanded. procedures: by verb."""
-
-    device_no: int
-    identity: str
-    station: StationKey
-    channel: int
-    base: int
-    procedures: dict[str, Procedure]
-
-    def writes(self) -> Iterable[tuple[int, WireWrite]]:
-        """Everything that may ever be written to it."""
-        for one in self.procedures.values():
-            for write in (*one.write, *one.release):
-                yield self.station.unit, write
-
-
-@dataclass(frozen=True, slots=True)
 class BusPlan:
     """One link and all that stands behind it. gap_s: least pause between two requests."""
 
@@ -135,13 +118,11 @@ def lay_out(fleet: Fleet) -> Layout:
     buses: dict[int, BusPlan] = {}
     links: dict[BusAddress, str] = {}
     unusable: list[str] = []
+    pieces = _Pieces()
     for device, model in zip(fleet.devices, fleet.model_by_slot, strict=True):
-        if (
-            device is None
-            or model is None
-            or model.kind is not DeviceKind.GATEWAY
-            or not is_bus_address(device.address)
-        ):
+        if device is None or model is None or model.kind is not DeviceKind.GATEWAY:
+            continue
+        if not is_bus_address(device.address):
             continue
         try:
             address = parse_bus_address(device.address)
@@ -153,7 +134,7 @@ def lay_out(fleet: Fleet) -> Layout:
             unusable.append(f"{device.identity}: {device.address} is the link of {links[link]} already")
             continue
         links[link] = device.identity
-        buses[device.device_no] = _bus(device, address, behind.get(device.identity, []), unusable)
+        buses[device.device_no] = _bus(device, address, behind.get(device.identity, []), pieces, unusable)
     return Layout(buses, tuple(unusable))
 
 
@@ -169,22 +150,43 @@ def _behind(fleet: Fleet) -> dict[str, list[_Found]]:
     return behind
 
 
-def _bus(device: Device, address: BusAddress, behind: list[_Found], unusable: list[str]) -> BusPlan:
+class _Pieces:
+    """What devices of one model share, made once."""
+
+    def __init__(self) -> None:
+        self._plans: dict[tuple[str, tuple[int, ...], int], Plan] = {}
+        self._fields: dict[str, dict[str, RawField]] = {}
+
+    def plan(self, model: str, chart: RegisterMap, channels: tuple[int, ...], base: int) -> Plan:
+        key = (model, channels, base)
+        if key not in self._plans:
+            self._plans[key] = plan_reads(chart, channels, base)
+        return self._plans[key]
+
+    def fields(self, model: str, chart: RegisterMap) -> dict[str, RawField]:
+        if model not in self._fields:
+            self._fields[model] = raw_fields(chart)
+        return self._fields[model]
+
+
+def _bus(device: Device, address: BusAddress, behind: list[_Found], pieces: _Pieces, unusable: list[str]) -> BusPlan:
     found: dict[StationKey, tuple[DeviceModel, RegisterMap, list[Member]]] = {}
     valves: dict[int, Valve] = {}
     for one, model, chart in behind:
         try:
             place = parse_unit_address(one.address)
-            plan_reads(chart, (place.channel,), place.base)
-            key = StationKey(place.unit, place.base, model.key)
-            valve = _valve(one, model, chart, key, place)
+            if address.framing is not Framing.TCP and place.unit not in _SERIAL_UNITS:
+                raise ValueError(f"unit {place.unit} must be 1 to 247 on a serial line")
+            pieces.plan(model.key, chart, (place.channel,), place.base)
+            valve = commanded(one, model, chart, place)
         except ValueError as wrong:
             unusable.append(f"{one.identity}: {wrong}")
             continue
+        key = StationKey(place.unit, place.base, model.key)
         found.setdefault(key, (model, chart, []))[2].append(Member(one.device_no, one.identity, place.channel))
         if valve is not None:
             valves[one.device_no] = valve
-    stations = {key: _station(key, address, *rest) for key, rest in found.items()}
+    stations = {key: _station(key, address, pieces, *rest) for key, rest in found.items()}
     slowest = min((station.bauds for station in stations.values() if station.bauds), default=0)
     return BusPlan(
         gateway_no=device.device_no,
@@ -202,15 +204,20 @@ def frame_silence_s(bauds: int) -> float:
 
 
 def _station(
-    key: StationKey, address: BusAddress, model: DeviceModel, chart: RegisterMap, members: list[Member]
+    key: StationKey,
+    address: BusAddress,
+    pieces: _Pieces,
+    model: DeviceModel,
+    chart: RegisterMap,
+    members: list[Member],
 ) -> Station:
-    channels = sorted({member.channel for member in members})
+    channels = tuple(sorted({member.channel for member in members}))
     return Station(
         key=key,
         chart=chart,
         members=tuple(members),
-        plan=plan_reads(chart, channels, key.base),
-        fields=raw_fields(chart),
+        plan=pieces.plan(key.model, chart, channels, key.base),
+        fields=pieces.fields(key.model, chart),
         interval_us=round(model.report_interval_s * 1_000_000),
         gap_s=chart.gap_ms / 1000,
         reply_within_s=chart.reply_within_ms / 1000,
@@ -225,44 +232,3 @@ def _bauds(address: BusAddress, chart: RegisterMap) -> int:
     if address.framing is Framing.RTU:
         return address.baud
     return chart.serial.baud if chart.serial else 9600
-
-
-def _valve(one: Device, model: DeviceModel, chart: RegisterMap, key: StationKey, place: UnitAddress) -> Valve | None:
-    """None for what takes no command: only a shut-off valve that declares an actuator does."""
-    if model.kind is not DeviceKind.SHUT_OFF_VALVE or model.actuator is None or not chart.command:
-        return None
-    if place.unit == 0 and chart.command:
-        raise ValueError("unit 0 is everyone on a serial line; a valve that is commanded needs its own")
-    verbs = {command.verb for command in chart.command}
-    made = {verb: procedure(chart, verb, place.channel, place.base) for verb in sorted(verbs)}
-    return Valve(
-        device_no=one.device_no,
-        identity=one.identity,
-        station=key,
-        channel=place.channel,
-        base=place.base,
-        procedures={verb: one for verb, one in made.items() if one is not None},
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """How it is found out whether the `then` of a write holds: what is read, and what must be in it."""
-
-    reads: tuple[Read, ...]
-    plan: Plan
-    fields: dict[str, RawField]
-    channel: int
-    terms: tuple[Term, ...]
-
-    def holds(self, words: list[NDArray[np.uint16]]) -> bool:
-        frame = np.frombuffer(self.plan.frame(np.concatenate(words), self.channel), ">u2").astype(np.uint16)
-        return bool(RawNumbers(self.fields, frame[:, None]).hold(self.terms)[0])
-
-
-def proof(chart: RegisterMap, terms: tuple[Term, ...], channel: int, base: int) -> Proof:
-    """Reads nothing but the fields that the terms name."""
-    names = {term.field for term in terms}
-    part = msgspec.structs.replace(chart, field=tuple(one for one in chart.field if one.name in names))
-    plan = plan_reads(part, (channel,), base)
-    return Proof(plan.reads, plan, raw_fields(part, layout(part)), channel, terms)
