@@ -39,6 +39,8 @@ def _alarm(one: OpenAlarm) -> AlarmView:
         late=one.late,
         because=one.because,
         acknowledged_by=one.acknowledged_by,
+        note=one.note,
+        expected=one.expected,
     )
 
 
@@ -58,4 +60,5 @@ def _wanted(one: Wanted) -> WantedView:
         ended=one.ended,
         position=one.position,
         steps=tuple(StepView(s.command, s.attempt, s.step, s.at, s.note) for s in one.steps),
+        hears_by=one.hears_by,
     )

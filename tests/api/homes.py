@@ -1,7 +1,9 @@
 """The registry the API's tests stand on: one home with detectors and a shut-off valve, one with a self-closing valve,
 and a gateway with a detector behind it."""
 
-from devices.models import load_catalogue
+from msgspec.structs import replace
+
+from devices.models import Actuator, Reachability, load_catalogue
 from devices.sites import Credential, Device, Link, Registry, Site, token_sha256
 
 ADMIN_TOKEN = "a-token-of-the-administrator"
@@ -34,4 +36,15 @@ REGISTRY = Registry(
         *(Link(detector=detector, valve=SELF_CLOSING) for detector in (BEHIND, ELSEWHERE)),
     ),
     credentials=tuple(Credential(identity, token_sha256(token)) for identity, token in TOKENS.items()),
+)
+
+#: The same homes with a shut-off valve that sleeps for up to an hour.
+SLEEPY = replace(
+    REGISTRY,
+    models=tuple(
+        replace(model, actuator=Actuator(reachability=Reachability.WAKES, wake_interval_s=3600.0))
+        if model.key == "sim_valve_shut_off"
+        else model
+        for model in REGISTRY.models
+    ),
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from davy.settings import load_settings
 from davy.wiring import run_engine
-from devices.sites import encode_registry
+from devices.sites import Registry, encode_registry
 from engine.client import DoorClient, EngineAway
 from tests.api.homes import REGISTRY
 
@@ -15,7 +15,8 @@ from tests.api.homes import REGISTRY
 class RealEngine:
     """An engine with a store of its own, in this process: stopped and started again it goes on where it was."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, registry: Registry = REGISTRY) -> None:
+        self._registry = registry
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.mqtt_port: int = free.getsockname()[1]
         environment = {
@@ -42,7 +43,7 @@ class RealEngine:
         while True:
             try:
                 async with DoorClient(self.path) as door:
-                    await door.replace_registry(1, encode_registry(REGISTRY))
+                    await door.replace_registry(1, encode_registry(self._registry))
                     return
             except EngineAway:
                 if running.done():

@@ -10,7 +10,7 @@ import aiomqtt
 import pytest
 
 from tests.api.conftest import config_of
-from tests.api.homes import BEHIND, DETECTOR, GATEWAY, TOKENS, VALVE
+from tests.api.homes import BEHIND, DETECTOR, GATEWAY, SLEEPY, TOKENS, VALVE
 from tests.api.real_engine import RealEngine
 from tests.api.stand import serving, signed
 
@@ -43,6 +43,23 @@ async def test_a_persons_close_reaches_the_valve_and_ends_when_it_is_seen_closed
             await valve.publish(f"davy/v1/{VALVE}/reply", json.dumps(reply), qos=1)
             ended = await events.until("wanted_ended")
     assert (ended["wanted"], ended["outcome"], ended["device"]) == (wanted, "confirmed", VALVE)
+
+
+async def test_a_close_of_a_sleeping_valve_is_told_with_the_time_it_next_hears(tmp_path: Path) -> None:
+    engine = RealEngine(tmp_path, SLEEPY)
+    await engine.start()
+    try:
+        async with serving(config_of(engine.path)) as stand, stand.stream() as events, asyncio.timeout(20):
+            alarm = await stand.alarm_at(DETECTOR)
+            close = await events.until("close_wanted")
+            shown = (await stand.http.get(f"/v1/commands/{close['wanted']}")).json()
+            (asleep,) = [one for one in await stand.alarms() if one["device"] == VALVE]
+    finally:
+        await engine.stop()
+    assert close["hears_by"] is not None
+    assert close["hears_by"] == shown["hears_by"] == asleep["expected"]
+    assert asleep["because"] == alarm
+    assert asleep["note"]
 
 
 async def test_an_acknowledged_alarm_and_an_open_stream_outlive_the_engine(engine: RealEngine) -> None:
