@@ -140,7 +140,6 @@ class BoilerRoom:
             self._now_s += elapsed_s
             told += self._befall()
             told += self._step(elapsed_s)
-        told += self._tell_valves()
         self._tell_bus()
         return told
 
@@ -194,9 +193,9 @@ class BoilerRoom:
         return Told(What.BEFELL, "", text)
 
     def _step(self, elapsed_s: float) -> list[Told]:
-        told: list[Told] = []
         for one in self.valves:
             one.valve.advance(self._now_s)
+        told = self._tell_valves()
         if self.burning and not self.supplied:
             self.burning = False
             told.append(Told(What.BEFELL, "", "the burner goes out: no gas reaches it"))
