@@ -91,6 +91,15 @@ def test_a_map_with_channels_has_an_example_beyond_its_first(model: DeviceModel)
         assert {example.channel for example in chart.example} - {1}
 
 
+@pytest.mark.parametrize("model", ON_A_BUS, ids=key_of)
+def test_every_flag_quality_and_position_that_a_map_declares_occurs_in_an_example(model: DeviceModel) -> None:
+    chart = chart_of(model)
+    shown = {name for example in chart.example for name, said in example.expect.items() if said is True}
+    shown |= {said for example in chart.example for said in example.expect.values() if isinstance(said, str)}
+    declared = {flag.flag for flag in chart.flag} | {entry.quality for entry in chart.quality}
+    assert declared | {entry.position for entry in chart.valve} <= shown
+
+
 @pytest.mark.parametrize("model", CATALOGUE, ids=key_of)
 def test_every_model_names_its_source_and_its_tier(model: DeviceModel) -> None:
     assert len(model.source) >= 10
