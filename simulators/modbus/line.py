@@ -28,7 +28,7 @@ class Line:
     """What hangs on one port. `clock`: seconds, steady.
 
     absent_exception: what a request for a unit that nobody is gets on TCP; 0, and always on a serial line: silence.
-    deaf: takes requests and answers nothing, like a gateway that hangs.
+    deaf: takes requests and answers nothing, like a gateway that hangs; `ignored`: how many it has taken so.
     heard: called with every request for one of the units, before it is answered: (unit, request without its wrapping,
     time).
     """
@@ -37,6 +37,7 @@ class Line:
     units: dict[int, Unit] = field(default_factory=dict)
     absent_exception: int = NOBODY_THERE
     deaf: bool = False
+    ignored: int = 0
     heard: Callable[[Unit, bytes, float], None] | None = None
 
     def add(self, unit: Unit) -> Unit:
@@ -86,6 +87,7 @@ class Talk:
 
     def _serve(self, request: Request) -> None:
         if self._line.deaf:
+            self._line.ignored += 1
             return
         if self._framing is Framing.RTU and request.unit == _BROADCAST:
             for hearer in self._line.units.values():
