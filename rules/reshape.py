@@ -44,8 +44,7 @@ def reshape(state: State, fleet: Fleet, compiled: Compiled, now: int) -> list[De
     before, state.fleet, state.compiled = state.fleet, fleet, compiled
     state.looks, state.by_flags = looks, by_flags
     state.sleeps = sleepers(fleet)
-    gone = set(returned.tolist())
-    state.awake = {slot: at for slot, at in state.awake.items() if state.sleeps[slot] and slot not in gone}
+    state.awake = {slot: at for slot, at in state.awake.items() if state.sleeps[slot]}
     state.since[~looks] = 0
     state.due[~looks] = 0
     _end_unactuated(state, out, now)

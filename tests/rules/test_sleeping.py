@@ -106,6 +106,7 @@ def test_a_valve_that_should_have_woken_by_now_is_expected_now_and_never_in_the_
     ("heard_at", "back_at", "expected_s"),
     [
         (10, 100, 130),  # it has not been due yet
+        (10, 130, 130 + WAKES_S),
         (10, 140, 140 + WAKES_S),  # it may have woken just before the engine was back
     ],
 )
