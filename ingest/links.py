@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import accumulate
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,8 +104,7 @@ class Arrivals:
     topics: dict[int, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Upto:
+class Upto(NamedTuple):
     """An application acknowledgement: of this device and boot every number up to `seq` is on disk, in quarantine, or
     no longer held by the device."""
 

@@ -53,6 +53,26 @@ class SeenNumbers:
         self.words[slot, word] &= ~(run << bit)
         self.words[slot, (word + 1) % WORDS] &= ~(run >> np.uint64(1) >> (np.uint64(_WORD_BITS - 1) - bit))
 
+    def run_from(self, slot: NDArray[np.int32], number: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How many numbers without a gap came from `number` on, at most WINDOW; all of them places of the window."""
+        run = np.zeros(len(slot), np.int64)
+        going = np.arange(len(slot))
+        for _ in range(WORDS + 1):
+            word, bit = _place(number[going] + run[going])
+            ahead = self.words[slot[going], word] >> bit
+            ones = np.bitwise_count(ahead & ~(ahead + np.uint64(1))).astype(np.int64)
+            run[going] += ones
+            going = going[ones == _WORD_BITS - bit.astype(np.int64)]  # up to the word's end: the next one goes on
+            if not len(going):
+                break
+        return np.minimum(run, WINDOW)
+
+    def many(self, slot: NDArray[np.int32], first: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How many of `count` numbers (at most WINDOW) from `first` on came."""
+        inside = np.where((count >= WINDOW)[:, None], ~np.uint64(0), _places(first, np.minimum(count, WINDOW - 1)))
+        counted: NDArray[np.int64] = np.bitwise_count(self.words[slot] & inside).sum(axis=1, dtype=np.int64)
+        return counted
+
     def of(self, slot: int) -> int:
         """One device's places as one integer: bit n % WINDOW."""
         return int.from_bytes(self.words[slot].astype("<u8").tobytes(), "little")
