@@ -7,7 +7,7 @@ processes:
     {"do": "over", "port": P, "unit": U[, "value": V]}    the detector goes over its threshold, alarm bits and all
     {"do": "clean", "port": P, "unit": U}                 and back to clean air
     {"do": "open", "port": P, "unit": U}                  a hand opens the valve
-    {"do": "fault", "port": P, "unit": U, "faults": {...}} attributes of UnitFaults; {} makes all well
+    {"do": "fault", "port": P, "unit": U, "faults": {...}} attributes of UnitFaults (noise in base64); {} makes all well
     {"do": "stats"}
     {"do": "end"}                                         as the end of standard input does
 Standard output, then, as it happens:
@@ -51,7 +51,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: int = 0
     unit: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
     value: float | None = None
-    faults: dict[str, float | bool] = {}
+    faults: dict[str, object] = {}
 
 
 def over_threshold(model: DeviceModel, value: float | None = None) -> Truth:
@@ -107,11 +107,10 @@ class Many:
         unit = self.ports[order.port].line.units[order.unit]
         valve = unit.points[0].valve
         if order.do == "fault":
-            unit.faults.clear()
-            for name, value in order.faults.items():
-                if name not in UnitFaults.__slots__:
-                    raise ValueError(f"no fault {name!r}")
-                setattr(unit.faults, name, value)
+            strange = sorted(order.faults.keys() - {*UnitFaults.__slots__})
+            if strange:
+                raise ValueError(f"no fault {strange[0]!r}")
+            unit.faults = msgspec.convert(order.faults, UnitFaults)
         elif order.do == "open":
             if valve is None:
                 raise ValueError(f"unit {order.unit} is no valve")

@@ -1,10 +1,18 @@
 """The boiler room in virtual time: what happens in it follows from its physics and from what is written on its bus."""
 
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
 from pathlib import Path
 from random import Random
 
 import msgspec
 import pytest
+from pymodbus import FramerType
+from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 
 from devices.addresses import parse_bus_address, parse_unit_address
 from devices.models import load_catalogue
@@ -19,9 +27,10 @@ from simulators.boiler_room_plan import (
     load_plan,
     models_of,
 )
-from simulators.boiler_room_run import OnSerial, OnTcp
+from simulators.boiler_room_run import OnSerial, OnTcp, served
 from simulators.events import What
 from simulators.modbus.line import Line
+from simulators.modbus.server import TcpPort
 from simulators.modbus.unit import Unit
 from simulators.scenario import Leak
 from storage.registry_source import parse_source
@@ -182,3 +191,48 @@ def test_a_model_that_is_not_in_the_catalogue_is_named() -> None:
     wrong = msgspec.structs.replace(PLAN.detector[0], model="nobody_nothing")
     with pytest.raises(ValueError, match="nobody_nothing"):
         models_of(msgspec.structs.replace(PLAN, detector=(wrong,)))
+
+
+async def told_by(process: asyncio.subprocess.Process, what: What) -> dict[str, object]:
+    assert process.stdout is not None
+    async with asyncio.timeout(20):
+        while True:
+            event: dict[str, object] = json.loads(await process.stdout.readline())
+            if event["what"] == what:
+                return event
+
+
+async def test_the_command_serves_it_on_a_pseudo_terminal_and_tells_what_is_written(tmp_path: Path) -> None:
+    link = tmp_path / "bus"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "davy", "simulate", "boiler-room", "--json", "--rtu", str(link)),
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "DAVY_DATA": str(tmp_path)},
+    )
+    assert f"modbus+rtu:{link}?" in str((await told_by(process, What.RUN_STARTED))["text"])
+    client = AsyncModbusSerialClient(str(link), framer=FramerType.RTU, timeout=5)
+    assert await client.connect()
+    assert (await client.read_holding_registers(0, count=1, device_id=1)).registers == [0xDA01]
+    assert not (await client.write_coils(0, [True, False], device_id=20)).isError()
+    assert (await told_by(process, What.COMMAND_TAKEN))["identity"] == "davysim/main-valve"
+    assert (await told_by(process, What.VALVE_MOVED))["text"] == "closing"
+    assert (await told_by(process, What.VALVE_MOVED))["text"] == "closed"
+    assert (await client.read_discrete_inputs(0, count=2, device_id=20)).bits[:2] == [True, False]
+    client.close()
+    process.send_signal(signal.SIGINT)
+    await told_by(process, What.RUN_ENDED)
+    assert await process.wait() == 0
+    assert not link.is_symlink()
+
+
+async def test_a_library_that_is_not_ours_reads_it_over_tcp() -> None:
+    line = Line(time.monotonic)
+    BoilerRoom(PLAN, line, Random(1), time.monotonic())
+    async with served(line, OnTcp(port=0)) as port:
+        assert isinstance(port, TcpPort)
+        client = AsyncModbusTcpClient("127.0.0.1", port=port.port, timeout=5)
+        assert await client.connect()
+        for unit in (1, 2, 10):
+            first = client.read_holding_registers(100 if unit == 10 else 0, count=1, device_id=unit)
+            assert (await first).registers == [0xDA08 if unit == 10 else 0xDA01]
+        client.close()
