@@ -89,11 +89,14 @@ class Ramp(_Part, frozen=True):
 class Field(_Part, frozen=True):
     """One number (or text) in the registers."""
 
+    #: How the rest of the map, `extra` and the screens call it.
     name: str
     #: In the map's notation; TOML writes hexadecimal as 0x6001.
     at: int
     #: Needed unless the notation says it.
     space: Space | None = None
+    #: bit (of coils and discrete inputs), u16, s16, u32, s32, f32, bcd16 (four decimal digits, 0x0209 is 209) or ascii
+    #: (two characters a word).
     type: Type = "u16"
     #: Only for ascii: how many registers.
     words: int = 0
@@ -101,7 +104,9 @@ class Field(_Part, frozen=True):
     byte: Literal["high", "low"] | None = None
     #: First and last bit of the word, or of the half, inclusive; 0 is the lowest. A nibble is [4, 7].
     bits: tuple[int, int] | None = None
+    #: Only where this field differs from the map's. little: the low word has the lower address.
     word_order: Order | None = None
+    #: Only where this field differs from the map's. little: the low byte of each word comes first.
     byte_order: Order | None = None
     #: Registers (or bits) from one channel's to the next. 0: all channels share it. Arrays of structures have the same
     #: stride at every field, structures of arrays each its own.
@@ -111,8 +116,11 @@ class Field(_Part, frozen=True):
     #: `decimals`, `sign`, `full_scale` and `unit`, in this order. The fields that decimals, sign and unit name count
     #: with their raw number.
     quantity: str = ""
+    #: What one count is in the quantity's own unit.
     scale: float = 1.0
+    #: Added after the scale.
     offset: float = 0.0
+    #: Instead of scale and offset.
     ramp: Ramp | None = None
     #: A field whose number says how many decimals the value has: it is divided by 10 to that power. More than 6:
     #: SENSOR_FAULT.
@@ -122,6 +130,7 @@ class Field(_Part, frozen=True):
     #: The value is in % of this: a number in the quantity's unit, or the field that holds it, with its own scale,
     #: offset, ramp, decimals and sign. Not above 0: SENSOR_FAULT.
     full_scale: float | str | None = None
+    #: Another field says in which unit the value is.
     unit: Unit | None = None
     #: Raw numbers that are no measurement: SENTINEL.
     sentinels: tuple[float, ...] = ()
@@ -241,9 +250,13 @@ class RegisterMap(_Part, frozen=True):
     """The `[modbus]` part of a model file."""
 
     field: tuple[Field, ...]
+    #: How all addresses of this map are written.
     notation: Notation = Notation.MODICON
+    #: Added to every address. A device's own base, set in its menu, stands in the registry and is added to this.
     base: int = 0
+    #: little: the low byte of each word comes first.
     byte_order: Order = "big"
+    #: little: of two words the low one has the lower address.
     word_order: Order = "big"
     #: Measuring points of one unit; each is a device of its own.
     channels: int = 1

@@ -76,14 +76,18 @@ class DeviceModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One model. `key` is its file's stem and what the registry names."""
 
     key: str
+    #: As in the device's identity: lower case, no blanks.
     vendor: str
+    #: What people call it; a vendor's own words.
     name: str
     kind: DeviceKind
+    #: Where the facts are from: a document with its number and page.
     source: str
     #: The device promises a reading at least this often; 3 x it without one is silence.
     report_interval_s: float
     #: A device time older than this is not believed (the clock is suspect); younger is backfill or a slow link.
     max_age_s: float = 7 * 86_400.0
+    #: The combustible or toxic gas it is calibrated for, as a formula (CH4, C3H8, CO); several with blanks between.
     gas: str = ""
     #: %vol of this gas that is 100 %LEL on the scale the device reports in: 5.0 (ISO 10156) or 4.4 (IEC 60079-20-1).
     lel_percent_vol: float | None = None
@@ -94,15 +98,19 @@ class DeviceModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ranges: dict[str, tuple[float, float]] = {}
     #: False: the facts are second-hand (a manual's excerpt, somebody's source code), not tried on the device.
     verified: bool = True
+    #: low, mid or high; None: not known.
     tier: Tier | None = None
     #: The sensing element's life from its installation. None: not known.
     life_days: int | None = None
     #: Standards a device of this model must hold a certificate of, as the field writes them ("GB 15322.1-2019").
     certificates: tuple[str, ...] = ()
+    #: What kind of valve it is, and where it goes by itself when its power is gone.
     valve: ValveTraits | None = None
     #: How it is read and commanded on a bus; None: it speaks the native protocol.
     modbus: RegisterMap | None = None
+    #: What a shut_off_valve promises about CLOSE; no other kind may have it.
     actuator: Actuator | None = None
+    #: Golden examples of the native protocol; those of a register map stand in [[modbus.example]].
     example: tuple[Example, ...] = ()
 
 
