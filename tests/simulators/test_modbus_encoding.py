@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from devices.codecs.frame import FrameState, encode_frame
 from devices.codecs.registers import FrameDecoder, compile_map, decode_frames
-from devices.models import DeviceModel, load_catalogue
+from devices.models import DeviceKind, DeviceModel, load_catalogue
 from devices.quantities import (
     DEVICE_FLAGS,
     GAS_QUANTITIES,
@@ -22,7 +22,8 @@ from devices.quantities import (
     quality_shift,
 )
 from devices.readings import Rows
-from devices.register_map import Field
+from devices.register_map import Field, Notation, Ramp, RegisterMap, Space, UnitCode
+from devices.register_map import Unit as UnitBy
 from devices.registers import plan_reads
 from simulators.modbus.choosing import CannotSay
 from simulators.modbus.demands import flags_of, measured, states_of
@@ -51,7 +52,7 @@ class Read:
         return {flag.name.lower() for flag in DEVICE_FLAGS if flag.name and int(self.rows["flags"][0]) & flag}
 
 
-def read(unit: Unit, point: Point) -> Read:
+def read(unit: Unit, point: Point, decoder: FrameDecoder | None = None) -> Read:
     """Poll one point as the platform does: the planner's requests, answered by the unit byte for byte."""
     chart = point.model.modbus
     assert chart is not None
@@ -67,7 +68,7 @@ def read(unit: Unit, point: Point) -> Read:
         else:
             words += np.frombuffer(reply[2:], ">u2").tolist()
     frame = encode_frame(FrameState.FRESH, 1, plan.frame(np.array(words, np.uint16), point.channel))
-    decoded = decode_frames([frame], np.zeros(1, np.int32), [DECODERS[point.model.key]])
+    decoded = decode_frames([frame], np.zeros(1, np.int32), [decoder or DECODERS[point.model.key]])
     return Read(decoded.rows, decoded.extra, tuple(refused.reason for refused in decoded.refused))
 
 
@@ -179,3 +180,126 @@ def can_be_said(model: DeviceModel, truth: Truth) -> bool:
     except CannotSay:
         return False
     return True
+
+
+MANY_CHANNELS = sorted(key for key, model in MAPPED.items() if model.modbus and model.modbus.channels > 1)
+
+
+@pytest.mark.parametrize("key", MANY_CHANNELS)
+def test_the_channels_of_one_unit_say_each_its_own(key: str) -> None:
+    model = MAPPED[key]
+    assert model.modbus is not None
+    gas = next(field.quantity for field in model.modbus.field if field.quantity in GAS_QUANTITIES)
+    many = min(model.modbus.channels, 40)
+    truths = [Truth(values={gas: 2.0 + channel}) for channel in range(1, many + 1)]
+    points = [Point(model, channel, truth=truth) for channel, truth in enumerate(truths, 1)]
+    unit = Unit(1, points)
+    for point, truth in zip(points, truths, strict=True):
+        agrees(model, truth, read(unit, point), Pen(model, point.channel).write(truth))
+
+
+DOUBTS = [
+    (key, field.quantity, doubt)
+    for key, model in sorted(MAPPED.items())
+    for field in (model.modbus.field if model.modbus else ())
+    if field.quantity
+    for doubt, said_by in (
+        ("sentinel", field.sentinels),
+        ("out_of_range", field.valid),
+        ("sensor_fault", field.type == "f32"),
+    )
+    if said_by
+]
+
+
+@pytest.mark.parametrize(("key", "quantity", "doubt"), DOUBTS)
+def test_a_number_that_is_no_measurement_is_read_as_none(key: str, quantity: str, doubt: str) -> None:
+    model = MAPPED[key]
+    truth = Truth(doubts={quantity: doubt})
+    agrees(model, truth, *said(model, truth))
+
+
+# Any map at all, not only the catalogue's.
+
+FITTING = {"u16": 16, "s16": 16, "u32": 32, "s32": 32, "f32": 32, "bcd16": 16}
+
+
+@st.composite
+def value_fields(draw: st.DrawFn, quantity: str, at: int) -> Field:
+    """A field of any type, orders and slice; its registers are `at` and the one after it."""
+    kind = draw(st.sampled_from(sorted(FITTING)))
+    half = draw(st.sampled_from([None, "high", "low"])) if kind in ("u16", "s16") else None
+    width = 8 if half else FITTING[kind]
+    bits = None
+    if kind not in ("f32", "bcd16") and draw(st.booleans()):
+        first = draw(st.integers(0, width - 2))
+        bits = (first, draw(st.integers(first + 1, width - 1)))
+    scaled: dict[str, object] = {
+        "scale": draw(st.sampled_from([1.0, 0.1, 0.01, 2.5])),
+        "offset": draw(st.sampled_from([0, -5])),
+    }
+    if draw(st.booleans()):
+        scaled = {"ramp": Ramp(raw=(800.0, 4000.0), value=draw(st.sampled_from([(0.0, 100.0), (100.0, -25.0)])))}
+    return Field(
+        name=quantity,
+        at=at,
+        space=draw(st.sampled_from([Space.HOLDING, Space.INPUT])),
+        type=kind,  # type: ignore[arg-type]
+        byte=half,  # type: ignore[arg-type]
+        bits=bits,
+        word_order=draw(st.sampled_from([None, "big", "little"])),
+        byte_order=draw(st.sampled_from([None, "big", "little"])),
+        stride=draw(st.sampled_from([0, 20])),
+        quantity=quantity,
+        decimals="decimals" if draw(st.booleans()) else "",
+        sign="sign" if draw(st.booleans()) else "",
+        full_scale=draw(st.sampled_from([None, 50.0, "full_scale"])),
+        unit=draw(st.sampled_from([None, UnitBy(field="unit", codes=(UnitCode(code=3), UnitCode(code=4, scale=0.5)))])),
+        **scaled,  # type: ignore[arg-type]
+    )
+
+
+@st.composite
+def any_model(draw: st.DrawFn) -> DeviceModel:
+    notation = draw(st.sampled_from([Notation.ZERO_BASED, Notation.ONE_BASED]))
+    orders = st.sampled_from(["big", "little"])
+    holding = {"space": Space.HOLDING, "stride": draw(st.sampled_from([0, 20]))}
+    fields = [
+        draw(value_fields("combustible_lel", 2)),
+        draw(value_fields("temperature_c", 4)),
+        Field(name="decimals", at=6, byte="low", **holding),  # type: ignore[arg-type]
+        Field(name="sign", at=6, byte="high", **holding),  # type: ignore[arg-type]
+        Field(name="full_scale", at=7, **holding),  # type: ignore[arg-type]
+        Field(name="unit", at=8, bits=(4, 7), **holding),  # type: ignore[arg-type]
+    ]
+    chart = RegisterMap(
+        field=tuple(draw(st.permutations(fields))),
+        notation=notation,
+        base=draw(st.sampled_from([0, 1000])),
+        byte_order=draw(orders),
+        word_order=draw(orders),
+        channels=3,
+    )
+    return DeviceModel(
+        key="any", vendor="v", name="n", kind=DeviceKind.DETECTOR, source="s", report_interval_s=1, modbus=chart
+    )
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.filter_too_much])
+@given(any_model(), st.floats(0.0, 100.0, width=32), st.floats(-40.0, 90.0, width=32), st.integers(1, 3), st.data())
+def test_a_number_in_any_shape_that_the_format_knows_is_read_back(
+    model: DeviceModel, gas: float, temperature: float, channel: int, data: st.DataObject
+) -> None:
+    truth = Truth(values={"combustible_lel": gas, "temperature_c": temperature})
+    if data.draw(st.booleans()):
+        truth = Truth(
+            values=truth.values,
+            settings={"unit": data.draw(st.sampled_from([3, 4])), "decimals": data.draw(st.integers(0, 3))},
+        )
+    point = Point(model, channel, truth=truth)
+    try:
+        unit, written = Unit(1, [point]), Pen(model, channel).write(truth)
+    except CannotSay:
+        assume(False)
+    got = read(unit, point, compile_map(model))
+    agrees(model, truth, got, written)
