@@ -33,7 +33,8 @@ async def all_checks(settings: Settings) -> list[Check]:
         ("programs", _programs),
         ("data folder", lambda: _folder(settings)),
         ("rules", lambda: _rules(settings)),
-        ("device models", _models),
+        ("device models", lambda: _models(settings)),
+        ("brokers", lambda: _brokers(settings)),
         ("engine", lambda: _engine(engine)),
         ("store", lambda: _store(settings)),
         ("mqtt port", lambda: _port(settings.mqtt_host, settings.mqtt_port, "mqtt", engine)),
@@ -81,10 +82,19 @@ def _rules(settings: Settings) -> str:
     return f"{settings.rules}"
 
 
-def _models() -> str:
-    from devices.models import load_catalogue
+def _models(settings: Settings) -> str:
+    from davy.catalogue import catalogue
 
-    return f"{len(load_catalogue())} in the catalogue"
+    own = f", with those of {settings.models}" if settings.models is not None else ""
+    return f"{len(catalogue(settings))} in the catalogue{own}"
+
+
+def _brokers(settings: Settings) -> str:
+    from davy.broker_settings import load_brokers
+
+    if settings.brokers is None:
+        return "none: DAVY_BROKERS is not set"
+    return ", ".join(f"{one.name} ({one.host}:{one.port})" for one in load_brokers(settings.brokers))
 
 
 def _engine(status: Status | None) -> str:

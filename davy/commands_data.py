@@ -15,6 +15,7 @@ from davy.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from devices.models import DeviceModel
     from storage.database import Connection
     from storage.ledger import EngineCounts, Ledger
     from storage.registry import Imported
@@ -85,18 +86,20 @@ def registry_import(
 async def _import(
     settings: Settings, rows: "Sequence[SourceRow]", file: Path, dry_run: bool, yes: bool, as_json: bool
 ) -> None:
+    from davy.catalogue import catalogue
     from davy.database import database, refused_by_database
     from davy.output import write_json
     from storage.database import connect, ready
 
+    models = catalogue(settings)
     async with database(settings) as url:
         with refused_by_database():
             connection = await connect(url, name="registry import")
             try:
                 await ready(connection)
-                done = await _planned(connection, rows, dry_run=True)
+                done = await _planned(connection, rows, models, dry_run=True)
                 if not _refused(done) and not dry_run and (yes or _agreed(done, as_json)):
-                    done = await _planned(connection, rows, dry_run=False)
+                    done = await _planned(connection, rows, models, dry_run=False)
             finally:
                 await connection.close()
     if as_json:
@@ -112,13 +115,14 @@ def _refused(planned: "Imported") -> int:
     return sum(row.fate == "refused" for row in planned.fates) + len(planned.faults)
 
 
-async def _planned(connection: "Connection", rows: "Sequence[SourceRow]", *, dry_run: bool) -> "Imported":
+async def _planned(
+    connection: "Connection", rows: "Sequence[SourceRow]", models: "Sequence[DeviceModel]", *, dry_run: bool
+) -> "Imported":
     from davy.output import progress
-    from devices.models import load_catalogue
     from storage.registry import import_registry
 
     with progress("reading the register" if dry_run else "registering"):
-        return await import_registry(connection, rows, load_catalogue(), dry_run=dry_run, random_bytes=os.urandom)
+        return await import_registry(connection, rows, models, dry_run=dry_run, random_bytes=os.urandom)
 
 
 def _agreed(planned: "Imported", as_json: bool) -> bool:
@@ -141,6 +145,10 @@ def _show(done: "Imported", file: Path) -> None:
         typer.echo(f"... and {len(wrong) - _ROWS_SHOWN} more; --json shows all")
     for fault in done.faults[:_ROWS_SHOWN]:
         typer.echo(f"fault: {fault}")
+    for warning in done.warnings[:_ROWS_SHOWN]:
+        typer.echo(f"warning: {warning}")
+    if len(done.warnings) > _ROWS_SHOWN:
+        typer.echo(f"... and {len(done.warnings) - _ROWS_SHOWN} more warnings; --json shows all")
     if done.tokens:
         write_table(("device", "token, shown this once"), done.tokens)
     if done.applied:

@@ -62,6 +62,11 @@ class Settings:
         return self.data / "checkpoints"
 
     @property
+    def broker_sessions(self) -> Path:
+        """At which brokers a session of ours should stand, so that a lost one is noticed."""
+        return self.data / "broker-sessions.json"
+
+    @property
     def door(self) -> Path:
         """The engine's local socket: in the data folder, or, where that path is too long for a socket, in
         `runtime_folder`."""

@@ -6,16 +6,14 @@ Read it from top to bottom and you know what an engine is made of: store, memory
 import asyncio
 import gc
 import resource
-import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
-from davy.open_files import connections_within, raise_limit
 from davy.settings import Settings
+from davy.ways_in import WaysIn
 from devices.fleet import Fleet
 from engine.checkpoint import Keeper, recall
 from engine.cycle import Change, Cycle
@@ -23,12 +21,8 @@ from engine.door import Door
 from engine.feed import Feed
 from engine.journal import JournalReader
 from engine.memory import BUILT_IN
-from engine.pushes import PushLink
 from engine.store import Store, document
-from ingest.mqtt_directory import Directory
-from ingest.mqtt_endpoint import MqttEndpoint, monotonic_us, utc_us
-from ingest.mqtt_limits import EndpointLimits
-from ingest.mqtt_tls import server_context
+from ingest.mqtt_endpoint import monotonic_us, utc_us
 from rules.decisions import RulesChanged
 from rules.document import default_pack, load_pack
 
@@ -49,27 +43,25 @@ async def run_engine(settings: Settings, stop: asyncio.Event) -> None:
         cycle = Cycle(store, memory, (), utc_us, monotonic_us)
         _rules_in_force(cycle, settings.rules)
 
-        directory = Directory.of(memory.fleet.registry)
-        endpoint = MqttEndpoint(directory, wake=cycle.wake, limits=_endpoint_limits())
-        pushes = PushLink(cycle.wake)
-        cycle.links = (pushes, endpoint)  # the smaller share first, so that it is never left out
+        ways_in = WaysIn(settings, cycle, memory.fleet)
+        cycle.links = ways_in.links
 
         journal = JournalReader(settings.engine_store)
         down.callback(journal.close)
         feed = Feed(store.engine, journal, lambda device_no: memory.fleet.identity(device_no))
         cycle.on_committed.append(feed.publish)
-        door = Door(cycle, pushes, feed, settings.door, directory, _gauges(cycle, endpoint, pushes, feed))
+        gauges = _gauges(cycle, ways_in, feed)
+        door = Door(cycle, ways_in.pushes, feed, settings.door, ways_in.directory, gauges)
 
         def registry_changed(fleet: Fleet) -> None:
-            door.directory = Directory.of(fleet.registry)
-            endpoint.replace_directory(door.directory)
+            ways_in.replace(fleet)
+            door.directory = ways_in.directory
             gc.freeze()  # a large registry stays: no later collection walks through it
 
         cycle.on_fleet.append(registry_changed)
 
         keeper = Keeper(store, memory, settings.checkpoints, settings.checkpoint_s)
-        await endpoint.start(settings.mqtt_host, settings.mqtt_port, _tls(settings))
-        down.push_async_callback(endpoint.close)
+        await ways_in.start(down)
         await door.open()
         down.push_async_callback(door.close)
         _settle_memory()
@@ -115,21 +107,7 @@ def _rules_in_force(cycle: Cycle, path: Path | None) -> None:
         cycle.pending.changes.append(Change(event, doc, None, lambda _: None))
 
 
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    if settings.mqtt_tls_cert is None or settings.mqtt_tls_key is None:
-        return None
-    return server_context(settings.mqtt_tls_cert, settings.mqtt_tls_key, settings.mqtt_client_ca)
-
-
-def _endpoint_limits() -> EndpointLimits:
-    """No more connections than this process may open: better to turn a device away than to fail at accepting it."""
-    open_files, limits = raise_limit(), EndpointLimits()
-    limits = replace(limits, connections=connections_within(open_files, limits.connections))
-    _log.info("room for connections", open_files=open_files, connections=limits.connections)
-    return limits
-
-
-def _gauges(cycle: Cycle, endpoint: MqttEndpoint, pushes: PushLink, feed: Feed) -> Callable[[], dict[str, float]]:
+def _gauges(cycle: Cycle, ways_in: WaysIn, feed: Feed) -> Callable[[], dict[str, float]]:
     def gauges() -> dict[str, float]:
         figures, store = cycle.figures, cycle.store
         return {
@@ -145,9 +123,8 @@ def _gauges(cycle: Cycle, endpoint: MqttEndpoint, pushes: PushLink, feed: Feed) 
             "checkpoint_cycle": store.checkpointed,
             "replay_mismatches": cycle.memory.mismatches,
             "feed_followers": feed.followers,
-            "pushes_refused_busy_total": pushes.refused_busy,
             "resident_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-            **endpoint.gauges(),
+            **ways_in.gauges(),
         }
 
     return gauges

@@ -314,12 +314,9 @@ class Cycle:
         return sent
 
     def _send(self, device_no: int, command: Command, expires_us: int) -> Sending:
-        """By the first link that can reach the valve."""
-        for link in self.links:
-            became = link.send(device_no, command, expires_us)
-            if became is not Sending.UNREACHABLE:
-                return became
-        return Sending.UNREACHABLE
+        """By every link that may reach the valve: a broker never knows whether it is there, and a CLOSE twice is one."""
+        became = {link.send(device_no, command, expires_us) for link in self.links}
+        return next((one for one in (Sending.SENT, Sending.QUEUED) if one in became), Sending.UNREACHABLE)
 
     def _measure(self, started: float, intake: Intake) -> None:
         took = perf_counter() - started

@@ -65,7 +65,7 @@ class Memory:
             self.registry_sha256, self.registry_number = event.sha256, event.number
             self.admission.resize(self.fleet)
         elif isinstance(event, RulesChanged):
-            self.pack = load_pack(bodies(event.sha256), "rules in force")
+            self.pack = load_pack(bodies(event.sha256), "rules in force", kept=True)
             self.rules_sha256 = event.sha256
         else:
             return []
@@ -113,7 +113,7 @@ class Memory:
         registry = decode_registry(bodies(frozen.registry_sha256)) if frozen.registry_sha256 else Registry()
         rules = bodies(frozen.rules_sha256) if frozen.rules_sha256 else default_pack()
         fleet = _fleet_in_order(registry, np.frombuffer(frozen.device_no, np.int32))
-        pack = load_pack(rules, "rules of the checkpoint")
+        pack = load_pack(rules, "rules of the checkpoint", kept=True)
         admission = Admission(fleet)
         admission.restore(
             {

@@ -113,6 +113,10 @@ class PushLink:
                 why = "the store is in its reserve: only alarm-relevant readings are taken"
                 waiting.answer(Busy(request=waiting.push.request, retry_after_s=RETRY_AFTER_S, reason=why))
 
+    def gauges(self) -> dict[str, float]:
+        """Figures for /metrics."""
+        return {"pushes_refused_busy_total": self.refused_busy}
+
     def send(self, device_no: int, command: Command, expires_us: int) -> Sending:
         """HTTP devices cannot be reached."""
         return Sending.UNREACHABLE
