@@ -1,0 +1,96 @@
+"""The ways into an engine: pushes, buses, brokers, and devices that connect. Built together, and told of a new registry
+together, so that none of them can be forgotten."""
+
+import ssl
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from random import Random
+
+import structlog
+
+from davy.broker_settings import load_brokers
+from davy.open_files import connections_within, raise_limit
+from davy.settings import Settings
+from devices.fleet import Fleet
+from engine.cycle import Cycle
+from engine.pushes import PushLink
+from ingest.broker_sessions import KnownSessions
+from ingest.links import Link
+from ingest.modbus import ModbusLink
+from ingest.mqtt_directory import Directory
+from ingest.mqtt_endpoint import MqttEndpoint, monotonic_us, utc_us
+from ingest.mqtt_limits import EndpointLimits
+from ingest.mqtt_subscriber import BrokerLink
+from ingest.mqtt_tls import server_context
+
+_log = structlog.get_logger()
+
+
+class WaysIn:
+    """Every link of one engine."""
+
+    def __init__(self, settings: Settings, cycle: Cycle, fleet: Fleet) -> None:
+        """Raises CannotGoOn when the file of brokers is wrong."""
+        self._settings = settings
+        self.directory = Directory.of(fleet.registry)
+        self.endpoint = MqttEndpoint(self.directory, wake=cycle.wake, limits=_endpoint_limits())
+        self.pushes = PushLink(cycle.wake)
+        self._modbus = ModbusLink(cycle.wake, cycle.now, utc_us, monotonic_us, Random())  # noqa: S311  spreads polls
+        self._brokers = _brokers(settings, cycle, self.directory)
+        self.replace(fleet)
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """The smaller shares first, so that none is left out of a cycle."""
+        return (self.pushes, self._modbus, *self._brokers, self.endpoint)
+
+    def replace(self, fleet: Fleet) -> None:
+        """A new registry holds from now on."""
+        self.directory = Directory.of(fleet.registry)
+        self.endpoint.replace_directory(self.directory)
+        self._modbus.replace(fleet)
+        on_a_bus = frozenset(fleet.device_no[fleet.decoder_by_slot >= 0].tolist())
+        for broker in self._brokers:
+            broker.replace_directory(self.directory, on_a_bus)
+
+    async def start(self, down: AsyncExitStack) -> None:
+        """Listen, poll, connect; `down` takes each down again. Raises OSError when the port cannot be had."""
+        settings = self._settings
+        await self.endpoint.start(settings.mqtt_host, settings.mqtt_port, _tls(settings))
+        down.push_async_callback(self.endpoint.close)
+        await self._modbus.start()
+        down.push_async_callback(self._modbus.close)
+        for broker in self._brokers:
+            await broker.start()
+            down.push_async_callback(broker.close)
+
+    def gauges(self) -> dict[str, float]:
+        """Figures for /metrics."""
+        figures = self.pushes.gauges() | self._modbus.gauges() | self.endpoint.gauges()
+        for broker in self._brokers:
+            figures |= broker.gauges()
+        return figures
+
+
+def _brokers(settings: Settings, cycle: Cycle, directory: Directory) -> tuple[BrokerLink, ...]:
+    if settings.brokers is None:
+        return ()
+    sessions = KnownSessions(settings.broker_sessions)
+    return tuple(
+        BrokerLink(broker, directory, cycle.wake, sessions, utc_us, Random())  # noqa: S311  spreads reconnects
+        for broker in load_brokers(settings.brokers)
+    )
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.mqtt_tls_cert is None or settings.mqtt_tls_key is None:
+        return None
+    return server_context(settings.mqtt_tls_cert, settings.mqtt_tls_key, settings.mqtt_client_ca)
+
+
+def _endpoint_limits() -> EndpointLimits:
+    """No more connections than this process may open: better to turn a device away than to fail at accepting it."""
+    open_files, limits = raise_limit(), EndpointLimits()
+    limits = replace(limits, connections=connections_within(open_files, limits.connections))
+    _log.info("room for connections", open_files=open_files, connections=limits.connections)
+    return limits
