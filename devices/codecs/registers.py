@@ -15,6 +15,7 @@ A reading of a frame has boot 0, the header's number and no device time.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -211,24 +212,31 @@ def _silences(decoder: FrameDecoder, payloads: Sequence[bytes], message: NDArray
 
 def _merge(parts: Sequence[_Part], refused: list[Refused]) -> Decoded:
     """In the order of the payloads."""
-    rows = np.concatenate([part.rows for part in parts]) if parts else blank(0)
-    message = np.concatenate([part.message for part in parts]) if parts else np.zeros(0, np.int64)
+    refused += chain.from_iterable(part.refused for part in parts)
+    whole = parts[0] if len(parts) == 1 else _woven(parts)
+    return Decoded(
+        rows=whole.rows,
+        message=whole.message.astype(np.int32),
+        hashed=np.zeros(len(whole.rows), np.bool_),
+        extra=whole.extra,
+        refused=tuple(sorted(refused)),
+    )
+
+
+def _woven(parts: Sequence[_Part]) -> _Part:
+    """Several parts, or none, as one in the order of the payloads."""
+    if not parts:
+        return _Part(blank(0), np.zeros(0, np.int64))
+    message = np.concatenate([part.message for part in parts])
+    order = np.argsort(message, kind="stable")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
     extra: list[tuple[int, bytes]] = []
     first = 0
     for part in parts:
-        extra += ((first + at, body) for at, body in part.extra)
-        refused += part.refused
+        extra += zip(
+            place[[first + at for at, _ in part.extra]].tolist(), (body for _, body in part.extra), strict=True
+        )
         first += len(part.rows)
-    if len(parts) > 1:
-        order = np.argsort(message, kind="stable")
-        rows, message = rows[order], message[order]
-        place = np.empty(len(order), np.int64)
-        place[order] = np.arange(len(order))
-        extra = sorted((int(place[at]), body) for at, body in extra)
-    return Decoded(
-        rows=rows,
-        message=message.astype(np.int32),
-        hashed=np.zeros(len(rows), np.bool_),
-        extra=tuple(extra),
-        refused=tuple(sorted(refused)),
-    )
+    rows = np.concatenate([part.rows for part in parts])
+    return _Part(rows[order], message[order], tuple(sorted(extra)))
