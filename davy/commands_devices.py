@@ -44,11 +44,13 @@ def register(app: typer.Typer) -> None:
     app.add_typer(devices_app, name="devices")
 
 
-def list_models(as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False) -> None:
+def list_models(
+    ctx: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False
+) -> None:
     """List the catalogue."""
     from davy.output import console, shown, write_json
 
-    listed = [_listed(model) for model in _catalogue()]
+    listed = [_listed(model) for model in _catalogue(ctx)]
     if as_json:
         write_json(listed)
         return
@@ -62,13 +64,14 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="print JSON
 
 
 def show(
+    ctx: typer.Context,
     key: Annotated[str, typer.Argument(help="a model's key, as `davy devices list` prints it, or a model file")],
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Print what is known of one model."""
     from davy.output import write_json, write_table
 
-    model = _model(key)
+    model = _model(ctx, key)
     if as_json:
         write_json(model)
         return
@@ -80,6 +83,7 @@ def show(
 
 
 def check(
+    ctx: typer.Context,
     files: Annotated[
         list[Path] | None, typer.Argument(help="model files, or folders of them; none: the catalogue")
     ] = None,
@@ -88,7 +92,9 @@ def check(
     """Check model files and run their golden examples. Names file, key and reason; exit code 1 when one is wrong."""
     from davy.output import console, write_json
 
-    looked = [_look(path) for path in _paths(files or [])]
+    looked = [_look(path) for path in _paths(ctx, files or [])]
+    if not files and all(one.ok for one in looked):
+        _catalogue(ctx)  # two files of one name are only wrong together
     if as_json:
         write_json(looked)
     else:
@@ -106,16 +112,13 @@ def schema() -> None:
     typer.echo(model_schema().decode(), nl=False)
 
 
-def _catalogue() -> "tuple[DeviceModel, ...]":
-    from devices.models import load_catalogue
+def _catalogue(ctx: typer.Context) -> "tuple[DeviceModel, ...]":
+    from davy.catalogue import catalogue
 
-    try:
-        return load_catalogue()
-    except ValueError as wrong:
-        raise CannotGoOn(Exit.USAGE, str(wrong)) from wrong
+    return catalogue(ctx.obj.settings())
 
 
-def _model(key: str) -> "DeviceModel":
+def _model(ctx: typer.Context, key: str) -> "DeviceModel":
     from devices.models import load_model
 
     if key.endswith(".toml"):
@@ -125,17 +128,18 @@ def _model(key: str) -> "DeviceModel":
             raise CannotGoOn(Exit.USAGE, f"cannot read {key}: {missing.strerror}") from missing
         except ValueError as wrong:
             raise CannotGoOn(Exit.USAGE, str(wrong)) from wrong
-    models = {model.key: model for model in _catalogue()}
+    models = {model.key: model for model in _catalogue(ctx)}
     if key not in models:
         raise CannotGoOn(Exit.USAGE, f"there is no model {key!r}; `davy devices list` prints the keys")
     return models[key]
 
 
-def _paths(files: list[Path]) -> list[Path]:
+def _paths(ctx: typer.Context, files: list[Path]) -> list[Path]:
     from devices.models import BUILT_IN
 
+    own = ctx.obj.settings().models if not files else None
     paths: list[Path] = []
-    for file in files or [BUILT_IN]:
+    for file in files or [BUILT_IN, *([own] if own is not None else [])]:
         found = sorted(file.glob("*.toml")) if file.is_dir() else [file]
         if not found:
             raise CannotGoOn(Exit.USAGE, f"there is no model file (*.toml) in {file}")

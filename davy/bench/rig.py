@@ -100,16 +100,18 @@ def registry_of(source: HomesSource) -> Registry:
 
 @contextlib.asynccontextmanager
 async def engine(
-    source: HomesSource, where: Path | None = None, extra: Sequence[tuple[str, str]] = ()
+    known: HomesSource | Registry, where: Path | None = None, extra: Sequence[tuple[str, str]] = ()
 ) -> AsyncIterator[Rig]:
-    """A fresh engine that knows `source`, gone with its data afterwards. `where`: the disk to measure."""
+    """A fresh engine that knows these homes or this registry, gone with its data afterwards. `where`: the disk to
+    measure."""
     folder = Path(tempfile.mkdtemp(prefix="davy-bench-", dir=where))
     environ = {"DAVY_CONFIG": "", "DAVY_DATA": str(folder), "DAVY_MQTT_PORT": str(free_port()), **dict(extra)}
     settings = load_settings(environ, folder)
     process = _start(settings, folder / "engine.log")
     try:
         async with await _door(settings, process) as door:
-            await door.replace_registry(1, encode_registry(registry_of(source)))
+            registry = known if isinstance(known, Registry) else registry_of(known)
+            await door.replace_registry(1, encode_registry(registry))
             yield Rig(settings, process.pid, door)
     finally:
         process.send_signal(signal.SIGTERM)
