@@ -314,7 +314,7 @@ class Cycle:
         return sent
 
     def _send(self, device_no: int, command: Command, expires_us: int) -> Sending:
-        """By every link that may reach the valve: a broker never knows whether it is there, and a CLOSE twice is one."""
+        """By every link that may reach the valve: a broker never knows whether it is, and a CLOSE twice is one."""
         became = {link.send(device_no, command, expires_us) for link in self.links}
         return next((one for one in (Sending.SENT, Sending.QUEUED) if one in became), Sending.UNREACHABLE)
 
