@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import cast
 
 import structlog
 
@@ -120,8 +121,7 @@ class Connection(asyncio.BufferedProtocol):
     # ---- the transport ----
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are none by inheritance
         broker = self._desk.broker
         numbers = {
             Property.SESSION_EXPIRY_S: broker.session_expiry_s,
@@ -154,6 +154,8 @@ class Connection(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
+        if self._why is not None:
+            return  # it is over: what still comes was not read, and comes again
         self._heard_s = self._loop.time()
         self._asked_s = 0.0
         self._pause()
@@ -307,16 +309,27 @@ class Connection(asyncio.BufferedProtocol):
             self._say(Pingreq())
 
     def end(self, how: How, words: str, reason: int = 0, *, tell: bool = True) -> None:
-        """Close, saying goodbye where the broker may hear it. The session stays."""
+        """Close at once. The session stays."""
         if self._transport is None or self._why is not None:
             return
         self._why = Ended(how, words)
         if tell and self._connack is not None:
             self._say(Disconnect(reason))
-        if how is How.LEFT:
-            self._transport.close()
-        else:
+        self._transport.abort()
+
+    async def leave(self) -> None:
+        """Say goodbye, and wait until the broker has closed: then it has read our last acknowledgements, and whoever
+        comes next with our name is not given again what was acknowledged."""
+        if self._transport is None or self._why is not None:
+            return
+        self._say(Disconnect())
+        self._why = Ended(How.LEFT, "Davy stopped")
+        self._held = False
+        self._read_on()
+        await asyncio.wait([self.ended], timeout=self._desk.limits.close_within_s)
+        if self._transport is not None:
             self._transport.abort()
+            await asyncio.wait([self.ended])
 
 
 def refusal(connack: Connack, version: int) -> str:

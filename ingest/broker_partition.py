@@ -53,6 +53,7 @@ class PartitionLife:
         self._random = randomness
         self._task: asyncio.Task[None] | None = None
         self._steps = 0
+        self._short = 0
 
     @property
     def name(self) -> str:
@@ -77,8 +78,7 @@ class PartitionLife:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         if self.connection is not None:
-            self.connection.end(How.LEFT, "Davy stops")
-            await asyncio.wait([self.connection.ended], timeout=self.desk.limits.connect_within_s)
+            await self.connection.leave()
 
     # ---- connecting ----
 
@@ -86,7 +86,7 @@ class PartitionLife:
         loop = asyncio.get_running_loop()
         while True:
             began_s = loop.time()
-            ended = await self._one()
+            ended = self._taken_over(await self._one(), began_s)
             if ended.words != self.why:
                 _log.warning("no connection to the broker", broker=self.desk.broker.name, why=ended.words)
             if self.up:
@@ -98,6 +98,22 @@ class PartitionLife:
             self.up, self.why = False, ended.words
             self.desk.arrived()
             await asyncio.sleep(self._pause_s(ended.how))
+
+    def _taken_over(self, ended: Ended, began_s: float) -> Ended:
+        """A broker that lets us in and closes again, and again, has let in another client with our name."""
+        age_s = asyncio.get_running_loop().time() - began_s
+        brief = self.up and ended.how is How.LOST and age_s < self.desk.limits.steady_after_s
+        self._short = self._short + 1 if brief else 0
+        if self._short < self.desk.limits.short_ones:
+            return ended
+        self.desk.counts.taken_over += 1
+        _log.critical(
+            "the broker lets us in and closes the connection, again and again; if another client has our client "
+            "identifier, stop it or give it another",
+            broker=self.desk.broker.name,
+            client_id=self.desk.partition.client_id,
+        )
+        return Ended(How.TAKEN_OVER, f"{ended.words}, {self._short} times within seconds; see its client identifiers")
 
     def _pause_s(self, how: How) -> float:
         limits = self.desk.limits
