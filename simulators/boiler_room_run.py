@@ -15,8 +15,8 @@ from simulators.modbus.server import SerialPort, TcpPort
 
 #: IANA's port for Modbus, 502, needs privileges; this is the one that simulators usually take.
 MODBUS_PORT = 5020
-#: What a pseudo-terminal is opened with; it has no speed of its own.
-SERIAL_SETTINGS = "baud=9600&parity=even"
+#: What a pseudo-terminal is opened with: it has no speed of its own, and Linux refuses parity on it.
+SERIAL_SETTINGS = "baud=9600&parity=none"
 
 
 @dataclass(frozen=True, slots=True)

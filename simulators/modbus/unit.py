@@ -59,10 +59,19 @@ class Unit:
         self.refresh(now_s)
 
     def tell(self, truth: Truth, point: int = 0) -> None:
-        """What is true of a point from now on."""
-        if truth != self.points[point].truth:
-            self.points[point].truth = truth
+        """What is true of a point from now on. Raises CannotSay, and then nothing has changed."""
+        before = self.points[point].truth
+        if truth == before:
+            return
+        self.points[point].truth = truth
+        if self.faults.held:
             self._stale = True
+            return
+        try:
+            self._write_all()
+        except CannotSay:
+            self.points[point].truth = before
+            raise
 
     def answer(self, pdu: bytes, now_s: float) -> bytes:
         """The reply to a request that arrives now."""

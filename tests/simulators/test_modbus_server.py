@@ -15,6 +15,7 @@ from pymodbus import FramerType
 from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 
 from devices.models import load_catalogue
+from simulators.modbus.choosing import CannotSay
 from simulators.modbus.line import Framing, Line
 from simulators.modbus.server import SerialPort, TcpPort
 from simulators.modbus.truth import Truth
@@ -313,6 +314,14 @@ def test_held_values_stand_still_while_the_heart_beats() -> None:
     assert here.words(9, 1) != before
     here.unit.faults.held = False
     assert here.words(3, 1) == [600]
+
+
+def test_what_a_model_cannot_say_is_refused_and_changes_nothing() -> None:
+    here = Ticking(Point(DETECTOR, truth=TRUTH))
+    for wrong in (Truth(values={"pressure_kpa": 2.0}), Truth(flags=frozenset({"tamper"})), Truth(state="sentinel")):
+        with pytest.raises(CannotSay, match="sim_modbus_detector"):
+            here.unit.tell(wrong)
+    assert here.words(0, 5) == WORDS
 
 
 def test_swapped_words_are_swapped_in_numbers_of_two_words_only() -> None:
