@@ -118,7 +118,7 @@ class Contiguity:
 
     def _odd(self, offered: Offered, row: NDArray[np.int32], upto: NDArray[np.int64]) -> NDArray[np.bool_]:
         """What makes its device's turn more than a few bits: the first of it, another boot, a number out of reach."""
-        odd = (row < 0) | (offered.seq - WINDOW > upto) | (offered.newest & (offered.seq <= upto - WINDOW))
+        odd = (row < 0) | (offered.seq - WINDOW > upto) | (offered.newest & (offered.seq <= upto))
         if self._followed.used:
             odd |= offered.boot != self._followed.numbers["boot"][np.maximum(row, 0)]
         return odd

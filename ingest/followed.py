@@ -213,12 +213,13 @@ class Followed:
         self.changed.add(slot)
 
     def frozen(self) -> FrozenFollowed:
-        used = self.used
+        """Copies, by slot: which row a device has depends on who came first."""
+        order = np.argsort(self.numbers["slot"][: self.used])
         return FrozenFollowed(
-            numbers=self.numbers[:used].tobytes(),
-            words=self.seen.words[:used].tobytes(),
-            notes=self.notes[:, :used].tobytes(),
-            earlier=dict(self.earlier),
+            numbers=self.numbers[order].tobytes(),
+            words=self.seen.words[order].tobytes(),
+            notes=self.notes[:, order].tobytes(),
+            earlier=dict(sorted(self.earlier.items())),
             noted=self.noted,
             lost_before=self.lost_before,
         )

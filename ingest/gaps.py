@@ -42,7 +42,7 @@ def look(followed: Followed, now: int, *, anew: bool) -> tuple[list[Missing], li
     for slot in sorted(followed.changed):
         _changed(followed, slot, told, completed)
     followed.changed.clear()
-    return told, completed
+    return sorted(told), completed
 
 
 def _begin_anew(followed: Followed, now: int) -> None:
