@@ -141,7 +141,7 @@ def _paths(ctx: typer.Context, files: list[Path]) -> list[Path]:
     paths: list[Path] = []
     for file in files or [BUILT_IN, *([own] if own is not None else [])]:
         found = sorted(file.glob("*.toml")) if file.is_dir() else [file]
-        if not found:
+        if not found and files:
             raise CannotGoOn(Exit.USAGE, f"there is no model file (*.toml) in {file}")
         paths += found
     return paths
