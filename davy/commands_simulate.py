@@ -99,8 +99,8 @@ def _simulate_bus(
     work = run(plan, where, clock=_now_us, steady=time.monotonic, rng=rng, on_event=tell)
     try:
         asyncio.run(until_cancelled(lambda _: work))
-    except (ValueError, OSError) as refused:
-        raise CannotGoOn(Exit.USAGE, f"{where.url} cannot be served: {refused}") from refused
+    except ValueError as refused:
+        raise CannotGoOn(Exit.USAGE, str(refused)) from refused
 
 
 async def _run(

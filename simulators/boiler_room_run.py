@@ -48,21 +48,22 @@ Where = OnTcp | OnSerial
 
 @asynccontextmanager
 async def served(line: Line, where: Where) -> AsyncIterator[TcpPort | SerialPort]:
-    """The line on its port. Raises OSError when that cannot be had."""
-    if isinstance(where, OnTcp):
-        port = TcpPort(line, host=where.host, port=where.port)
-        await port.open()
-        try:
-            yield port
-        finally:
+    """The line on its port. Raises ValueError with the reason when that cannot be had."""
+    port = TcpPort(line, host=where.host, port=where.port) if isinstance(where, OnTcp) else SerialPort(line, where.path)
+    try:
+        if isinstance(port, TcpPort):
+            await port.open()
+        else:
+            port.plug_in()
+    except OSError as refused:
+        raise ValueError(f"{where.url} cannot be served: {refused}") from refused
+    try:
+        yield port
+    finally:
+        if isinstance(port, TcpPort):
             await port.close()
-    else:
-        cable = SerialPort(line, where.path)
-        cable.plug_in()
-        try:
-            yield cable
-        finally:
-            cable.pull_out()
+        else:
+            port.pull_out()
 
 
 async def run(
@@ -77,7 +78,7 @@ async def run(
     """Run until the plan ends, or for ever when it has no end: then cancel it, and it tells its end.
 
     `clock`: microseconds since 1970 UTC. `steady`: seconds, for everything that lasts. Raises ValueError for a plan
-    that does not fit the catalogue, OSError when the port cannot be had.
+    that does not fit the catalogue, and when the port cannot be had.
     """
 
     def tell(told: Told) -> None:

@@ -11,6 +11,7 @@ from simulators.modbus.line import Framing, Line, Talk
 #: Unasked bytes are not piled up for a client that does not read.
 _MOST_UNSENT_BYTES = 65_536
 _READ_BYTES = 4096
+_PSEUDO_TERMINALS = "/dev/pts"
 
 
 class TcpPort:
@@ -113,9 +114,10 @@ class SerialPort:
         self._talk: Talk | None = None
 
     def plug_in(self) -> None:
-        """Raises OSError; FileExistsError for a path that is something other than a symbolic link."""
-        if self.path.exists() and not self.path.is_symlink():
-            raise FileExistsError(f"{self.path} is there already, and no symbolic link")
+        """Raises OSError; FileExistsError for a path that is something other than a link that one of us left."""
+        left_behind = self.path.is_symlink() and self.path.readlink().is_relative_to(_PSEUDO_TERMINALS)
+        if os.path.lexists(self.path) and not left_behind:
+            raise FileExistsError(f"{self.path} is there already, and no link to a pseudo-terminal")
         self._ours, self._theirs = os.openpty()
         # Raw: bytes pass as they are, and nothing is echoed. Our hold on the other end keeps the line up while nobody
         # has it open, as a cable does.
