@@ -1,7 +1,7 @@
 """One bus: a task that does one thing at a time, the most urgent first.
 
-G   The order: a command; a pulse that is to end; a poll that was begun; the poll whose time came first. So a command
-    leaves after the request in flight and before any poll, however many are due.
+G   The order: a command; a pulse that is to end; the valve that was just told to close; a poll that was begun; the poll
+    whose time came first. So a command leaves after the request in flight and before any poll, however many are due.
 W   A poll of a unit to which something was written meanwhile is begun anew: no frame holds words from both sides of a
     write.
 D   Nothing that stands behind one bus can touch another: each has its own task, link and times. What is wrong with
@@ -69,7 +69,9 @@ class Bus:
         self._stir = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
-        self._line = Line(plan.address, plan.gap_s, clocks, random, counts, self._went_down, self._came_up)
+        self._line = Line(
+            plan.address, plan.gap_s, clocks, random, counts, self._went_down, self._came_up, self._is_back
+        )
         self._waiting = Waiting()
         self._hand = Actuation(self._line, self._waiting, inbox, clocks, counts, plan.gateway)
         self._schedule: Schedule[StationKey] = Schedule(counts.polls)
@@ -308,7 +310,19 @@ class Bus:
             self._units[unit].held_until_us = 0
         if attempt.procedure.verb == "close" and key in self._health:
             self._chases[key] = _Chase(attempt.valve, attempt.until_us)
-            self._schedule.hasten(key, self._clocks.steady())
+            self._look_now(key)
+
+    def _look_now(self, key: StationKey) -> None:
+        """Read it next, before any poll that was begun."""
+        now_us = self._clocks.steady()
+        begun = next((poll for poll in self._polls if poll.station.key == key), None)
+        if begun is not None:
+            self._polls.remove(begun)
+            self._polls.insert(0, begun)
+        elif self._schedule.take_now(key, now_us):
+            self._polls.insert(0, _Poll(self.plan.stations[key]))
+        else:
+            self._schedule.hasten(key, now_us)  # its last frame was not taken yet
 
     async def _release(self, release: Release, now_us: int) -> None:
         if not self._line.may_ask(now_us):
@@ -367,6 +381,9 @@ class Bus:
     def _came_up(self) -> None:
         _log.info("a bus is reached", gateway=self.plan.gateway)
         self._inbox.up(self.plan.gateway_no)
+
+    def _is_back(self) -> None:
+        """Whoever was silent is asked at once, and commands may be tried again."""
         for key, health in self._health.items():
             if health.silent:
                 self._schedule.hasten(key, self._clocks.steady())

@@ -33,7 +33,8 @@ _QUIET_TIMES = 5
 
 
 class Line:
-    """The link of one bus. `on_down(reason)`, `on_up()`: K4, each told once per change."""
+    """The link of one bus. `on_down(reason)`, `on_up()`: K4, each told once per change. `on_back()`: it is reached
+    again after requests could not be tried, however short that was."""
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class Line:
         counts: BusCounts,
         on_down: Callable[[str], None],
         on_up: Callable[[], None],
+        on_back: Callable[[], None],
     ) -> None:
         self.address = address
         self.gap_s = gap_s
@@ -52,7 +54,7 @@ class Line:
         self._clocks = clocks
         self._random = random
         self._counts = counts
-        self._on_down, self._on_up = on_down, on_up
+        self._on_down, self._on_up, self._on_back = on_down, on_up, on_back
         self._numbers = count(random.randrange(65_535))
         self._wire: Wire | None = None
         self._spoke = False
@@ -193,7 +195,10 @@ class Line:
         self._spoke = True
         if self._told and not self._failures and self._unreached_us is None:
             return
+        back = bool(self.away) or self._told is not True
         self.away, self._failures, self._open_us, self._unreached_us = "", 0, 0, None
         if self._told is not True:
             self._told = True
             self._on_up()
+        if back:
+            self._on_back()

@@ -82,6 +82,14 @@ class Schedule(Generic[Key]):
         entry.quick_us = None
         return key
 
+    def take_now(self, key: Key, now_us: int) -> bool:
+        """Take this station before all others; False when it is taken already."""
+        entry = self._entries.get(key)
+        if entry is None or entry.taken:
+            return False
+        entry.taken, entry.on_grid, entry.quick_us = True, entry.due_us <= now_us, None
+        return True
+
     def begun(self, key: Key, now_us: int) -> None:
         """The first request of a taken station leaves now. A station's next grid time is the first after this."""
         entry = self._entries.get(key)
