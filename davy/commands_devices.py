@@ -25,12 +25,14 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 class Looked(msgspec.Struct, frozen=True):
-    """A model file that may be used, or every fault: file, key and reason. `examples`: how many were run."""
+    """A model file that may be used, or every fault: file, key and reason. `examples`: how many were run.
+    `good_zeros`: quantities that read as a sound value when all registers are 0, because no check refuses them."""
 
     file: str
     ok: bool
     examples: int
     faults: tuple[str, ...]
+    good_zeros: tuple[str, ...] = ()
 
 
 def register(app: typer.Typer) -> None:
@@ -90,7 +92,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Check model files and run their golden examples. Names file, key and reason; exit code 1 when one is wrong."""
-    from davy.output import console, write_json
+    from davy.output import console, shown, write_json
 
     looked = [_look(path) for path in _paths(ctx, files or [])]
     if not files and all(one.ok for one in looked):
@@ -99,8 +101,8 @@ def check(
         write_json(looked)
     else:
         for one in looked:
-            for line in one.faults or (f"{one.file}: sound, {one.examples} examples mean what they say",):
-                console().print(line, markup=False)
+            for line in one.faults or (_sound(one),):
+                console().print(shown(line), markup=False)
     if not all(one.ok for one in looked):
         raise typer.Exit(Exit.FAILED)
 
@@ -150,7 +152,7 @@ def _paths(ctx: typer.Context, files: list[Path]) -> list[Path]:
 def _look(path: Path) -> Looked:
     from devices.models import load_model
     from devices.native_examples import run_native_examples
-    from devices.register_examples import run_examples
+    from devices.register_examples import good_zeros, run_examples
 
     try:
         model = load_model(path)
@@ -160,7 +162,13 @@ def _look(path: Path) -> Looked:
         return Looked(str(path), False, 0, tuple(str(wrong).splitlines()))
     faults = (*run_native_examples(model), *run_examples(model))
     many = len(model.example) + (len(model.modbus.example) if model.modbus is not None else 0)
-    return Looked(str(path), not faults, many, tuple(f"{path.name}: {key}: {reason}" for key, reason in faults))
+    lines = tuple(f"{path.name}: {key}: {reason}" for key, reason in faults)
+    return Looked(str(path), not faults, many, lines, good_zeros(model))
+
+
+def _sound(one: Looked) -> str:
+    zeros = f"; note: zeros read as {', '.join(one.good_zeros)} of 0, no check refuses them" if one.good_zeros else ""
+    return f"{one.file}: sound, {one.examples} examples mean what they say{zeros}"
 
 
 def _listed(model: "DeviceModel") -> Listed:

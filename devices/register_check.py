@@ -2,18 +2,21 @@
 
 K1  A map without faults can be laid out, planned for all its channels, compiled and commanded without an error.
 K2  Nothing in it can never happen: a condition on a number that the field cannot hold is a slip, and is refused.
+K3  Registers that are all 0, which some gateways answer for a unit that nobody has, never read as a closed valve (G7).
 """
 
 import math
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
+import numpy as np
+
 from devices.codecs.telemetry import CAUSE_WORDS, FLAG_NAMES
 from devices.register_check_fields import Fault, field_faults
 from devices.register_check_writes import command_faults
 from devices.register_map import Field, RegisterMap, Term
-from devices.register_numbers import pattern_bits
-from devices.registers import plan_reads, width, wire_address
+from devices.register_numbers import RawNumbers, pattern_bits, raw_fields
+from devices.registers import layout, plan_reads, width, wire_address
 
 #: Modbus application protocol 1.1b3, sections 6.1 to 6.4.
 MOST_REGISTERS, MOST_BITS = 125, 2000
@@ -31,6 +34,8 @@ def map_faults(chart: RegisterMap, *, takes_close: bool, reports_position: bool)
     faults += command_faults(chart, takes_close=takes_close)
     if not faults:
         faults += _plan_faults(chart)
+    if not faults:
+        faults += _zero_faults(chart)
     return [(f"modbus.{key}" if key else "modbus", reason) for key, reason in faults]
 
 
@@ -153,6 +158,17 @@ def _plan_faults(chart: RegisterMap) -> Iterator[Fault]:
         plan_reads(chart, range(1, chart.channels + 1))
     except ValueError as wrong:
         yield "", str(wrong)
+
+
+def _zero_faults(chart: RegisterMap) -> Iterator[Fault]:
+    """K3. Only for a map that can be laid out."""
+    zeros = RawNumbers(raw_fields(chart), np.zeros((layout(chart).words, 1), np.uint16))
+    if not all(zeros.hold(check.when)[0] for check in chart.check):
+        return
+    at = next((at for at, entry in enumerate(chart.valve) if zeros.hold(entry.when)[0]), None)
+    if at is not None and chart.valve[at].position == "closed":
+        reason = "registers that are all 0 would read as closed, and some gateways answer them for a unit nobody has"
+        yield f"valve[{at}]", f"{reason}; a check that zeros do not pass must stand before it"
 
 
 def _torn(chart: RegisterMap, one: Field, other: Field) -> bool:

@@ -34,6 +34,18 @@ def run_examples(model: DeviceModel) -> list[Fault]:
     ]
 
 
+def good_zeros(model: DeviceModel) -> tuple[str, ...]:
+    """The quantities that read as a sound value when all registers are 0: no check of the map tells a gateway that
+    invents zeros from clean air. Not a fault, since not every device has a register that says what it is."""
+    if model.modbus is None:
+        return ()
+    decoder = compile_map(model)
+    zeros = encode_frame(FrameState.FRESH, 1, bytes(2 * decoder.words))
+    decoded = decode_frames([zeros], np.zeros(1, np.int32), [decoder])
+    names = [one.quantity.name for one in decoder.measured]
+    return tuple(name for row in decoded.rows for name in names if _quality(row, name) is Quality.GOOD)
+
+
 def example_payload(chart: RegisterMap, example: RegisterExample) -> bytes:
     """The FRESH frame that a poller would make of an example's registers. Raises ValueError."""
     held: dict[tuple[Space, int], int] = {}
@@ -75,12 +87,16 @@ def _found(name: str, decoded: Decoded, extra: dict[str, object]) -> object:
     """A quantity's number, or its quality word; a valve's word; or what `extra` holds."""
     row = decoded.rows[0]
     if name in QUANTITY_NAMES:
-        quality = Quality(int(row["quality"]) >> quality_shift(name) & 0xF)
+        quality = _quality(row, name)
         return float(row[name]) if quality is Quality.GOOD else quality.name.lower()
     if name in ("valve", "valve_cause"):
         words = VALVE_WORDS if name == "valve" else CAUSE_WORDS
         return next(word for word, code in words.items() if code == row[name])
     return extra.get(name)
+
+
+def _quality(row: np.void, name: str) -> Quality:
+    return Quality(int(row["quality"]) >> quality_shift(name) & 0xF)
 
 
 def _same(said: float | int | str | bool, found: object) -> bool:
@@ -91,7 +107,7 @@ def _same(said: float | int | str | bool, found: object) -> bool:
     return math.isclose(said, found, rel_tol=_TOLERANCE, abs_tol=1e-9)
 
 
-def _flag_differences(row: "np.void", example: RegisterExample) -> Iterator[str]:
+def _flag_differences(row: np.void, example: RegisterExample) -> Iterator[str]:
     for name in FLAG_NAMES:
         wanted, is_set = bool(example.expect.get(name, False)), bool(int(row["flags"]) & Flag[name.upper()])
         if wanted is not is_set:

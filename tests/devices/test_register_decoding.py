@@ -163,6 +163,13 @@ def kept(decoder: FrameDecoder, body: bytes | None) -> dict[str, object]:
     return {name: number for name, number in said.items() if name in QUANTITY_NAMES}
 
 
+@pytest.mark.parametrize("model", ON_A_BUS, ids=lambda model: model.key)
+def test_registers_that_are_all_zero_are_never_a_closed_valve(model: DeviceModel) -> None:
+    decoder = compile_map(model)
+    decoded = decode(decoder, frame(*[0] * decoder.words))
+    assert not (decoded.rows["valve"] == ValvePosition.CLOSED).any()
+
+
 # --- any map ---
 
 NAMES = ("a", "b", "c", "d")
