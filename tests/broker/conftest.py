@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from tests.broker.mosquitto import Mosquitto, mosquitto_program, no_mosquitto
+from tests.broker.mosquitto import Mosquitto, need_mosquitto
 
 
 def pytest_asyncio_loop_factories(
@@ -19,8 +19,7 @@ def pytest_asyncio_loop_factories(
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     """One that keeps nothing: killed, it forgets every session."""
-    if mosquitto_program() is None:
-        pytest.skip(no_mosquitto())
+    need_mosquitto()
     broker = Mosquitto(tmp_path / "mosquitto")
     broker.start()
     yield broker

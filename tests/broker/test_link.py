@@ -12,7 +12,7 @@ from ingest.links import Sending, Upto
 from ingest.mqtt_endpoint import utc_us
 from ingest.mqtt_properties import Properties, Property
 from ingest.mqtt_wire import V5, V311
-from tests.broker.mosquitto import Mosquitto
+from tests.broker.mosquitto import Mosquitto, need_mosquitto
 from tests.broker.stand import DETECTOR, GATEWAY, VALVE, Device, broker_at, open_stand, topic
 
 CLOSE = Command("c1", Verb.CLOSE, 1, "2026-01-01T00:00:00Z", "2026-01-01T00:00:30Z", "gas")
@@ -245,6 +245,7 @@ async def test_a_command_that_nobody_is_subscribed_to_fails_and_is_tried_again_w
 
 
 async def test_more_commands_than_the_broker_takes_at_once_wait_and_are_said_to_be_sent(tmp_path: Path) -> None:
+    need_mosquitto()
     mosquitto = Mosquitto(tmp_path / "m", "allow_anonymous true", "persistence false", "max_inflight_messages 1")
     mosquitto.start()
     valve = Device()
