@@ -18,10 +18,11 @@ import structlog
 from devices.commands import Command, Verb
 from devices.fleet import Fleet
 from devices.readings import pack
-from engine.intake import Intake, read, take
+from engine.intake import Intake, read
 from engine.memory import Memory
 from engine.records import Inputs, encode_decisions
 from engine.store import CommitFailed, Document, Store
+from engine.taken import take
 from engine.times import LogTime, rfc3339
 from ingest.links import Link, Sending
 from rules.decisions import (
@@ -32,11 +33,14 @@ from rules.decisions import (
     Decision,
     Event,
     Instruction,
+    LinkDown,
+    LinkUp,
     Listening,
     Paused,
     RegistryChanged,
     Resumed,
     RulesChanged,
+    SessionLost,
 )
 
 _log = structlog.get_logger()
@@ -49,6 +53,10 @@ HEARTBEAT_US = 5_000_000
 AWAY_US = 3 * HEARTBEAT_US
 #: How long timers wait before the disk is looked at again when it is full.
 WAIT_FOR_ROOM_S = 1.0
+
+
+#: What a link says of itself. It changes no valve, so with a full disk it waits.
+_OF_A_LINK = (LinkDown, LinkUp, SessionLost)
 
 
 class Ended(Exception):
@@ -122,6 +130,7 @@ class Cycle:
         self._clock = clock
         self._time = LogTime(store.last_now, clock, steady or clock)
         self._last_turn = 0
+        self._turns = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
@@ -164,11 +173,12 @@ class Cycle:
         self._arm()
 
     def _arm(self) -> None:
-        """Wake at the next deadline of the rules, and at the heartbeat."""
+        """Wake at the next deadline of the rules, when there may be numbers to miss, and at the heartbeat."""
         if self._timer is not None:
             self._timer.cancel()
         if self._loop is not None:
-            due = min(self.memory.state.next_deadline, self.store.last_now + HEARTBEAT_US)
+            heartbeat = self.store.last_now + HEARTBEAT_US
+            due = min(self.memory.state.next_deadline, self.memory.next_look, heartbeat)
             least_s = WAIT_FOR_ROOM_S if self.store.no_room else 0.0
             delay_s = max(least_s, (due - self.now()) / 1e6)
             self._timer = self._loop.call_later(delay_s, self.wake)
@@ -179,19 +189,24 @@ class Cycle:
         now = self._noticed(self.now())
         pending, self.pending = self.pending, Pending()
         decisions = self._changed(pending, now)
-        taken = take(self.links, MOST_MESSAGES)
+        taken = take(self.links, MOST_MESSAGES, turn=self._turns)
+        self._turns += 1
         in_reserve = self.store.in_reserve
         intake = read(taken, self.memory, now, self.store.last_cycle + 1, in_reserve=in_reserve)
         if in_reserve and self._can_wait(intake, pending, now):
             self.pending = pending
+            self._keep_for_later(intake)
             self._after(0, intake, Pending(), [])
             return 0
         self._note_reserve(pending, in_reserve, now)
         events = self._events(intake, pending)
+        told = self.memory.look(events, now)
+        events += told or ()
         if events or len(intake.batch.rows) or now >= self.memory.state.next_deadline:
             decisions += self.memory.judge(intake.batch, events, now)
         cycle = 0
-        if decisions or intake.counts or events or now >= self.store.last_now + HEARTBEAT_US:
+        heartbeat = now >= self.store.last_now + HEARTBEAT_US
+        if decisions or intake.counts or events or told is not None or heartbeat:
             cycle = self._commit(intake, pending, events, decisions, now)
         self._after(cycle, intake, pending, decisions)
         self._measure(started, intake)
@@ -227,10 +242,19 @@ class Cycle:
         if not self.store.no_room:
             return False
         state = self.memory.state
-        something = len(intake.batch.rows) or intake.events or intake.quarantined or intake.counts
+        said = any(not isinstance(event, _OF_A_LINK) for event in intake.events)
+        something = len(intake.batch.rows) or said or intake.quarantined or intake.counts
         asked = pending.changes or pending.asked
         at_stake = state.wanted_by_slot or (now >= state.next_deadline and bool(state.since.any()))
         return not (something or asked or at_stake)
+
+    def _keep_for_later(self, intake: Intake) -> None:
+        """What links said of themselves, each the last of its kind: a link that comes and goes must not fill memory."""
+        for event in intake.events:
+            if isinstance(event, _OF_A_LINK):
+                kept = self.pending.events
+                same = [e for e in kept if type(e) is type(event) and e.device_no == event.device_no]
+                self.pending.events = [*(e for e in kept if e not in same), event]
 
     def _note_reserve(self, pending: Pending, in_reserve: bool, now: int) -> None:
         """While readings are withheld nobody is silent for that; journaled, because timers depend on it."""
@@ -250,6 +274,7 @@ class Cycle:
             extra=intake.batch.extra,
             events=events,
             counts=intake.counts,
+            marks=intake.marks,
         )
         try:
             return self.store.commit(

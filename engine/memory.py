@@ -13,9 +13,22 @@ from numpy.typing import NDArray
 from devices.fleet import Fleet, build_fleet
 from devices.readings import Batch
 from devices.sites import Registry, decode_registry
+from engine.following import numbers_of
 from engine.records import CycleRecord
 from ingest.admission import Admission
-from rules.decisions import Decision, Event, RegistryChanged, RulesChanged
+from ingest.contiguity import NEVER, Contiguity
+from ingest.followed import FrozenFollowed
+from rules.decisions import (
+    Decision,
+    Event,
+    Listening,
+    Paused,
+    ReadingsComplete,
+    ReadingsMissing,
+    RegistryChanged,
+    Resumed,
+    RulesChanged,
+)
 from rules.document import RulePack, default_pack, load_pack
 from rules.kernels import compile_pack
 from rules.reshape import reshape
@@ -37,6 +50,7 @@ class Frozen(msgspec.Struct, frozen=True):
     device_no: bytes  # the slots' order, i4 little-endian: slots never move
     state: bytes
     admission: dict[str, tuple[str, tuple[int, ...], bytes]]  # name -> (dtype, shape, bytes)
+    following: FrozenFollowed = FrozenFollowed()
 
 
 class Memory:
@@ -47,6 +61,7 @@ class Memory:
         self.pack = pack
         self.state = state
         self.admission = admission
+        self.contiguity = Contiguity(len(fleet))
         self.registry_sha256 = ""
         self.rules_sha256 = ""
         self.registry_number = 0
@@ -64,6 +79,8 @@ class Memory:
             self.fleet = fleet or build_fleet(decode_registry(bodies(event.sha256)), self.fleet)
             self.registry_sha256, self.registry_number = event.sha256, event.number
             self.admission.resize(self.fleet)
+            # What is polled numbers itself by time: nothing of it can be missing.
+            self.contiguity.resize(self.fleet.present & (self.fleet.decoder_by_slot < 0))
         elif isinstance(event, RulesChanged):
             self.pack = load_pack(bodies(event.sha256), "rules in force", kept=True)
             self.rules_sha256 = event.sha256
@@ -74,6 +91,31 @@ class Memory:
     def judge(self, batch: Batch, events: Sequence[Event], now: int) -> list[Decision]:
         """Decide. The admission windows were advanced by `admit` (live) or are by `replay`."""
         return step(self.state, batch, events, now)
+
+    def look(self, events: Sequence[Event], now: int) -> tuple[ReadingsMissing | ReadingsComplete, ...] | None:
+        """What there is to say of devices' numbers in a cycle with these events, after its readings were admitted;
+        None when it was not looked. A cycle in which it was must be committed: what is remembered has changed.
+
+        While the engine does not hear everybody nothing is said, and afterwards what is missing has all its time again.
+        """
+        anew = any(isinstance(event, Resumed | Listening) for event in events)
+        deaf = not anew and (self.state.paused_since or any(isinstance(event, Paused) for event in events))
+        if not self.contiguity or deaf or not (anew or self.contiguity.has_to_look(now)):
+            return None
+        missing, complete = self.contiguity.look(now, anew=anew)
+        numbers = self.fleet.device_no
+        return (
+            *(
+                ReadingsMissing(at=now, device_no=int(numbers[one.slot]), boot=one.boot, first=one.first, many=one.many)
+                for one in missing
+            ),
+            *(ReadingsComplete(at=now, device_no=int(numbers[one.slot]), lost=one.lost) for one in complete),
+        )
+
+    @property
+    def next_look(self) -> int:
+        """`look` has nothing to do before this (microseconds UTC), unless readings come."""
+        return NEVER if self.state.paused_since else self.contiguity.next_look
 
     def replay(self, record: CycleRecord, bodies: Bodies) -> None:
         """Advance by one journaled cycle. What the rules say now is only compared with what the journal says."""
@@ -86,14 +128,23 @@ class Memory:
         if (batch.slots < 0).any():
             raise ValueError(f"cycle {record.cycle} holds readings of a device that is not in its registry")
         self.admission.replay(batch)
+        self._replay_numbers(record, batch)
+        self.look(events, now)
         decided += self.judge(batch, events, now)
         if tuple(decided) != record.decisions:
             self.mismatches += 1
+
+    def _replay_numbers(self, record: CycleRecord, batch: Batch) -> None:
+        marks = record.inputs.marks
+        if marks or self.contiguity:
+            slots = self.fleet.slots(np.array([mark.device_no for mark in marks], np.int32)).tolist()
+            self.contiguity.replay(numbers_of(batch), list(zip(slots, marks, strict=True)), record.inputs.now)
 
     def freeze(self) -> "Encode":
         """A consistent copy, cheap enough for the loop (arrays are copied, nothing is encoded yet)."""
         state = snapshot(self.state)
         admission = self.admission.snapshot()
+        following = self.contiguity.frozen()
         registry, rules, device_no = self.registry_sha256, self.rules_sha256, self.fleet.device_no
 
         def encode() -> Frozen:
@@ -103,6 +154,7 @@ class Memory:
                 device_no=device_no.tobytes(),
                 state=encode_snapshot(state),
                 admission={name: (a.dtype.str, a.shape, a.tobytes()) for name, a in admission.items()},
+                following=following,
             )
 
         return encode
@@ -124,6 +176,7 @@ class Memory:
         memory = cls(fleet, pack, restore(decode_snapshot(frozen.state), fleet, pack), admission)
         memory.registry_sha256, memory.rules_sha256 = frozen.registry_sha256, frozen.rules_sha256
         memory.registry_number = number
+        memory.contiguity = Contiguity.thawed(len(fleet), frozen.following)
         return memory
 
 

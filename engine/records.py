@@ -3,6 +3,7 @@
 import msgspec
 
 from devices.readings import Rows, unpack
+from ingest.followed import Mark
 from rules.decisions import Decision, Event
 
 
@@ -19,13 +20,15 @@ class SourceCount(msgspec.Struct, frozen=True, array_like=True):
 
 class Inputs(msgspec.Struct, frozen=True):
     """Everything the decisions of a cycle are a function of. `now` is the cycle's time (microseconds UTC); `packed`
-    the admitted readings as `devices.readings.pack` wrote them; `extra` their extra fields by row."""
+    the admitted readings as `devices.readings.pack` wrote them; `extra` their extra fields by row; `marks` what is
+    remembered of devices' numbers where the readings do not show it."""
 
     now: int
     packed: bytes
     extra: tuple[tuple[int, bytes], ...]
     events: tuple[Event, ...]
     counts: tuple[SourceCount, ...]
+    marks: tuple[Mark, ...] = ()
 
 
 class Quarantined(msgspec.Struct, frozen=True):

@@ -40,16 +40,29 @@ ROWS_PER_CYCLE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """Every decoded row of a known device, duplicates too, in order of arrival. rows: (n,), with all flags set.
+    slot: (n,), i4. source: (n,), its index among the decoded rows. duplicate: (n,), bool."""
+
+    rows: Rows
+    slot: NDArray[np.int32]
+    source: NDArray[np.intp]
+    duplicate: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
 class Admitted:
     """batch: the admitted rows in order of arrival, complete.
     message: (n,), i4, the payload of each admitted row.
     duplicate: (m,), i4, the payload of each duplicate reading.
-    refused: what the codec refused and what admission adds, by payload."""
+    refused: what the codec refused and what admission adds, by payload.
+    judged: what both were taken from."""
 
     batch: Batch
     message: NDArray[np.int32]
     duplicate: NDArray[np.int32]
     refused: tuple[Refused, ...]
+    judged: Judged
 
 
 class Admission:
@@ -93,7 +106,8 @@ class Admission:
         admitted = rows[kept]
         _number_the_nameless(admitted, cycle)
         batch = Batch(admitted, slot[kept], _follow(decoded.extra, mine[kept], len(decoded.rows)))
-        return Admitted(batch, message[kept], message[verdicts.duplicate], refused)
+        judged = Judged(rows, slot, mine, verdicts.duplicate)
+        return Admitted(batch, message[kept], message[verdicts.duplicate], refused, judged)
 
     def replay(self, batch: Batch) -> None:
         """Remember a journaled batch, as `admit` did when it was new."""

@@ -55,6 +55,9 @@ class Offered:
     def take(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> "Offered":
         return Offered(*(getattr(self, column.name)[which] for column in fields(self)))
 
+    def with_more(self, other: "Offered") -> "Offered":
+        return Offered(*(np.concatenate([getattr(self, one.name), getattr(other, one.name)]) for one in fields(self)))
+
 
 @dataclass(frozen=True, slots=True)
 class Settling:
@@ -168,6 +171,9 @@ class Contiguity:
         """What there is to tell at `now`; once in each committed cycle. `anew`: nobody was heard until now, so what is
         missing has its whole time again."""
         return look(self._followed, now, anew=anew)
+
+    def has_to_look(self, now: int) -> bool:
+        return now >= self.next_look or bool(self._followed.changed)
 
     @property
     def next_look(self) -> int:
