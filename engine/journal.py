@@ -127,6 +127,13 @@ class JournalReader:
         finally:
             self._db.execute("COMMIT")
 
+    def current(self, kind: str) -> bytes | None:
+        """The registry or rules in force, as a document; None before there are any."""
+        row = self._db.execute(
+            "SELECT d.body FROM current c JOIN document d USING (sha256) WHERE c.kind = ?", (kind,)
+        ).fetchone()
+        return bytes(row[0]) if row else None
+
     def _last_cycle(self) -> int:
         return int(self._db.execute("SELECT value FROM meta WHERE key = 'cycle'").get)
 
