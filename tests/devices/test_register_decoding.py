@@ -448,6 +448,21 @@ def test_a_check_that_fails_is_another_device_s_answer() -> None:
     assert decoded.refused == ((1, "not %LEL"),)
 
 
+def test_the_first_check_that_fails_is_the_reason() -> None:
+    checks = (Check(when=(Term(field="status", one_of=(5,)),), reason="one"), Check(when=(TWO,), reason="two"))
+    decoder = decoder_of(GAS, STATUS, check=checks)
+    decoded = decode(decoder, frame(1, 4), frame(1, 5), frame(2, 5))
+    assert decoded.refused == ((0, "one"), (1, "two"))
+
+
+TWO = Term(field="gas", above=1)
+
+
+def test_a_minus_sign_before_nothing_is_nothing() -> None:
+    decoder = decoder_of(at("x", 0, quantity="temperature_c", sign="minus"), at("minus", 1))
+    assert str(one(decoder, 0, 1)["temperature_c"]) == "0.0"
+
+
 # --- extra ---
 
 

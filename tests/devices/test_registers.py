@@ -15,22 +15,26 @@ from devices.register_map import CommandProcedure, Field, Notation, RegisterMap,
 from devices.registers import Read, layout, plan_reads, procedure, width, wire_address
 
 BITS = (Space.COIL, Space.DISCRETE)
-HIGHEST = 40
+#: Fields crowd below the one or spread below the other: shared words and full reads are of crowds, gaps are of room.
+CROWDED, ROOMY = 7, 40
 
 
 @st.composite
-def some_field(draw: st.DrawFn, name: str, spaces: tuple[Space, ...]) -> Field:
+def some_field(draw: st.DrawFn, name: str, spaces: tuple[Space, ...], highest: int) -> Field:
     space = draw(st.sampled_from(spaces))
     kind = "bit" if space in BITS else draw(st.sampled_from(["u16", "s16", "u32", "f32", "ascii"]))
     words = draw(st.integers(1, 4)) if kind == "ascii" else 0
     stride = draw(st.sampled_from([0, 0, 1, 4, 9]))
-    return Field(name=name, at=draw(st.integers(0, HIGHEST)), space=space, type=kind, words=words, stride=stride)
+    return Field(name=name, at=draw(st.integers(0, highest)), space=space, type=kind, words=words, stride=stride)
 
 
 @st.composite
 def charts(draw: st.DrawFn, spaces: tuple[Space, ...] = tuple(Space), most_fields: int = 7) -> RegisterMap:
     """Maps that can be read: no field is torn by another, and the declared spans hold all fields of all channels."""
-    fields = [draw(some_field(f"f{at}", spaces)) for at in range(draw(st.integers(1, most_fields)))]
+    highest = draw(st.sampled_from([CROWDED, ROOMY]))
+    if highest == CROWDED:
+        spaces = spaces[-1:]
+    fields = [draw(some_field(f"f{at}", spaces, highest)) for at in range(draw(st.integers(1, most_fields)))]
     channels = draw(st.integers(1, 3))
     if not any(field.stride for field in fields):
         channels = 1
@@ -262,6 +266,16 @@ def test_a_layout_that_cannot_be_read_is_refused(chart: RegisterMap, why: str) -
     with pytest.raises(ValueError, match=why):
         plan_reads(chart, everyone(chart))
     assert map_faults(chart, takes_close=False, reports_position=False)
+
+
+def test_a_word_that_two_reads_carry_comes_with_the_wider_field() -> None:
+    """Two reads overlap in register 3: its word must be the one that was read together with register 4."""
+    fields = (Field(name="a", at=0, **HOLDING), Field(name="b", at=3, **HOLDING))
+    wide = Field(name="c", at=3, type="f32", **HOLDING)
+    span = (Span(first=0, last=9, **HOLDING),)
+    plan = plan_reads(chart_of(*fields, wide, readable=span, most_registers=4))
+    assert plan.reads == (Read(Space.HOLDING, 0, 4), Read(Space.HOLDING, 3, 2))
+    assert plan.cut[1].tolist() == [0, 4, 5]
 
 
 def test_a_channel_that_the_map_does_not_have_is_refused() -> None:
