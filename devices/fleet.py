@@ -100,14 +100,7 @@ def build_fleet(registry: Registry, before: Fleet | None = None, *, order: Seque
         for slot, (device, model) in enumerate(zip(devices, model_by_slot, strict=True))
         if device and model and model.kind is DeviceKind.SHUT_OFF_VALVE and model.actuator
     }
-    links: dict[int, tuple[ShutOffValve, ...]] = {}
-    watches: dict[int, tuple[int, ...]] = {}
-    for link in registry.links:
-        detector, valve = slot_by_identity[link.detector], slot_by_identity[link.valve]
-        if valve in valves:
-            links[detector] = (*links.get(detector, ()), valves[valve])
-        else:
-            watches[detector] = (*watches.get(detector, ()), valve)
+    links, watches = _linked(registry, slot_by_identity, valves)
     return Fleet(
         registry=registry,
         devices=devices,
@@ -126,6 +119,21 @@ def build_fleet(registry: Registry, before: Fleet | None = None, *, order: Seque
         decoders=decoders,
         decoder_by_slot=np.array([decoder_of.get(m.key, -1) if m else -1 for m in model_by_slot], np.int32),
     )
+
+
+def _linked(
+    registry: Registry, slot_by_identity: dict[str, int], valves: dict[int, ShutOffValve]
+) -> tuple[dict[int, tuple[ShutOffValve, ...]], dict[int, tuple[int, ...]]]:
+    """`links` and `watches` of a Fleet."""
+    links: dict[int, tuple[ShutOffValve, ...]] = {}
+    watches: dict[int, tuple[int, ...]] = {}
+    for link in registry.links:
+        detector, valve = slot_by_identity[link.detector], slot_by_identity[link.valve]
+        if valve in valves:
+            links[detector] = (*links.get(detector, ()), valves[valve])
+        else:
+            watches[detector] = (*watches.get(detector, ()), valve)
+    return links, watches
 
 
 def _microseconds(seconds: list[float]) -> NDArray[np.int64]:
