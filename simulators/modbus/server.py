@@ -5,6 +5,7 @@ import contextlib
 import os
 import tty
 from pathlib import Path
+from typing import cast
 
 from simulators.modbus.line import Framing, Line, Talk
 
@@ -80,9 +81,9 @@ class _Connection(asyncio.Protocol):
         self._talk: Talk | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._talk = Talk(self._line, self._framing, transport.write, transport.close)
+        # uvloop's transports are none of asyncio's classes, though they do the same.
+        self._transport = cast(asyncio.Transport, transport)
+        self._talk = Talk(self._line, self._framing, self._transport.write, self._transport.close)
         self._among.add(self)
 
     def data_received(self, data: bytes) -> None:

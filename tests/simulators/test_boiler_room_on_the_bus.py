@@ -12,6 +12,7 @@ from random import Random
 import msgspec
 import numpy as np
 import pytest
+import uvloop
 
 from devices.codecs.registers import decode_frames
 from devices.commands import Command, Verb
@@ -119,7 +120,12 @@ async def living(room: BoilerRoom) -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize("by", ["tcp", "serial"])
-async def test_co_of_a_blocked_flue_closes_both_valves_over_the_bus(tmp_path: Path, by: str) -> None:
+def test_co_of_a_blocked_flue_closes_both_valves_over_the_bus(tmp_path: Path, by: str) -> None:
+    """On the engine's own event loop: its transports are not those of asyncio."""
+    uvloop.run(closes_both_valves(tmp_path, by))
+
+
+async def closes_both_valves(tmp_path: Path, by: str) -> None:
     plan = find_plan("boiler-room")
     assert plan is not None
     plan = msgspec.structs.replace(plan, speed=40.0, event=(BlockFlue(at_s=0.0),))
