@@ -15,6 +15,7 @@ W5  Nothing is written but what the allow-list holds.
 import asyncio
 import logging
 import struct
+import termios
 from collections.abc import Callable, Iterable
 from itertools import count
 from typing import TypeVar
@@ -101,6 +102,8 @@ class Wire(ModbusProtocol):
             self.end(LinkAway(f"no connection within {within_s:g} s"))
         except (OSError, ValueError) as wrong:  # ValueError: a serial port that cannot do this speed
             self.end(LinkAway(str(wrong) or type(wrong).__name__))
+        except termios.error as wrong:
+            self.end(LinkAway(f"the port cannot be set so (speed, parity, stop bits): {wrong.args[-1]}"))
         except asyncio.CancelledError:
             self.end(LinkAway("stopped"))
             raise

@@ -16,6 +16,7 @@ from pathlib import Path
 TRICKS = (
     "silence",  # nothing, ever
     "late",  # nothing now; the whole reply just before the answer to the next request, of whatever unit
+    "late after the time-out",  # 70 ms after the request, as TCP: on the connection that asked
     "wrong unit",
     "wrong function",
     "wrong number",  # of the transaction
@@ -130,6 +131,10 @@ class Outstation:
             return
         if trick == "late":
             self.owed = framed(unit, self.answer(unit, pdu), 0)
+            return
+        if trick == "late after the time-out":
+            reply = framed(unit, self.answer(unit, pdu), 0)
+            asyncio.get_running_loop().call_later(0.07, send, reply)
             return
         if owed:
             with contextlib.suppress(OSError):
