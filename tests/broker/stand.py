@@ -9,17 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
+from davy.broker_client import BrokerClient
 from ingest.broker_limits import BrokerLimits
 from ingest.broker_plan import Broker, Partition
 from ingest.broker_sessions import KnownSessions
 from ingest.links import Arrivals, Settled, Upto
 from ingest.mqtt_directory import Directory
 from ingest.mqtt_endpoint import utc_us
-from ingest.mqtt_packets import Connack, Connect, Filter, Packet, Puback, Publish, Suback, Subscribe, build, parse
-from ingest.mqtt_properties import NO_PROPERTIES, Properties
-from ingest.mqtt_stream import frame
+from ingest.mqtt_packets import Connack
 from ingest.mqtt_subscriber import BrokerLink
-from ingest.mqtt_wire import V5
 from tests.mqtt.town import DETECTOR, GATEWAY, IDENTITY, VALVE, registry
 
 __all__ = ["DETECTOR", "GATEWAY", "IDENTITY", "VALVE", "Device", "Stand", "broker_at", "open_stand", "topic"]
@@ -143,95 +141,8 @@ async def open_stand(broker: Broker, folder: Path, limits: BrokerLimits | None =
         await stand.close()
 
 
-class Device:
-    """A client that speaks packets: what a test does not say, it does not do. `said` holds every packet received."""
+class Device(BrokerClient):
+    """A device, or anybody else, at a broker on this machine."""
 
-    def __init__(self, version: int = V5) -> None:
-        self.version = version
-        self.said: list[Packet] = []
-        self._changed = asyncio.Event()
-        self._ids = 0
-
-    async def connect(
-        self,
-        port: int,
-        client_id: str,
-        *,
-        clean: bool = True,
-        username: str | None = None,
-        password: bytes | None = None,
-        properties: Properties = NO_PROPERTIES,
-        **tls: object,
-    ) -> Connack:
-        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port, **tls)  # type: ignore[arg-type]
-        self._task = asyncio.create_task(self._listen())
-        self.say(Connect(client_id, self.version, clean, 60, username, password, properties=properties))
-        return await self.hear(Connack)
-
-    async def subscribe(self, *topics: str, qos: int = 1) -> Suback:
-        self.say(Subscribe(self._id(), tuple(Filter(one, qos) for one in topics)))
-        return await self.hear(Suback)
-
-    def publish(
-        self, to: str, payload: bytes, qos: int = 1, *, retain: bool = False, properties: Properties = NO_PROPERTIES
-    ) -> None:
-        self.say(Publish(to, payload, qos, self._id() if qos else 0, False, retain, properties))
-
-    async def published(self, to: str, payload: bytes, **more: object) -> Puback:
-        """Publish and wait for the broker's answer."""
-        self.publish(to, payload, **more)  # type: ignore[arg-type]
-        mine = self._ids
-        await self.until(lambda: any(isinstance(one, Puback) and one.packet_id == mine for one in self.said))
-        return next(one for one in self.said if isinstance(one, Puback) and one.packet_id == mine)
-
-    def heard(self, to: str) -> list[bytes]:
-        return [one.payload for one in self.said if isinstance(one, Publish) and one.topic == to]
-
-    async def hear(self, kind: type) -> "Packet":  # type: ignore[type-arg]
-        await self.until(lambda: any(isinstance(one, kind) for one in self.said))
-        found = next(one for one in self.said if isinstance(one, kind))
-        self.said.remove(found)
-        return found
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(PATIENCE_S):
-            while not condition():
-                self._changed.clear()
-                await self._changed.wait()
-
-    @property
-    def gone(self) -> bool:
-        return self._task.done()
-
-    def say(self, packet: Packet) -> None:
-        self._writer.write(build(packet, self.version))
-
-    async def close(self) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        self._writer.close()
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
-
-    def _id(self) -> int:
-        self._ids = self._ids % 65_535 + 1
-        return self._ids
-
-    async def _listen(self) -> None:
-        data = b""
-        with contextlib.suppress(OSError):
-            while more := await self._reader.read(65_536):
-                data += more
-                at = 0
-                while at < len(data):
-                    start, end = frame(data, at, 1 << 28, self.version)
-                    if start < 0 or end > len(data):
-                        break
-                    packet = parse(data[at], data[start:end], self.version)
-                    self.said.append(packet)
-                    if isinstance(packet, Publish) and packet.qos:
-                        self.say(Puback(packet.packet_id))
-                    at = end
-                data = data[at:]
-                self._changed.set()
-        self._changed.set()
+    async def at(self, port: int, client_id: str, **more: object) -> Connack:
+        return await self.connect("127.0.0.1", port, client_id, **more)  # type: ignore[arg-type]

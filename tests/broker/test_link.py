@@ -34,7 +34,7 @@ async def test_readings_arrive_in_order_and_nothing_is_acknowledged_before_settl
     async with open_stand(broker_at(mosquitto.port, version=version), tmp_path) as stand:
         await stand.connected()
         stand.settling.clear()
-        await device.connect(mosquitto.port, "d1")
+        await device.at(mosquitto.port, "d1")
         for seq in range(10):
             await device.published(topic(DETECTOR), reading(seq))
         await stand.until(lambda: len(stand.seen.readings) == 10)
@@ -59,7 +59,7 @@ async def test_a_withheld_message_stops_the_acknowledgements_behind_it_until_it_
     limits = BrokerLimits(withheld_for_s=0.5)
     async with open_stand(broker_at(mosquitto.port), tmp_path, limits) as stand:
         await stand.connected()
-        await device.connect(mosquitto.port, "d1")
+        await device.at(mosquitto.port, "d1")
         stand.in_reserve = True
         stand.withhold = lambda taken: frozenset(at for at, said in enumerate(taken.payload) if said == reading(3))
         for seq in range(6):
@@ -89,7 +89,7 @@ async def test_late_acknowledgements_of_a_lost_connection_acknowledge_nothing_on
     device, other = Device(), Device()
     async with open_stand(broker_at(mosquitto.port), tmp_path) as stand:
         await stand.connected()
-        await device.connect(mosquitto.port, "d1")
+        await device.at(mosquitto.port, "d1")
         stand.settling.clear()
         for seq in range(5):
             await device.published(topic(DETECTOR), reading(seq))
@@ -98,7 +98,7 @@ async def test_late_acknowledgements_of_a_lost_connection_acknowledge_nothing_on
         mosquitto.kill()
         mosquitto.start()
         await stand.until(lambda: len(stand.seen.session_lost) == 1)
-        await other.connect(mosquitto.port, "d2")
+        await other.at(mosquitto.port, "d2")
         for seq in range(10, 15):  # these have the packet identifiers of the first five
             await other.published(topic(DETECTOR), reading(seq))
         await stand.until(lambda: len(stand.seen.readings) == 10)
@@ -138,7 +138,7 @@ async def test_a_full_partition_is_not_read_and_nothing_is_lost(mosquitto: Mosqu
     async with open_stand(broker_at(mosquitto.port), tmp_path, limits) as stand:
         await stand.connected()
         stand.running.clear()
-        await device.connect(mosquitto.port, "d1")
+        await device.at(mosquitto.port, "d1")
         for seq in range(many):
             device.publish(topic(DETECTOR), reading(seq))
         await stand.until(lambda: stand.count("pauses") > 0)
@@ -154,7 +154,7 @@ async def test_a_retained_message_is_marked_and_a_retained_reply_confirms_nothin
     mosquitto: Mosquitto, tmp_path: Path
 ) -> None:
     device = Device()
-    await device.connect(mosquitto.port, "d1")
+    await device.at(mosquitto.port, "d1")
     await device.published(topic(DETECTOR), reading(1), retain=True)
     await device.published(topic(VALVE, "reply"), b'{"id":"c0","valve":"closed"}', retain=True)
     async with open_stand(broker_at(mosquitto.port), tmp_path) as stand:
@@ -175,7 +175,7 @@ async def test_strangers_and_what_cannot_be_read_are_handed_over_as_nobodys_and_
     broker = broker_at(mosquitto.port, partitions=(Partition("davy-1", ("+/+",)),))
     async with open_stand(broker, tmp_path, BrokerLimits(packet_bytes=2_000, kept_of_large_bytes=500)) as stand:
         await stand.connected()
-        await device.connect(mosquitto.port, "d1")
+        await device.at(mosquitto.port, "d1")
         await device.published("davy/v1/nobody/n1/telemetry", reading(1))
         await device.published(topic(DETECTOR), b"x" * 5_000)
         await device.published(topic(DETECTOR), b"")
@@ -195,12 +195,12 @@ async def test_the_content_type_of_mqtt_5_is_honoured(mosquitto: Mosquitto, tmp_
     device = Device()
     async with open_stand(broker_at(mosquitto.port), tmp_path) as stand:
         await stand.connected()
-        await device.connect(mosquitto.port, "d1")
+        await device.at(mosquitto.port, "d1")
         cbor = Properties(texts={Property.CONTENT_TYPE: "application/cbor"})
         for _ in range(3):  # the first is learnt, the others take the fast path
             await device.published(topic(DETECTOR), b"\xa0", properties=cbor)
         await device.published(topic(DETECTOR), reading(1))
-        await device.published(topic(DETECTOR), reading(2), qos=1)
+        await device.published(topic(DETECTOR), reading(2))
         device.publish(topic(DETECTOR), reading(3), qos=0)
         await stand.until(lambda: len(stand.seen.readings) == 6)
         assert stand.seen.content_types == ["application/cbor"] * 3 + [""] * 3
@@ -213,12 +213,12 @@ async def test_a_command_goes_out_with_its_expiry_and_the_reply_comes_back(
     valve = Device()
     async with open_stand(broker_at(mosquitto.port), tmp_path) as stand:
         await stand.connected()
-        await valve.connect(mosquitto.port, "v1")
+        await valve.at(mosquitto.port, "v1")
         await valve.subscribe(topic(VALVE, "command"))
         assert stand.link.send(VALVE, CLOSE, far()) is Sending.SENT
-        await valve.until(lambda: bool(valve.heard(topic(VALVE, "command"))))
-        assert decode_command(valve.heard(topic(VALVE, "command"))[0]) == CLOSE
-        (said,) = [one for one in valve.said if getattr(one, "topic", "") == topic(VALVE, "command")]
+        await valve.until(lambda: bool(valve.payloads(topic(VALVE, "command"))))
+        assert decode_command(valve.payloads(topic(VALVE, "command"))[0]) == CLOSE
+        (said,) = [one for one in valve.heard if getattr(one, "topic", "") == topic(VALVE, "command")]
         assert 50 <= said.properties.numbers[Property.MESSAGE_EXPIRY_S] <= 60  # type: ignore[union-attr]
         await valve.published(topic(VALVE, "reply"), b'{"id":"c1","valve":"closed"}')
         await stand.until(lambda: stand.seen.replies == [(VALVE, b'{"id":"c1","valve":"closed"}')])
@@ -238,7 +238,7 @@ async def test_a_command_that_nobody_is_subscribed_to_fails_and_is_tried_again_w
         await stand.until(lambda: len(stand.seen.failed) == 1)
         assert stand.seen.failed[0][0] == "c1"
         assert "no subscriber at the broker" in stand.seen.failed[0][1]
-        await valve.connect(mosquitto.port, "v1")
+        await valve.at(mosquitto.port, "v1")
         await valve.published(topic(VALVE), b'{"valve":"open"}')
         await stand.until(lambda: stand.seen.connected == [VALVE])
     await valve.close()
@@ -251,12 +251,12 @@ async def test_more_commands_than_the_broker_takes_at_once_wait_and_are_said_to_
     valve = Device()
     async with open_stand(broker_at(mosquitto.port), tmp_path) as stand:
         await stand.connected()
-        await valve.connect(mosquitto.port, "v1")
+        await valve.at(mosquitto.port, "v1")
         await valve.subscribe(topic(VALVE, "command"))
         became = [stand.link.send(VALVE, Command(f"c{n}", Verb.CLOSE, n, "", "", "gas"), far()) for n in range(5)]
         assert became[0] is Sending.SENT
         queued = [f"c{n}" for n, one in enumerate(became) if one is Sending.QUEUED]
-        await valve.until(lambda: len(valve.heard(topic(VALVE, "command"))) == 5)
+        await valve.until(lambda: len(valve.payloads(topic(VALVE, "command"))) == 5)
         await stand.until(lambda: stand.seen.sent == queued)
     await valve.close()
     mosquitto.stop()
@@ -266,13 +266,13 @@ async def test_application_acknowledgements_are_coalesced_per_device(mosquitto: 
     device = Device()
     async with open_stand(broker_at(mosquitto.port), tmp_path, BrokerLimits(acks_every_s=0.2)) as stand:
         await stand.connected()
-        await device.connect(mosquitto.port, "d1")
+        await device.at(mosquitto.port, "d1")
         await device.subscribe(topic(DETECTOR, "ack"))
         stand.upto = lambda taken: (Upto(DETECTOR, 1, len(stand.seen.readings)),) if taken.payload else ()
         for seq in range(200):
             device.publish(topic(DETECTOR), reading(seq))
-        await device.until(lambda: b'{"boot":1,"seq":200}' in device.heard(topic(DETECTOR, "ack")))
-        assert len(device.heard(topic(DETECTOR, "ack"))) < 50
+        await device.until(lambda: b'{"boot":1,"seq":200}' in device.payloads(topic(DETECTOR, "ack")))
+        assert len(device.payloads(topic(DETECTOR, "ack"))) < 50
     await device.close()
 
 
@@ -309,8 +309,8 @@ async def test_another_client_with_our_name_is_noticed(mosquitto: Mosquitto, tmp
     async with open_stand(broker_at(mosquitto.port), tmp_path, limits) as stand:
         while not stand.count("taken_over"):
             await stand.connected()
-            await thief.connect(mosquitto.port, "davy-1", clean=False)
             lost = stand.count("connections_lost")
+            await thief.at(mosquitto.port, "davy-1", clean=False)
             await stand.until(lambda lost=lost: stand.count("connections_lost") > lost)  # type: ignore[misc]
         assert stand.count("connections") == limits.short_ones
         assert not thief.gone  # we come back after seconds, so that the two do not throw each other out many times
@@ -324,7 +324,7 @@ async def test_partitions_have_sessions_of_their_own_and_share_a_take(mosquitto:
     async with open_stand(broker_at(mosquitto.port, partitions=partitions), tmp_path, limits) as stand:
         await stand.connected()
         stand.running.clear()
-        await device.connect(mosquitto.port, "d1")
+        await device.at(mosquitto.port, "d1")
         for seq in range(500):
             await device.published(topic(DETECTOR), reading(seq))
         await device.published(topic(VALVE), b'{"valve":"open"}')
