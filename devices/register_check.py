@@ -23,6 +23,8 @@ MOST_REGISTERS, MOST_BITS = 125, 2000
 #: Product choices: a panel has tens of heads, and a pause or a reply takes seconds at most.
 MOST_CHANNELS = 1000
 LONGEST_MS = 60_000.0
+#: Bits of the widest number, u32.
+_MOST_PATTERN_BITS = 32
 
 
 def map_faults(chart: RegisterMap, *, takes_close: bool, reports_position: bool) -> list[Fault]:
@@ -119,6 +121,8 @@ def term_faults(key: str, terms: Sequence[Term], fields: dict[str, Field]) -> It
 def _impossible(place: str, term: Term, field: Field) -> Iterator[Fault]:
     """What can never hold, or never fail (K2)."""
     size = pattern_bits(field)
+    if not 1 <= size <= _MOST_PATTERN_BITS:
+        return  # the field itself is at fault
     if term.bit is not None and (field.type == "f32" or not 0 <= term.bit < size):
         yield (
             f"{place}.bit",

@@ -12,6 +12,8 @@ from devices.registers import HIGHEST_ADDRESS, wire_address
 
 #: Words of `expect` for a quantity that may not be believed.
 QUALITY_WORDS: tuple[str, ...] = tuple(quality.name.lower() for quality in Quality if quality is not Quality.GOOD)
+#: What can be compared: above it a 64-bit float no longer holds every whole number (IEEE 754).
+_MOST_EXPECTED = 2.0**53
 
 
 def example_faults(chart: RegisterMap) -> Iterator[Fault]:
@@ -62,6 +64,8 @@ def _expect_faults(chart: RegisterMap, example: RegisterExample, measured: set[s
     kept = {field.name for field in chart.field if field.extra}
     for name, said in example.expect.items():
         key = f"expect.{name}"
+        if not isinstance(said, str) and not abs(said) <= _MOST_EXPECTED:  # also refuses nan
+            yield key, f"must be a number up to {_MOST_EXPECTED:g}"
         if name in measured:
             if isinstance(said, bool) or (isinstance(said, str) and said not in QUALITY_WORDS):
                 yield key, f"must be a number or one of {', '.join(QUALITY_WORDS)}"

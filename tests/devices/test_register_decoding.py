@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from devices.codecs.decoded import Decoded
 from devices.codecs.frame import FrameState, encode_frame
 from devices.codecs.registers import FrameDecoder, compile_map, decode_frames
+from devices.fleet import build_fleet
 from devices.models import DeviceKind, DeviceModel, load_catalogue
 from devices.quantities import DEVICE_FLAGS, QUANTITY_NAMES, Flag, Quality, ValveCause, ValvePosition, quality_shift
 from devices.readings import NO_TIME
@@ -33,6 +34,7 @@ from devices.register_map import (
     ValveWhen,
 )
 from devices.registers import layout
+from devices.sites import Device, Registry, Site
 from tests.devices.register_reference import Meaning, Reading
 
 CATALOGUE = load_catalogue()
@@ -350,6 +352,18 @@ def test_a_valve_on_a_bus_can_be_stale_too() -> None:
     )
     assert (one(decoder, 5, 1)["valve"], one(decoder, 5, 1)["flags"]) == ("closed", set())
     assert (one(decoder, 31, 1)["valve"], one(decoder, 31, 1)["flags"]) == ("unknown", {"stale"})
+
+
+def test_a_fleet_knows_the_decoder_of_each_device_of_a_model_with_registers() -> None:
+    bus = Device(1, "davysim", "bus", "modbus_gateway", "s", address="modbus+tcp://127.0.0.1:5020")
+    head = Device(2, "davysim", "head", "sim_modbus_detector", "s", gateway=bus.identity, address="7")
+    home = Device(3, "davysim", "home", "sim_detector_home", "s")
+    registry = Registry(models=CATALOGUE, sites=(Site("s", simulated=True),), devices=(bus, head, home))
+    fleet = build_fleet(registry)
+    assert fleet.decoder_by_slot[[0, 2]].tolist() == [-1, -1]
+    assert fleet.decoders[fleet.decoder_by_slot[1]].model == head.model
+    left = build_fleet(msgspec.structs.replace(registry, devices=(bus, home)), fleet)
+    assert left.decoder_by_slot.tolist() == [-1, -1, -1]
 
 
 # --- numbers ---

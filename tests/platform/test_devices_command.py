@@ -87,5 +87,23 @@ def test_a_folder_without_models_and_a_file_that_is_not_there_are_code_2(setting
     assert davy(settings, "devices", "check", str(tmp_path / "none.toml")).returncode == Exit.USAGE
 
 
+def test_models_of_one_s_own_folder_are_listed_shown_and_checked(settings_for: SettingsFor, tmp_path: Path) -> None:
+    own = tmp_path / "models"
+    own.mkdir()
+    text = (BUILT_IN / f"{ON_A_BUS.key}.toml").read_text("utf-8")
+    (own / "acme_new.toml").write_text(text, "utf-8")
+    settings = settings_for(tmp_path / "data", DAVY_MODELS=str(own))
+    assert [m["key"] for m in result(settings, "devices", "list", "--json")] == [
+        *(m.key for m in CATALOGUE),
+        "acme_new",
+    ]
+    assert result(settings, "devices", "show", "acme_new", "--json")["name"] == ON_A_BUS.name
+    assert len(result(settings, "devices", "check", "--json")) == len(CATALOGUE) + 1
+    (own / f"{ON_A_BUS.key}.toml").write_text(text, "utf-8")
+    asked = davy(settings, "devices", "check")
+    assert asked.returncode == Exit.USAGE
+    assert f"{ON_A_BUS.key} is the model of" in asked.stderr
+
+
 def test_the_schema_is_printed_as_it_is_published(settings: Settings) -> None:
     assert davy(settings, "devices", "schema").stdout.encode() == model_schema()
