@@ -50,6 +50,7 @@ def main() -> None:
     os.umask(0o077)  # whatever a command makes is its owner's alone
     from davy import (
         commands_bench,
+        commands_broker,
         commands_check,
         commands_data,
         commands_devices,
@@ -62,6 +63,7 @@ def main() -> None:
         commands_run,
         commands_data,
         commands_devices,
+        commands_broker,
         commands_rules,
         commands_simulate,
         commands_check,

@@ -9,11 +9,17 @@ import uvloop
 
 from tests.broker.mosquitto import Mosquitto, need_mosquitto
 
+#: What leans on how a loop pauses, ends and encrypts connections; the rest runs on the one that production uses.
+_ON_BOTH_LOOPS = ("test_readings_arrive", "test_a_full_partition", "test_over_tls")
+
 
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.SelectorEventLoop}
+    loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"uvloop": uvloop.new_event_loop}
+    if item.name.startswith(_ON_BOTH_LOOPS):
+        loops["asyncio"] = asyncio.SelectorEventLoop
+    return loops
 
 
 @pytest.fixture
