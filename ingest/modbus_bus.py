@@ -26,6 +26,8 @@ _log = structlog.get_logger()
 _END_PULSES_WITHIN_S = 2.0
 #: A bus that has nothing to do looks again after this.
 _IDLE_US = 60_000_000
+#: A link is not tried while all that could be read waits to be taken; it is looked at again after this.
+_TAKEN_WITHIN_S = 0.1
 #: For the release of a valve that has left the registry meanwhile.
 _RELEASE_WITHIN_S = 1.0
 
@@ -138,9 +140,9 @@ class Bus:
             await self._rest(now_us)
         elif (poll := self._polls.next(now_us)) is not None:
             await self._polls.go_on(poll, now_us)
-        elif self._line.away and self._line.may_ask(now_us):
-            self._polls.any_soon(now_us)
-            await asyncio.sleep(0)
+        elif self._line.is_to_be_tried(now_us):
+            if not self._polls.begin_any(now_us):
+                await asyncio.sleep(_TAKEN_WITHIN_S)
         else:
             await self._rest(now_us)
 

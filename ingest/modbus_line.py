@@ -58,6 +58,8 @@ class Line:
         self._numbers = count(random.randrange(65_535))
         self._wire: Wire | None = None
         self._spoke = False
+        #: The last request ended with its connection, which had served until then: nothing is known of the link.
+        self._in_doubt = False
         self._failures = 0
         self._open_us = 0
         self._unreached_us: int | None = clocks.steady()
@@ -88,9 +90,13 @@ class Line:
             return None
         return self._unreached_us + round(DOWN_AFTER_S * 1_000_000)
 
+    def is_to_be_tried(self, now_us: int) -> bool:
+        retry_us = self.retry_us()
+        return retry_us is not None and now_us >= retry_us
+
     def retry_us(self) -> int | None:
-        """When a link that is away may be tried again; None while it is not."""
-        return self._open_us if self.away else None
+        """When a link that is away, or may be, is to be tried; None while there is no reason to."""
+        return self._open_us if self.away or self._in_doubt else None
 
     def look(self, now_us: int) -> None:
         """K4."""
@@ -170,6 +176,7 @@ class Line:
     def _failed(self, why: BusError, within_s: float) -> None:
         """What an unsuccessful request says of the link; the unit's side of it is not told here."""
         self._counts.failed(why)
+        self._in_doubt = isinstance(why, LinkAway) and self._spoke
         if isinstance(why, LinkAway):
             if self._unreached_us is None:
                 self._unreached_us = self._clocks.steady()
@@ -184,7 +191,7 @@ class Line:
     def _leave_alone(self, why: LinkAway) -> None:
         """K3."""
         now_us = self._clocks.steady()
-        self.away = str(why)
+        self.away, self._in_doubt = str(why), False
         if self._unreached_us is None:
             self._unreached_us = now_us
         most_s = min(MOST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._failures, 10))
@@ -192,7 +199,7 @@ class Line:
         self._open_us = now_us + round(most_s * self._random.uniform(0.5, 1.0) * 1_000_000)
 
     def _reached(self) -> None:
-        self._spoke = True
+        self._spoke, self._in_doubt = True, False
         if self._told and not self._failures and self._unreached_us is None:
             return
         back = bool(self.away) or self._told is not True

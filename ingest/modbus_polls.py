@@ -131,9 +131,16 @@ class Polls:
         for poll in self._begun:
             yield self._line.ready_us(poll.station.key.unit, poll.station.gap_s)
 
-    def any_soon(self, now_us: int) -> None:
-        """Let some station be read now, to see whether the link is back: its usual times may be far apart."""
-        self._schedule.hasten(self._random.choice(list(self._stations)), now_us)
+    def begin_any(self, now_us: int) -> bool:
+        """Let some station be read now, to see whether the link is back: their usual times may be far apart. False
+        when the frames of all of them wait to be taken."""
+        keys = list(self._stations)
+        self._random.shuffle(keys)
+        for key in keys:
+            if self._schedule.take_now(key, now_us):
+                self._begun.append(Poll(self._stations[key]))
+                return True
+        return bool(self._begun)
 
     def ask_silent(self) -> None:
         """The link is back: whoever was silent is asked at once."""
@@ -151,7 +158,7 @@ class Polls:
     async def go_on(self, poll: Poll, now_us: int) -> None:
         """Make the next request of a poll, or find that it cannot be made."""
         station, unit = poll.station, self._units[poll.station.key.unit]
-        held = unit.held_until_us > now_us
+        held = unit.held_until_us > now_us and self._line.retry_us() is None
         if held or not self._line.may_ask(now_us):
             self._drop(poll)
             self._schedule.missed(station.key, now_us, counted=not held)

@@ -123,7 +123,7 @@ class Schedule(Generic[Key]):
             self._push(self._quick, entry.quick_us, key)
 
     def hasten(self, key: Key, at_us: int) -> None:
-        """Poll it at this time too, or earlier."""
+        """Poll it by this time; a poll before it will do."""
         entry = self._entries.get(key)
         if entry is None or (entry.quick_us is not None and entry.quick_us <= at_us):
             return

@@ -18,7 +18,7 @@ import struct
 import termios
 from collections.abc import Callable, Iterable
 from itertools import count
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from numpy import uint16
 from numpy.typing import NDArray
@@ -225,9 +225,8 @@ class Wire(ModbusProtocol):
         """Wait until the request's bytes have left us, or the request has ended otherwise."""
         await asyncio.sleep(0)  # some loops write at the end of their turn
         while not waiting.done():
-            transport = self.transport
-            assert isinstance(transport, asyncio.WriteTransport)
-            if transport.get_write_buffer_size() == 0:
+            # uvloop's transports are no asyncio.WriteTransport to isinstance, only to those who call them.
+            if cast(asyncio.WriteTransport, self.transport).get_write_buffer_size() == 0:
                 break
             await asyncio.sleep(_LEAVING_S)
         if not waiting.done() or waiting.exception() is None:

@@ -1,0 +1,101 @@
+"""Silence, back-off, heartbeats, and what waits for a bus, in virtual time."""
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from devices.addresses import UnitAddress
+from devices.codecs.frame import FrameState
+from devices.registers import Procedure, WireWrite
+from ingest.modbus_attempts import Attempt, Waiting
+from ingest.modbus_health import MOST_HOLD_S, StationHealth, UnitHealth
+from ingest.modbus_valves import Valve
+
+S = 1_000_000
+
+
+@given(st.integers(S // 10, 300 * S))
+def test_what_will_be_called_silent_was_asked_three_times_and_then_seldom(interval_us):
+    unit, asked = UnitHealth(), []
+    for time in range(200):
+        at_us = time * interval_us
+        if unit.held_until_us <= at_us:
+            asked.append(at_us)
+            unit.failed(at_us, interval_us)
+    assert asked[:3] == [0, interval_us, 2 * interval_us]
+    most_us = max(MOST_HOLD_S * S, interval_us)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(asked)]
+    assert max(gaps) <= most_us + interval_us
+    assert gaps == sorted(gaps)
+    assert unit.answered()
+    assert not unit.answered()
+    assert unit.held_until_us == 0
+
+
+def test_silence_is_told_once_in_an_outage_and_not_before_the_interval_has_passed():
+    station = StationHealth(0)
+    assert not station.fell_silent(S - 1, S)
+    assert station.fell_silent(S, S)
+    assert not station.fell_silent(5 * S, S)
+    assert station.answered(6 * S)
+    assert not station.answered(7 * S)
+    assert not station.fell_silent(7 * S + 1, S)
+    assert station.fell_silent(8 * S, S)
+
+
+def test_a_heartbeat_is_each_devices_own():
+    station = StationHealth(0)
+    assert station.state(1, b"a", 2.0, 0) is FrameState.FRESH
+    assert station.state(2, b"a", 2.0, 0) is FrameState.FRESH
+    assert station.state(1, b"a", 2.0, 2 * S) is FrameState.FRESH
+    assert station.state(2, b"b", 2.0, 2 * S) is FrameState.FRESH
+    assert station.state(1, b"a", 2.0, 2 * S + 1) is FrameState.STALE
+    assert station.state(2, b"b", 2.0, 2 * S + 1) is FrameState.FRESH
+    assert station.state(1, b"b", 2.0, 3 * S) is FrameState.FRESH
+
+
+def attempt(device_no: int, command: str, until_us: int = 10 * S) -> Attempt:
+    on, off = (WireWrite(5, 1, (value,), 0.0, ()) for value in (1, 0))
+    procedure = Procedure("close", (on,), 1.0, (off,))
+    valve = Valve(device_no, f"acme/v{device_no}", UnitAddress(device_no), {"close": procedure})
+    return Attempt(command, valve, procedure, until_us)
+
+
+def test_attempts_leave_in_order_expire_and_take_each_others_place():
+    waiting = Waiting()
+    assert waiting.add(attempt(1, "a")) is None
+    assert waiting.add(attempt(2, "b", S)) is None
+    older = waiting.add(attempt(1, "c"))
+    assert older is not None
+    assert older.command == "a"
+    assert [one.command for one in waiting.expired(S)] == ["b"]
+    assert waiting.next_us() == 10 * S
+    following = waiting.next()
+    assert following is not None
+    assert following.command == "c"
+    assert waiting.next() is None
+    assert len(waiting) == 0
+    waiting.add(attempt(3, "d"))
+    assert [one.command for one in waiting.drop(set())] == ["d"]
+
+
+def test_a_pulse_keeps_other_attempts_for_its_valve_waiting_until_its_end_was_tried():
+    waiting = Waiting()
+    first = attempt(1, "a")
+    waiting.owe(first.valve, first.procedure, 5 * S)
+    waiting.add(attempt(1, "b"))
+    waiting.add(attempt(2, "c"))
+    following = waiting.next()
+    assert following is not None
+    assert following.command == "c"
+    assert waiting.next() is None
+    assert waiting.due(5 * S - 1) is None
+    release = waiting.due(5 * S)
+    assert release is not None
+    release.again(5 * S)
+    assert release.at_us == 5 * S + 200_000
+    following = waiting.next()
+    assert following is not None
+    assert following.command == "b"
+    assert waiting.releases  # owed all the same
