@@ -18,12 +18,14 @@ from simulators.modbus.words import limits_of, number_of, pattern_of, places_of
 #: What a device shows at most of decimals when nobody set it up otherwise.
 _MOST_DECIMALS = 3
 _NO_UNIT = UnitCode(0)
+#: IEEE 754 binary32 has 23 bits after the leading one.
+_F32_STEP: float = 2.0**-23
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
     """bits: what the registers of the measuring point hold. steps: quantity -> how far two neighbouring raw numbers are
-    apart in its canonical unit; 0 for a floating-point number."""
+    apart in its canonical unit; of floating-point numbers at most."""
 
     bits: Bits
     steps: dict[str, float]
@@ -121,13 +123,14 @@ class Pen:
             self._put(bits, sign, 1 if shown < 0 else 0)
             shown = abs(shown)
         decimals = self._decimals(bits, cell, shown)
-        raw = _raw(field, shown * 10**decimals)
+        raw = _raw(field, shown * 10.0**decimals)
         if field.type != "f32":
             raw = round(raw)
         if raw in field.sentinels or (field.valid and not field.valid[0] <= raw <= field.valid[1]):
             raise CannotSay(f"{field.name}: {value:g} would be raw {raw:g}, which is no measurement")
         self._put(bits, cell, raw)
-        return 0.0 if field.type == "f32" else abs(_slope(field) * factor / 10**decimals)
+        neighbour = abs(raw) * _F32_STEP if field.type == "f32" else 1.0
+        return abs(_slope(field) * factor / 10.0**decimals) * neighbour
 
     def _unit(self, bits: Bits, field: Field) -> UnitCode:
         if field.unit is None:
@@ -155,7 +158,7 @@ class Pen:
             return 0
         top = max([abs(shown), *map(abs, self._model.ranges.get(cell.field.quantity, ()))])
         highest = limits_of(cell.field, len(cell.places))[1]
-        room = [n for n in range(_MOST_DECIMALS, 0, -1) if _raw(cell.field, top * 10**n) <= highest]
+        room = [n for n in range(_MOST_DECIMALS, 0, -1) if _raw(cell.field, top * 10.0**n) <= highest]
         return int(self._setting(bits, cell.field.decimals, room[0] if room else 0))
 
     def _setting(self, bits: Bits, name: str, usual: float) -> float:
