@@ -61,7 +61,7 @@ def scaled(field: Field, fields: Mapping[str, Field], raw: RawNumbers) -> NDArra
     number = raw.number(field.name)
     if field.ramp is not None:
         (low, high), (bottom, top) = field.ramp.raw, field.ramp.value
-        number = (number - low) * ((top - bottom) / (high - low)) + bottom
+        number = (number - low) * (top - bottom) / (high - low) + bottom
     else:
         if field.scale != 1.0:
             number = number * field.scale
@@ -140,7 +140,9 @@ def _quality(
     quality = np.full(len(raw), Quality.GOOD, np.int64)
     finite = np.isfinite(number)
     quality[~finite] = Quality.SENSOR_FAULT
-    quality[finite & ((number < one.quantity.lowest) | (number > one.quantity.highest))] = Quality.OUT_OF_RANGE
+    # As the column will hold it: what the arithmetic of a scale adds at the end of a range is no measurement.
+    shown = number.astype(np.float32)
+    quality[finite & ((shown < one.quantity.lowest) | (shown > one.quantity.highest))] = Quality.OUT_OF_RANGE
     if one.field.valid is not None:
         lowest, highest = one.field.valid
         plain = raw.number(one.field.name)

@@ -6,6 +6,8 @@ import math
 import struct
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from devices.quantities import QUANTITIES
 from devices.register_map import Field, RegisterMap, Term
 
@@ -124,7 +126,7 @@ class Reading:
         if not math.isfinite(number):
             return "sensor_fault"
         lowest, highest = BOUNDS[one.quantity]
-        return "good" if lowest <= number <= highest else "out_of_range"
+        return "good" if lowest <= np.float32(number) <= highest else "out_of_range"
 
     def meaning(self, dead: bool) -> Meaning:
         told = Meaning()

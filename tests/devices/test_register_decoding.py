@@ -472,6 +472,12 @@ def test_the_first_check_that_fails_is_the_reason() -> None:
 TWO = Term(field="gas", above=1)
 
 
+@pytest.mark.parametrize("changes", [{"ramp": Ramp(raw=(994, 4040), value=(0, 100))}, {"scale": 100 / 4040}])
+def test_the_end_of_a_range_is_within_it_whatever_the_arithmetic_adds(changes: dict[str, object]) -> None:
+    decoder = decoder_of(at("x", 0, quantity="humidity_pct", **changes))
+    assert (one(decoder, 4040)["humidity_pct"], one(decoder, 4041)["humidity_pct"]) == (100, "out_of_range")
+
+
 def test_a_minus_sign_before_nothing_is_nothing() -> None:
     decoder = decoder_of(at("x", 0, quantity="temperature_c", sign="minus"), at("minus", 1))
     assert str(one(decoder, 0, 1)["temperature_c"]) == "0.0"
