@@ -19,12 +19,13 @@ _READ_BYTES = 65_536
 
 
 class BrokerClient:
-    """`heard` holds the packets that came and were not asked for by `hear`. All waiting ends with TimeoutError."""
+    """`heard` holds the packets that came and were not asked for by `hear`; `on_packet` may be replaced by something
+    that keeps less. All waiting ends with TimeoutError."""
 
     def __init__(self, version: int = V5, patience_s: float = 15.0) -> None:
         self.version = version
         self.heard: list[Packet] = []
-        self.on_publish: Callable[[Publish], None] = self.heard.append
+        self.on_packet: Callable[[Packet], None] = self.heard.append
         self._patience_s = patience_s
         self._changed = asyncio.Event()
         self._last_id = 0
@@ -134,10 +135,7 @@ class BrokerClient:
                 break
             packet = parse(data[at], data[start:end], self.version)
             at = end
-            if isinstance(packet, Publish):
-                self.on_publish(packet)
-                if packet.qos:
-                    self.say(Puback(packet.packet_id))
-            else:
-                self.heard.append(packet)
+            self.on_packet(packet)
+            if isinstance(packet, Publish) and packet.qos:
+                self.say(Puback(packet.packet_id))
         return data[at:]

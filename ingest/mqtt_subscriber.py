@@ -95,8 +95,9 @@ class BrokerLink:
         self._routes: dict[int, PartitionLife | None] = {}
         self._gateway_no = directory.device_no.get(self.broker.gateway, 0)
         if not self._gateway_no:
-            _log.error("the broker's gateway is not in the registry", broker=self.name, gateway=self.broker.gateway)
             self._down = None
+            if directory.device_no:  # an engine that has no registry yet has something else to say
+                _log.error("the broker's gateway is not in the registry", broker=self.name, gateway=self.broker.gateway)
         for life in self._lives:
             life.desk.book.replace(directory.device_no)
 
