@@ -202,11 +202,12 @@ class Cycle:
         events = self._events(intake, pending)
         told = self.memory.look(events, now)
         events += told or ()
-        if events or len(intake.batch.rows) or now >= self.memory.state.next_deadline:
+        heartbeat = now >= self.store.last_now + HEARTBEAT_US
+        worth = bool(decisions or intake.counts or events or heartbeat or told is not None)
+        if worth or now >= self.memory.state.next_deadline:  # whatever is committed is judged, as a replay does
             decisions += self.memory.judge(intake.batch, events, now)
         cycle = 0
-        heartbeat = now >= self.store.last_now + HEARTBEAT_US
-        if decisions or intake.counts or events or told is not None or heartbeat:
+        if worth or decisions:
             cycle = self._commit(intake, pending, events, decisions, now)
         self._after(cycle, intake, pending, decisions)
         self._measure(started, intake)
