@@ -68,12 +68,13 @@ class Chunk(Arrivals):
 
     def acknowledgeable(self, withheld: Sequence[int], first: int) -> tuple[list[bytes], bool]:
         """The packet identifiers before the first withheld message, and whether there is one. `withheld`: rising
-        indices of a take in which this chunk's messages stand from `first` on."""
+        indices of a take in which this chunk's messages stand from `first` on. A withheld QoS 0 message has none, and
+        is gone, as QoS 0 allows."""
         ids, broken = self.packet_ids, False
-        if withheld and self.payload:
-            place = bisect_left(withheld, first)
-            if place < len(withheld) and withheld[place] < first + len(self.payload):
-                ids, broken = ids[: withheld[place] - first], True
+        for at in withheld[bisect_left(withheld, first) : bisect_left(withheld, first + len(self.payload))]:
+            if ids[at - first]:
+                ids, broken = ids[: at - first], True
+                break
         return [packet_id for packet_id in ids if packet_id], broken
 
 
