@@ -3,8 +3,8 @@
 M1  A device may write its own telemetry and replies, and read its own commands and acknowledgements; nothing else. A
     gateway may do so for the devices registered behind it as well.
 M2  Davy's user may read what devices of its partitions write, and write commands and acknowledgements to them.
-M3  Everybody is named: the access list has a section per user and no patterns (%u), which a user name with a wildcard
-    or a slash can turn against its neighbours in one broker or another.
+M3  Everybody is named: the access list has a section per user and no patterns (%u). A gateway speaks for several
+    devices, and nothing depends on what a broker makes of a wildcard or a slash in a user name.
 M4  A password is made once. What the password file already holds is kept, so that a device is not locked out.
 """
 
