@@ -34,8 +34,8 @@ _WHAT = {
     Kind.TELEMETRY: "A device publishes what it measures. The PUBACK means that it is on disk.",
     Kind.COMMAND: "Davy publishes what a valve shall do; the device subscribes to exactly this topic.",
     Kind.REPLY: "A device answers a command with where its valve stands, and again when it has arrived.",
-    Kind.ACK: "Davy publishes to a device behind somebody else's broker: every number of this boot up to this one is on "
-    "disk, in quarantine, or no longer held by the device (`first`). Only that may be deleted. The endpoint, whose "
+    Kind.ACK: "Davy publishes to a device behind somebody else's broker: every number of this boot up to this one is "
+    "on disk, in quarantine, or no longer held by the device (`first`). Only that may be deleted. The endpoint, whose "
     "PUBACK says it, publishes nothing here, and refuses a subscription.",
 }
 _MESSAGES = {
@@ -64,7 +64,7 @@ def wire_document() -> bytes:
             "receive_telemetry": _operation("receive", Kind.TELEMETRY),
             "send_command": {**_operation("send", Kind.COMMAND), "reply": {"channel": _ref("channels", Kind.REPLY)}},
             "receive_reply": _operation("receive", Kind.REPLY),
-            "send_ack": _operation("send", Kind.ACK),
+            "send_ack": {**_operation("send", Kind.ACK), "bindings": {"mqtt": {**_QOS["mqtt"], "qos": 0}}},
         },
         "components": {
             "messages": {

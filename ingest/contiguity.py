@@ -209,7 +209,7 @@ class Contiguity:
         followed = self._followed
         numbers = followed.numbers[: followed.used]
         slots = set(numbers["slot"][numbers["highest"] > numbers["upto"]].tolist())
-        slots.update(slot for slot, kept in followed.earlier.items() if any(one.opened().missing for one in kept))
+        slots.update(slot for slot, kept in followed.earlier.items() if any(one.lacks for one in kept))
         return len(slots)
 
     def frozen(self) -> FrozenFollowed:

@@ -109,7 +109,7 @@ class DeviceTurn:
         one = kept.opened() if kept else OneBoot.before(boot, start)
         self._lose(one, seq - WINDOW)
         one.settle(seq)
-        since = kept.missing_since if kept and kept.opened().missing else self._now
+        since = kept.missing_since if kept and kept.lacks else self._now
         self._keep(Earlier.closed(one, since if one.missing else 0, self._now))
 
     def _keep(self, one: Earlier) -> None:

@@ -57,6 +57,11 @@ class Earlier(msgspec.Struct, frozen=True, array_like=True):
     heard: int
 
     @property
+    def lacks(self) -> bool:
+        """Whether a number is missing of it."""
+        return self.highest > self.upto
+
+    @property
     def tell_at(self) -> int:
         return self.missing_since + MISSING_FOR_US if self.missing_since else self.forgotten_at
 

@@ -100,7 +100,7 @@ def _changed(followed: Followed, slot: int, told: list[Missing], completed: list
     if one["lost"] > one["stated"] and not one["told"]:
         told.append(Missing(slot, int(one["lost_boot"]), int(one["lost_first"]), int(one["lost"] - one["stated"])))
         one["told"] = 1
-    still = one["highest"] > one["upto"] or any(kept.opened().missing for kept in followed.earlier.get(slot, ()))
+    still = one["highest"] > one["upto"] or any(kept.lacks for kept in followed.earlier.get(slot, ()))
     if one["told"] and not still:
         completed.append(Complete(slot, int(one["lost"] - one["stated"])))
         one["told"], one["told_to"], one["stated"] = 0, -1, one["lost"]

@@ -68,7 +68,8 @@ class Arrivals:
     content_type: for the few messages that are not JSON: index -> MIME type.
     replies: (device_no, payload) answers to commands.
     connected: devices that can be reached since the last take.
-    acknowledged: command ids whose transport acknowledgement came.
+    acknowledged: command ids whose transport acknowledgement came, from the device itself. A link through a broker
+        says nothing here: the broker's PUBACK is not the device's.
     wholes: (first message, how many) that are stored together or withheld together.
     answer_keys: (idempotency key, first message, how many): what became of them is stored under the key, in the
         commit that holds them.
@@ -79,6 +80,7 @@ class Arrivals:
         an earlier take, so that none of them can confirm (G7).
     failed: (command id, reason) of commands that could not leave, or that the device refused.
     down: (device_no of a gateway or broker, reason): it cannot be reached since the last take. up: it can again.
+        A device in both was down, and is up again.
     session_lost: (device_no of a broker, reason): it has forgotten our session; what it held for us may be gone.
     topics: of messages that no registered device may have sent, which have device_no 0: index -> the topic they came
         on, for the reason of their quarantine.

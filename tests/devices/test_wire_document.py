@@ -1,5 +1,6 @@
 """docs/WIRE.md says what the code does: its examples are decoded, its tables compared."""
 
+import json
 import re
 from dataclasses import asdict
 from pathlib import Path
@@ -26,11 +27,14 @@ from devices.codecs.telemetry import (
 from devices.commands import Verb, decode_command
 from devices.quantities import QUANTITIES, Flag, ValveCause, ValvePosition
 from ingest.admission import FUTURE_US
+from ingest.device_turn import EARLIER
+from ingest.followed import EARLIER_KEPT_US, MISSING_FOR_US, NOTE_EVERY_US
 from ingest.links import ARRAY_COUNTS_FOR
 from ingest.mqtt_limits import EndpointLimits
 from ingest.one_device import RING, WINDOW
 
 WIRE = (Path(__file__).parents[2] / "docs" / "WIRE.md").read_text("utf-8")
+SECOND = 1_000_000
 DAY_US = 1_764_633_600_000_000
 
 
@@ -59,6 +63,22 @@ def test_the_array_is_two_readings() -> None:
 def test_the_cbor_example_is_what_it_says() -> None:
     decoded = decode([bytes.fromhex(example("cbor"))], {0: CBOR})
     assert (decoded.rows["seq"][0], decoded.rows["co_ppm"][0]) == (1, 3)
+
+
+def test_the_acknowledgement_and_what_asks_for_it_are_what_they_say() -> None:
+    assert json.loads(example("ack")) == {"boot": 3, "seq": 19}
+    decoded = decode([example("first").encode()], {})
+    assert (decoded.rows["seq"].tolist(), decoded.first.tolist(), decoded.extra) == ([20], [18], ())
+
+
+def test_the_numbers_about_acknowledgements_are_those_in_the_code() -> None:
+    told = f"{MISSING_FOR_US // SECOND} to {(MISSING_FOR_US + NOTE_EVERY_US) // SECOND + 1} s"
+    assert f"raises an alarm after {told}" in WIRE
+    assert f"more than {WINDOW:,} above the acknowledged one" in WIRE
+    assert (
+        f"Up to {EARLIER} earlier boots are still acknowledged beside it, each for {EARLIER_KEPT_US // SECOND} s"
+        in WIRE
+    )
 
 
 def test_the_command_and_its_reply_fit_together() -> None:

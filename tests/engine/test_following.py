@@ -14,7 +14,7 @@ from engine.memory import Frozen, Memory
 from engine.records import Inputs, decode_inputs
 from engine.store import Store
 from ingest.links import Upto
-from rules.decisions import AlarmRaised, ReadingsComplete, ReadingsMissing
+from rules.decisions import AlarmRaised, AlarmState, ReadingsComplete, ReadingsMissing
 from tests.engine.history import SECOND, frozen
 from tests.engine.test_ways_in import DETECTOR, Reserved, frame
 from tests.engine.ways import D1, D2, ON_BUS, VALVE, Ways, registry, ways
@@ -97,6 +97,8 @@ def test_what_the_broker_lost_and_the_device_no_longer_holds_is_passed_over_coun
     assert (missing.first, missing.many) == (2, 4)
     assert isinstance(complete, ReadingsComplete)
     assert complete.lost == 4
+    (alarm,) = bench.memory.state.alarms()
+    assert (alarm.device_no, alarm.state) == (D1, AlarmState.RETURNED_UNACKNOWLEDGED)
 
 
 def test_poison_does_not_stop_the_count(tmp_path: Path) -> None:
