@@ -141,7 +141,8 @@ class Contiguity:
             run = followed.seen.run_from(moving, upto + 1)
             followed.seen.move_on(moving, upto, run)
             numbers["upto"][moving] = upto + run
-            followed.changed.update(numbers["slot"][moving[numbers["told"][moving] > 0]].tolist())
+            told = moving[(run > 0) & (numbers["told"][moving] > 0)]
+            followed.changed.update(numbers["slot"][told].tolist())
         marked = set(offered.slot[fresh[~offered.stored[fresh]]].tolist())
         to = np.minimum(offered.first, seq) - 1
         for at in np.flatnonzero(to > numbers["upto"][row]).tolist():

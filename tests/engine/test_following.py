@@ -97,7 +97,7 @@ def test_what_the_broker_lost_and_the_device_no_longer_holds_is_passed_over_coun
     assert (missing.first, missing.many) == (2, 4)
     assert isinstance(complete, ReadingsComplete)
     assert complete.lost == 4
-    (alarm,) = bench.memory.state.alarms()
+    (alarm,) = [one for one in bench.memory.state.alarms() if one.rule == "readings-missing"]
     assert (alarm.device_no, alarm.state) == (D1, AlarmState.RETURNED_UNACKNOWLEDGED)
 
 
