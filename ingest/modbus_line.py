@@ -4,8 +4,9 @@ K1  One request at a time, and between two the least pauses of the link and of t
 K2  After a connection was ended by no reply, a wrong reply or the other side, the next request opens a new one. On a
     serial line (or behind a serial server, which may pass a late reply on to its next client) input is then discarded
     until it has been quiet for as long as the reply was waited for.
-K3  A link that cannot be opened, or hangs up before any reply, is left alone for 0.2 s, then twice as long each time,
-    up to 15 s, with jitter. The first reply ends that.
+K3  A link that cannot be opened, or hangs up twice in a row, is left alone for 0.2 s, then twice as long each time, up
+    to 15 s, with jitter. The first reply ends that. After the first hang-up it is in doubt, and somebody who answered
+    before is asked at once: where one unit makes its gateway hang up, the others are not to pay for it.
 K4  The link is down when nothing was reached for DOWN_AFTER_S, and up again at the first thing that shows it: a reply,
     or a unit's silence on a connection that holds.
 """
@@ -57,8 +58,7 @@ class Line:
         self._on_down, self._on_up, self._on_back = on_down, on_up, on_back
         self._numbers = count(random.randrange(65_535))
         self._wire: Wire | None = None
-        self._spoke = False
-        #: The last request ended with its connection, which had served until then: nothing is known of the link.
+        #: The last request ended with its connection: nothing is known of the link.
         self._in_doubt = False
         self._failures = 0
         self._open_us = 0
@@ -160,7 +160,7 @@ class Line:
         self._ended_us = self._unit_ended_us[unit] = self._clocks.steady()
 
     async def _open(self) -> None:
-        self._wire, self._spoke = None, False
+        self._wire = None
         try:
             wire = await open_wire(self.address, self._numbers, CONNECT_WITHIN_S)
             self._counts.opened += 1
@@ -176,13 +176,15 @@ class Line:
     def _failed(self, why: BusError, within_s: float) -> None:
         """What an unsuccessful request says of the link; the unit's side of it is not told here."""
         self._counts.failed(why)
-        self._in_doubt = isinstance(why, LinkAway) and self._spoke
         if isinstance(why, LinkAway):
             if self._unreached_us is None:
                 self._unreached_us = self._clocks.steady()
-            if not self._spoke:
+            if self._in_doubt or self.away:
                 self._leave_alone(why)
+            else:
+                self._in_doubt = True
             return
+        self._in_doubt = False
         if isinstance(why, NoReply | WrongReply) and not isinstance(why, TargetSilent):
             self._quiet_s = within_s
         if isinstance(why, NoReply | Refused | Unable):
@@ -199,7 +201,7 @@ class Line:
         self._open_us = now_us + round(most_s * self._random.uniform(0.5, 1.0) * 1_000_000)
 
     def _reached(self) -> None:
-        self._spoke, self._in_doubt = True, False
+        self._in_doubt = False
         if self._told and not self._failures and self._unreached_us is None:
             return
         back = bool(self.away) or self._told is not True

@@ -133,10 +133,10 @@ class Polls:
 
     def begin_any(self, now_us: int) -> bool:
         """Let some station be read now, to see whether the link is back: their usual times may be far apart. False
-        when the frames of all of them wait to be taken."""
+        when the frames of all of them wait to be taken. Units that answered when last asked go first."""
         keys = list(self._stations)
         self._random.shuffle(keys)
-        for key in keys:
+        for key in sorted(keys, key=lambda key: self._units[key.unit].failures > 0):
             if self._schedule.take_now(key, now_us):
                 self._begun.append(Poll(self._stations[key]))
                 return True

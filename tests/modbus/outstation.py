@@ -184,6 +184,7 @@ class TcpOutstation(Outstation):
         self.flooding = False
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None] | None] = set()
 
     async def start(self, port: int = 0) -> None:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", port or self.port)
@@ -195,19 +196,23 @@ class TcpOutstation(Outstation):
             self._server.close()
             for writer in tuple(self._writers):
                 writer.transport.abort()
+            for task in self._tasks - {asyncio.current_task(), None}:
+                task.cancel()
             self._server = None
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         number = self.connections
         self._writers.add(writer)
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        self._tasks.add(asyncio.current_task())
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while self.flooding:
                 writer.write(b"\x55" * 65_536)
                 await writer.drain()
             while True:
                 await (self._one_rtu if self.rtu else self._one)(reader, writer, number)
         self._writers.discard(writer)
+        self._tasks.discard(asyncio.current_task())
         writer.transport.abort()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: int) -> None:

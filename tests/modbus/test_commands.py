@@ -266,7 +266,7 @@ async def test_a_closing_valve_is_looked_at_often_until_it_is_seen_closed(outsta
         usual = len(taker.frames(20))
         started = steady_us()
         close(link, 20)
-        await taker.until(lambda: len(taker.frames(20)) >= usual + 4)
+        await taker.until(lambda: len(taker.frames(20)) >= usual + 3)
         assert steady_us() - started < 60_000_000
         outstation.banks[9].inputs[6] = 0
         await taker.until(lambda: position(taker.frames(20)[-1][2]) == 0)

@@ -66,24 +66,43 @@ async def test_channels_of_one_unit_are_read_together_and_each_has_its_frame(out
     assert outstation.asked[0].pdu == struct.pack(">BHH", 3, 0, 4)
 
 
-@pytest.mark.parametrize("trick", [trick for trick in TRICKS if trick not in ("late", "wrong echo")])
-async def test_mischief_of_one_unit_is_its_own_and_ends_by_itself(outstation, trick):
-    for unit in (1, 2, 3):
-        hold(outstation, unit, float(unit))
-    outstation.tricks[2] = trick
-    devices = [(10 + unit, str(unit), detector(interval_s=0.12, reply_ms=60)) for unit in (1, 2, 3)]
-    async with running(fleet(f"modbus+tcp://127.0.0.1:{outstation.port}", *devices)) as (_, taker):
-        await taker.until(lambda: NO_REPLY in taker.states(12))
-        bad = len(taker.frames(11))
-        await taker.until(lambda: len(taker.frames(11)) >= bad + 3 and len(taker.frames(13)) >= bad + 3)
-        assert taker.states(12) == [NO_REPLY]  # told once
-        hold(outstation, 2, 55.0)
-        outstation.tricks.clear()
-        await taker.until(lambda: any(state is FRESH for state in taker.states(12)))
-    assert NO_REPLY not in taker.states(11) + taker.states(13)
-    assert {gas(words) for _, _, words in taker.frames(11)} == {1.0}
-    assert {gas(words) for _, _, words in taker.frames(13)} == {3.0}
-    assert {gas(words) for state, _, words in taker.frames(12) if state is FRESH} == {55.0}
+async def test_mischief_of_one_unit_is_its_own_and_ends_by_itself(outstation):
+    """A gateway for each trick, all at once. On each, unit 2 plays it, and units 1 and 3 are polled as ever."""
+    tricks = {trick: TcpOutstation() for trick in TRICKS if not trick.startswith("late") and trick != "wrong echo"}
+    others: list[Device] = []
+    for at, (trick, station) in enumerate(tricks.items(), 1):
+        await station.start()
+        station.tricks[2] = trick
+        for unit in (1, 2, 3):
+            hold(station, unit, float(unit))
+        url = f"modbus+tcp://127.0.0.1:{station.port}"
+        others.append(Device(1_000 + at, "acme", f"gw{at}", "gateway", "boiler-room", address=url))
+        others += (
+            Device(10 * at + unit, "acme", f"x{at}-{unit}", "detector", "boiler-room", f"acme/gw{at}", str(unit))
+            for unit in (1, 2, 3)
+        )
+    model = detector(interval_s=0.3, reply_ms=100)
+    plain = f"modbus+tcp://127.0.0.1:{outstation.port}"
+    async with running(fleet(plain, (5, "1", model), others=tuple(others))) as (_, taker):
+
+        def good(at: int, unit: int) -> list[float]:
+            return [gas(words) for state, _, words in taker.frames(10 * at + unit) if state is FRESH]
+
+        numbers = range(1, len(tricks) + 1)
+        await taker.until(lambda: all(NO_REPLY in taker.states(10 * at + 2) for at in numbers))
+        for at, trick in enumerate(tricks, 1):
+            assert taker.states(10 * at + 2) == [NO_REPLY], trick  # told once, and nothing was believed
+        before = {(at, unit): len(good(at, unit)) for at in numbers for unit in (1, 3)}
+        await taker.until(lambda: all(len(good(at, unit)) >= many + 3 for (at, unit), many in before.items()))
+        for station in tricks.values():
+            hold(station, 2, 55.0)
+            station.tricks.clear()
+        await taker.until(lambda: all(good(at, 2) for at in numbers), 20.0)
+        for at, trick in enumerate(tricks, 1):
+            assert [set(good(at, unit)) for unit in (1, 2, 3)] == [{1.0}, {55.0}, {3.0}], trick
+            assert NO_REPLY not in taker.states(10 * at + 1) + taker.states(10 * at + 3), trick
+    for station in tricks.values():
+        await station.stop()
 
 
 async def test_a_late_reply_is_never_taken_for_the_next_one(outstation):
