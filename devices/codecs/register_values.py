@@ -4,9 +4,10 @@ V1  value = (raw x scale + offset, or by the ramp) / 10^decimals, negative by `s
     unit's scale; in this order. `decimals`, `sign` and `unit` look at raw numbers of other fields; `full_scale` at
     another field's scaled number (its own scale, offset, ramp, decimals and sign).
 V2  The quality of a value is the first of these that applies: a [[modbus.quality]] entry, in the order of the file;
-    SENTINEL; OUT_OF_RANGE, by `valid` or by what is physically possible; SENSOR_FAULT, where there is no number: an
-    f32 that is not finite, a digit above 9, decimals that are not 0 to 6, a full scale that is not above 0, a unit
-    code that is not listed.
+    SENTINEL; OUT_OF_RANGE, by `valid`; SENSOR_FAULT, where there is no number: an f32 that is not finite, a digit above
+    9, decimals that are not 0 to 6, a full scale that is not above 0, a unit code that is not listed; and for an f32
+    that is denormal: nothing measures that, but 40.0 with its two words exchanged on the way looks so, and would read
+    as clean air; OUT_OF_RANGE, by what is physically possible.
 V3  As in C1 of native_columns.py, a number that may not be believed is kept as evidence, and a column holds NaN for
     NOT_MEASURED and OUT_OF_RANGE, whose number goes to `extra`; beyond C1 it holds NaN wherever there is no number
     (V2): a value in an unknown unit is not in ours.
@@ -26,6 +27,9 @@ from devices.register_numbers import RawNumbers, is_one_of
 #: The most decimals a register may declare. Product choice: devices show at most 4.
 MOST_DECIMALS = 6
 _POWERS_OF_TEN = 10.0 ** np.arange(MOST_DECIMALS + 1)
+
+#: The smallest normal number of IEEE 754 binary32.
+_LEAST_F32 = float(np.finfo(np.float32).smallest_normal)
 
 #: (frame, quantity, number) of values whose column holds NaN though there is a number.
 Beyond = list[tuple[int, str, float]]
@@ -139,10 +143,13 @@ def _quality(
     often speaks of several quantities."""
     quality = np.full(len(raw), Quality.GOOD, np.int64)
     finite = np.isfinite(number)
-    quality[~finite] = Quality.SENSOR_FAULT
     # As the column will hold it: what the arithmetic of a scale adds at the end of a range is no measurement.
     shown = number.astype(np.float32)
-    quality[finite & ((shown < one.quantity.lowest) | (shown > one.quantity.highest))] = Quality.OUT_OF_RANGE
+    quality[(shown < one.quantity.lowest) | (shown > one.quantity.highest)] = Quality.OUT_OF_RANGE
+    quality[~finite] = Quality.SENSOR_FAULT
+    if one.field.type == "f32":
+        plain = np.abs(raw.number(one.field.name))
+        quality[(plain > 0) & (plain < _LEAST_F32)] = Quality.SENSOR_FAULT
     if one.field.valid is not None:
         lowest, highest = one.field.valid
         plain = raw.number(one.field.name)

@@ -123,7 +123,7 @@ class Reading:
             return "sentinel"
         if one.valid is not None and math.isfinite(raw) and not one.valid[0] <= raw <= one.valid[1]:
             return "out_of_range"
-        if not math.isfinite(number):
+        if not math.isfinite(number) or (one.type == "f32" and 0 < abs(raw) < 2.0**-126):
             return "sensor_fault"
         lowest, highest = BOUNDS[one.quantity]
         return "good" if lowest <= np.float32(number) <= highest else "out_of_range"

@@ -175,7 +175,9 @@ def test_registers_that_are_all_zero_are_never_a_closed_valve(model: DeviceModel
 # --- any map ---
 
 NAMES = ("a", "b", "c", "d")
-WORD = st.one_of(st.sampled_from([0, 1, 2, 0x7FC0, 0x7F80, 0xFF80, 0x8000, 0xFFFF, 0x0209]), st.integers(0, 0xFFFF))
+WORD = st.one_of(
+    st.sampled_from([0, 1, 2, 0x7FC0, 0x7F80, 0xFF80, 0x8000, 0xFFFF, 0x0209, 0x4220]), st.integers(0, 0xFFFF)
+)
 
 
 @st.composite

@@ -112,6 +112,11 @@ def agrees(model: DeviceModel, truth: Truth, got: Read, written: Written) -> Non
             assert abs(float(got.rows[quantity][0]) - value) <= step / 2 + 1e-6 * max(1.0, abs(value))
 
 
+def number_32(lowest: float, highest: float) -> st.SearchStrategy[float]:
+    """No device shows a denormal number, in whatever unit; a decoder takes one for words that were exchanged."""
+    return st.floats(lowest, highest, width=32).map(lambda number: number if abs(number) > 1e-30 else 0.0)
+
+
 def shown(field: Field, model: DeviceModel) -> st.SearchStrategy[float]:
     """Values that the quantity can have and the field can hold."""
     at = QUANTITY_NAMES.index(field.quantity)
@@ -119,7 +124,7 @@ def shown(field: Field, model: DeviceModel) -> st.SearchStrategy[float]:
     if field.quantity in model.ranges:
         low, high = model.ranges[field.quantity]
         lowest, highest = max(lowest, low), min(highest, high)
-    return st.floats(lowest, highest, width=32)
+    return number_32(lowest, highest)
 
 
 @st.composite
@@ -286,7 +291,7 @@ def any_model(draw: st.DrawFn) -> DeviceModel:
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.filter_too_much])
-@given(any_model(), st.floats(0.0, 100.0, width=32), st.floats(-40.0, 90.0, width=32), st.integers(1, 3), st.data())
+@given(any_model(), number_32(0.0, 100.0), number_32(-40.0, 90.0), st.integers(1, 3), st.data())
 def test_a_number_in_any_shape_that_the_format_knows_is_read_back(
     model: DeviceModel, gas: float, temperature: float, channel: int, data: st.DataObject
 ) -> None:
