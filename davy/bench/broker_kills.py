@@ -49,7 +49,8 @@ class Verdict(msgspec.Struct, frozen=True):
     """acknowledged: readings that Davy acknowledged to their devices. missing: of these, not stored. double: stored
     more than once. made_up: stored and never sent. never_stored: measured by careful devices, not stored in the end.
     broker_lost: acknowledged by the broker, and never seen by Davy. untold: of these, not told as missing within 30 s.
-    slowest_told_s: from a lost reading's leaving to its being told, the slowest."""
+    slowest_told_s: from a lost reading's leaving to its being told, the slowest. Of a device that does not say `first`
+    both count from the last kill: an engine that was away gives what is missing all its time again."""
 
     kills: dict[str, int]
     acknowledged: int
@@ -134,8 +135,10 @@ async def broker_kills(many: int, seed: int, where: Path | None, devices: int = 
         await door.close()
         async with _running(all_devices):
             done = await _kill_all(rng, many, mosquitto, engine, all_devices)
-            await _all_told(engine, all_devices)
-        return _judge(done, engine, all_devices)
+            book = _Book(engine.settings.engine_store)
+            calm_us = time.time_ns() // 1000
+            await _all_told(book, all_devices)
+        return _judge(done, engine, book, all_devices, calm_us)
     finally:
         engine.stop()
         mosquitto.stop()
@@ -194,7 +197,7 @@ async def _until(condition: Callable[[], bool], why: str) -> None:
         await asyncio.sleep(0.02)
 
 
-async def _all_told(engine: _Engine, devices: Sequence[CountingDevice]) -> None:
+async def _all_told(book: "_Book", devices: Sequence[CountingDevice]) -> None:
     """Measure no more; wait until the careful ones have let go of everything, and until what is lost was told, for as
     long as that may take."""
     careful = [device for device in devices if device.keeps is Keeps.UNTIL_STORED]
@@ -204,77 +207,87 @@ async def _all_told(engine: _Engine, devices: Sequence[CountingDevice]) -> None:
     give_up = time.monotonic() + TOLD_WITHIN_S + 5.0
     while time.monotonic() < give_up:
         await asyncio.sleep(0.5)
-        journal = JournalReader(engine.settings.engine_store)
-        stored, told, _ = _journaled(journal)
-        journal.close()
-        if not any(_when_told(device, seq, told) is None for device, seq in _lost(devices, stored)):
+        book.read_on()
+        if not any(book.when_told(device, seq) is None for device, seq in _lost(devices, book.stored)):
             return
+
+
+class _Book:
+    """What the engine's journal says, read on and on. Devices count from number 2 in their order."""
+
+    def __init__(self, store: Path) -> None:
+        self.rows = 0
+        self.stored: set[tuple[int, int]] = set()
+        self.sessions_lost = 0
+        self._told: dict[str, list[ReadingsMissing]] = {}
+        self._store = store
+        self._cycle = 0
+
+    def read_on(self) -> None:
+        """Up to the last cycle."""
+        journal = JournalReader(self._store)
+        while records := journal.read(self._cycle, 1 << 20):
+            self._cycle = records[-1].cycle
+            for record in records:
+                rows = record.rows()
+                self.rows += len(rows)
+                self.stored.update(zip(rows["device_no"].tolist(), rows["seq"].tolist(), strict=True))
+                for event in record.inputs.events:
+                    if isinstance(event, ReadingsMissing):
+                        self._told.setdefault(f"{_VENDOR}/d{event.device_no - 2}", []).append(event)
+                    self.sessions_lost += isinstance(event, SessionLost)
+        journal.close()
+
+    def when_told(self, device: CountingDevice, seq: int) -> int | None:
+        """When this reading was told as missing, microseconds UTC."""
+        told = [event for event in self._told.get(device.identity, ()) if event.boot == BOOT and event.first <= seq]
+        return min((event.at for event in told if event.at >= device.published[seq]), default=None)
 
 
 def _lost(devices: Sequence[CountingDevice], stored: set[tuple[int, int]]) -> list[tuple[CountingDevice, int]]:
     """What the broker acknowledged, and Davy never saw. The newest of a device may be under way, and nobody can miss
     what nothing came after."""
-    found: list[tuple[CountingDevice, int]] = []
-    for number, device in enumerate(devices, start=2):
-        newest = max((seq for no, seq in stored if no == number), default=0)
-        found += [(device, seq) for seq in sorted(device.forgotten) if seq < newest and (number, seq) not in stored]
-    return found
-
-
-Told = dict[str, list[ReadingsMissing]]
-
-
-def _journaled(journal: JournalReader) -> tuple[set[tuple[int, int]], Told, int]:
-    rows: set[tuple[int, int]] = set()
-    told: Told = {}
-    sessions = 0
-    for record in journal.read(0, 1 << 40):
-        rows.update((int(row["device_no"]), int(row["seq"])) for row in record.rows())
-        for event in record.inputs.events:
-            if isinstance(event, ReadingsMissing):
-                told.setdefault(f"{_VENDOR}/d{event.device_no - 2}", []).append(event)
-            sessions += isinstance(event, SessionLost)
-    return rows, told, sessions
-
-
-def _when_told(device: CountingDevice, seq: int, told: Told) -> int | None:
-    """When this reading was told as missing, microseconds UTC."""
-    sent_us = device.published[seq]
-    times = [
-        event.at
-        for event in told.get(device.identity, ())
-        if event.boot == BOOT and event.at >= sent_us and event.first <= seq
+    newest: dict[int, int] = {}
+    for number, seq in stored:
+        newest[number] = max(seq, newest.get(number, 0))
+    return [
+        (device, seq)
+        for number, device in enumerate(devices, start=2)
+        for seq in sorted(device.forgotten)
+        if seq < newest.get(number, 0) and (number, seq) not in stored
     ]
-    return min(times, default=None)
 
 
-def _judge(done: dict[str, int], engine: _Engine, devices: Sequence[CountingDevice]) -> Verdict:
+def _judge(
+    done: dict[str, int], engine: _Engine, book: _Book, devices: Sequence[CountingDevice], calm_us: int
+) -> Verdict:
+    engine.stop()  # what comes now is nobody's
+    book.read_on()
     journal = JournalReader(engine.settings.engine_store)
-    every = [(int(row["device_no"]), int(row["seq"])) for record in journal.read(0, 1 << 40) for row in record.rows()]
-    stored, told, sessions = _journaled(journal)
     _, counts = journal.counts()
     journal.close()
     numbered = list(enumerate(devices, start=2))
     careful = [(number, device) for number, device in numbered if device.keeps is Keeps.UNTIL_STORED]
     acknowledged = {(number, seq) for number, device in careful for seq in range(1, device.stored_upto + 1)}
     sent = {(number, seq) for number, device in numbered for seq in device.published}
-    lost = _lost(devices, stored)
+    lost = _lost(devices, book.stored)
     waits_s = []
     for device, seq in lost:
-        when = _when_told(device, seq, told)
-        waits_s.append((when - device.published[seq]) / 1e6 if when is not None else float("inf"))
+        when = book.when_told(device, seq)
+        since_us = max(device.published[seq], calm_us if device.keeps is Keeps.UNTIL_PUBACK else 0)
+        waits_s.append(max(0, when - since_us) / 1e6 if when is not None else float("inf"))
     return Verdict(
         kills=done,
         acknowledged=len(acknowledged),
-        stored=len(every),
-        missing=len(acknowledged - stored),
-        double=len(every) - len(stored),
-        made_up=len(stored - sent),
-        never_stored=sum((number, seq) not in stored for number, device in careful for seq in device.published),
+        stored=book.rows,
+        missing=len(acknowledged - book.stored),
+        double=book.rows - len(book.stored),
+        made_up=len(book.stored - sent),
+        never_stored=sum((number, seq) not in book.stored for number, device in careful for seq in device.published),
         broker_lost=len(lost),
         untold=sum(wait_s > TOLD_WITHIN_S for wait_s in waits_s),
         slowest_told_s=round(max(waits_s, default=0.0), 1),
-        sessions_lost=sessions,
-        balanced=sum(count.stored for count in counts) == len(every)
+        sessions_lost=book.sessions_lost,
+        balanced=sum(count.stored for count in counts) == book.rows
         and all(count.received == count.stored + count.duplicate + count.quarantined for count in counts),
     )
