@@ -213,6 +213,14 @@ class Contiguity:
         slots.update(slot for slot, kept in followed.earlier.items() if any(one.lacks for one in kept))
         return len(slots)
 
+    def gauges(self) -> dict[str, float]:
+        """Figures for /metrics."""
+        return {
+            "devices_followed": self._followed.used,
+            "devices_with_gaps": self.with_gaps,
+            "readings_lost_total": self.lost,
+        }
+
     def frozen(self) -> FrozenFollowed:
         return self._followed.frozen()
 
