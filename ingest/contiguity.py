@@ -7,7 +7,7 @@ Q1  `upto` of a boot: every number up to it is settled, or given up: the device 
     `first`, never above the number beside it), or has gone on for more than WINDOW numbers without it, which no device
     does that waits for acknowledgements (docs/WIRE.md). Nothing else moves it. What was given up is counted as lost.
 Q2  Of a boot, WINDOW numbers above `upto` are remembered one by one and none beyond, so no sender makes memory grow:
-    a device costs 250 bytes here, and as much for each of at most EARLIER earlier boots.
+    a device costs 250 bytes here, and about twice that for each of at most EARLIER earlier boots.
 Q3  A device starts at the first number that comes, or at that reading's `first`. A higher boot starts anew; so does a
     lower one, or a number that lies WINDOW and more below `upto`, when its reading is newest: its counters were wiped.
     An earlier boot is still acknowledged while it is offered. What is missing of it when it was not heard of for

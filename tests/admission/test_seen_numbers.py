@@ -34,3 +34,18 @@ def test_what_came_is_known_and_what_the_window_passed_is_forgotten(
         assert numbers.of(1) == sum(1 << number % WINDOW for number in came)
         numbers.put(1, numbers.of(1))
     assert numbers.of(0) == numbers.of(2) == 0
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(-1, 2**62), st.sets(st.integers(1, WINDOW)), st.integers(0, WINDOW), st.data())
+def test_runs_and_counts_are_those_of_the_set(upto: int, ahead: set[int], longest: int, data: st.DataObject) -> None:
+    came = {upto + n for n in ahead | set(range(1, longest + 1))}
+    numbers = SeenNumbers.none(2)
+    numbers.note(np.full(len(came), 1, np.int32), np.array(sorted(came), np.int64))
+    slot = np.array([1, 0], np.int32)
+    run = next(n for n in range(WINDOW + 1) if upto + 1 + n not in came)
+    assert numbers.run_from(slot, np.array([upto + 1] * 2)).tolist() == [run, 0]
+    first = data.draw(st.integers(1, WINDOW))
+    count = data.draw(st.integers(0, WINDOW - first + 1))
+    expected = sum(upto + first <= n < upto + first + count for n in came)
+    assert numbers.many(slot, np.array([upto + first] * 2), np.array([count] * 2)).tolist() == [expected, 0]
