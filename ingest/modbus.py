@@ -18,6 +18,7 @@ from ingest.modbus_attempts import Attempt
 from ingest.modbus_bus import Bus
 from ingest.modbus_counts import BusCounts, Clocks
 from ingest.modbus_inbox import SOURCE, Inbox
+from ingest.modbus_line import DOWN_AFTER_S
 from ingest.modbus_stations import BusPlan, lay_out
 
 _log = structlog.get_logger()
@@ -35,12 +36,15 @@ class ModbusLink:
         utc: Callable[[], int],
         steady: Callable[[], int],
         random: Random,
+        down_after_s: float = DOWN_AFTER_S,
     ) -> None:
         """All times in microseconds. wake: called when something is to be taken, once until the next take. now: the
         log's time (Cycle.now); readings are numbered with it. utc: since 1970, for the expiry of commands. steady: a
-        clock that only passes. random: spreads first polls and back-offs."""
+        clock that only passes. random: spreads first polls and back-offs. down_after_s: when a bus that cannot be
+        reached is told down."""
         self._clocks = Clocks(_rising(now), utc, steady)
         self._random = random
+        self._down_after_s = down_after_s
         self._inbox = Inbox(wake)
         self._counts = BusCounts()
         self._buses: dict[int, Bus] = {}
@@ -86,7 +90,7 @@ class ModbusLink:
             if gateway_no in self._buses:
                 self._buses[gateway_no].adopt(plan)
             else:
-                bus = Bus(plan, self._inbox, self._clocks, self._random, self._counts)
+                bus = Bus(plan, self._inbox, self._clocks, self._random, self._counts, self._down_after_s)
                 self._buses[gateway_no] = bus
                 bus.start()
         self._bus_of = {

@@ -35,16 +35,17 @@ _RELEASE_WITHIN_S = 1.0
 class Bus:
     """Made with its plan; `start`, then `adopt` when the registry changes, and `finish`."""
 
-    def __init__(self, plan: BusPlan, inbox: Inbox, clocks: Clocks, random: Random, counts: BusCounts) -> None:
+    def __init__(
+        self, plan: BusPlan, inbox: Inbox, clocks: Clocks, random: Random, counts: BusCounts, down_after_s: float
+    ) -> None:
         self.plan = plan
         self._inbox = inbox
         self._clocks = clocks
         self._stir = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
-        self._line = Line(
-            plan.address, plan.gap_s, clocks, random, counts, self._went_down, self._came_up, self._is_back
-        )
+        told = (self._went_down, self._came_up, self._is_back)
+        self._line = Line(plan.address, plan.gap_s, clocks, random, counts, *told, down_after_s)
         self._waiting = Waiting()
         self._hand = Actuation(self._line, self._waiting, inbox, clocks, counts, plan.gateway)
         self._polls = Polls(self._line, inbox, clocks, random, counts, self._stir.set)
@@ -133,7 +134,7 @@ class Bus:
             self._line.look(now_us)
         attempt = None if self._closing else self._waiting.next()
         if attempt is not None:
-            await self._carry_out(attempt, now_us)
+            await self._carry_out(attempt)
         elif (release := self._waiting.due(now_us)) is not None:
             await self._release(release, now_us)
         elif self._closing or not self.plan.stations:
@@ -159,10 +160,8 @@ class Bus:
             timer.cancel()
             self._stir.clear()
 
-    async def _carry_out(self, attempt: Attempt, now_us: int) -> None:
-        if not self._line.may_ask(now_us):
-            self._hand.give_up(attempt, f"the bus cannot be reached: {self._line.away}")
-            return
+    async def _carry_out(self, attempt: Attempt) -> None:
+        """It does not wait for the end of a back-off: a link that cannot be opened now fails it at once."""
         key = self._of_device[attempt.valve.device_no]
         touched = await self._hand.carry_out(attempt, self.plan.stations[key])
         if touched:

@@ -7,8 +7,8 @@ K2  After a connection was ended by no reply, a wrong reply or the other side, t
 K3  A link that cannot be opened, or hangs up twice in a row, is left alone for 0.2 s, then twice as long each time, up
     to 15 s, with jitter. The first reply ends that. After the first hang-up it is in doubt, and somebody who answered
     before is asked at once: where one unit makes its gateway hang up, the others are not to pay for it.
-K4  The link is down when nothing was reached for DOWN_AFTER_S, and up again at the first thing that shows it: a reply,
-    or a unit's silence on a connection that holds.
+K4  The link is down when nothing was reached for `down_after_s`, and up again at the first thing that shows it: a
+    reply, or a unit's silence on a connection that holds.
 """
 
 import asyncio
@@ -47,12 +47,14 @@ class Line:
         on_down: Callable[[str], None],
         on_up: Callable[[], None],
         on_back: Callable[[], None],
+        down_after_s: float = DOWN_AFTER_S,
     ) -> None:
         self.address = address
         self.gap_s = gap_s
         #: Why it cannot be reached now; empty while it can, or has not been tried.
         self.away = ""
         self._clocks = clocks
+        self._down_after_us = round(down_after_s * 1_000_000)
         self._random = random
         self._counts = counts
         self._on_down, self._on_up, self._on_back = on_down, on_up, on_back
@@ -88,7 +90,7 @@ class Line:
         """When it will be called down unless it is reached; None when that is not to come."""
         if self._unreached_us is None or self._told is False:
             return None
-        return self._unreached_us + round(DOWN_AFTER_S * 1_000_000)
+        return self._unreached_us + self._down_after_us
 
     def is_to_be_tried(self, now_us: int) -> bool:
         retry_us = self.retry_us()

@@ -190,7 +190,7 @@ def fleet(url: str, *devices: tuple[int, str, DeviceModel], others: tuple[Device
 async def running(first: Fleet, seed: int = 1) -> AsyncIterator[tuple[ModbusLink, Taker]]:
     """A link that polls, and its taker."""
     taker = Taker()
-    link = ModbusLink(taker.wake, utc_us, utc_us, steady_us, Random(seed))
+    link = ModbusLink(taker.wake, utc_us, utc_us, steady_us, Random(seed), down_after_s=0.5)
     taker.link = link
     link.replace(first)
     await link.start()

@@ -108,7 +108,7 @@ async def test_a_late_reply_is_discarded_where_frames_have_no_number(outstation,
     where = url(outstation) if kind == "serial" else f"modbus+rtu+tcp://127.0.0.1:{server.port}"
     station.tricks[1] = "late"
     try:
-        async with running(fleet(where, (11, "1", detector(interval_s=0.3, reply_ms=60)))) as (_, taker):
+        async with running(fleet(where, (11, "1", detector(interval_s=0.15, reply_ms=60)))) as (_, taker):
             await taker.until(lambda: NO_REPLY in taker.states(11))
             hold(station, 1, 5.0)
             station.tricks[1] = "late after the time-out"
