@@ -300,12 +300,17 @@ class Connection(asyncio.BufferedProtocol):
         now_s, limits = self._loop.time(), self._desk.limits
         if self._withheld_s and (reserve_over or now_s - self._withheld_s >= limits.withheld_for_s):
             self.end(How.LOST, "a message could not be stored; it is to be offered again")
-        elif self._connack is None or self._held or not self._keep_alive_s:
-            return
-        elif self._asked_s and now_s - self._asked_s >= limits.connect_within_s:
+        elif self._connack is not None and self._keep_alive_s:
+            self._keep_alive(now_s)
+
+    def _keep_alive(self, now_s: float) -> None:
+        """The broker wants to hear us, and we want to hear it, unless it is we who do not read."""
+        if self._asked_s and not self._held and now_s - self._asked_s >= self._desk.limits.connect_within_s:
             self.end(How.LOST, f"the broker was silent for {now_s - self._heard_s:.0f} s")
-        elif not self._asked_s and now_s - min(self._heard_s, self._spoke_s) >= self._keep_alive_s:
-            self._asked_s = now_s
+            return
+        since_s = self._spoke_s if self._held or self._asked_s else min(self._heard_s, self._spoke_s)
+        if now_s - since_s >= self._keep_alive_s:
+            self._asked_s = 0.0 if self._held else self._asked_s or now_s
             self._say(Pingreq())
 
     def end(self, how: How, words: str, reason: int = 0, *, tell: bool = True) -> None:

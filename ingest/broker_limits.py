@@ -80,6 +80,5 @@ class BrokerCounts:
     readers_restarted: int = 0
     pauses: int = 0
     commands_sent: int = 0
-    commands_repeated: int = 0
     commands_failed: int = 0
     application_acks: int = 0

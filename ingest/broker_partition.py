@@ -26,6 +26,11 @@ from ingest.mqtt_wire import V5
 _log = structlog.get_logger()
 
 
+#: Lost sessions that wait to be said, besides the newest: nobody hears them while the broker's gateway is not
+#: registered.
+_MOST_SAID = 15
+
+
 @dataclass(slots=True)
 class Said:
     """What a partition has to say, until the link takes it."""
@@ -70,6 +75,9 @@ class PartitionLife:
         if self._task is not None and self._task.done() and not self._task.cancelled():
             self.desk.counts.readers_restarted += 1
             _log.critical("the reader of a broker died and is started again", why=str(self._task.exception()))
+            if self.connection is not None:
+                self.connection.end(How.LOST, "its reader died")
+            self.connection, self.up = None, False
             self.start()
 
     async def stop(self) -> None:
@@ -140,7 +148,7 @@ class PartitionLife:
             connection.end(How.LOST, f"the broker did not let us in within {self.desk.limits.connect_within_s:.0f} s")
         if connection.let_in.done() and not connection.let_in.cancelled():
             self._let_in(connection.let_in.result())
-        ended = await connection.ended
+        ended = await asyncio.shield(connection.ended)  # `stop` still waits for it when this is cancelled
         self.connection = None
         return ended
 
@@ -169,7 +177,7 @@ class PartitionLife:
         if not connack.session_present and self.name in self._sessions:
             self.desk.counts.sessions_lost += 1
             words = f"the broker has forgotten the session {self.name}: messages it held for us may be gone"
-            self.said.session_lost.append(words)
+            self.said.session_lost = [*self.said.session_lost[-_MOST_SAID:], words]
             _log.critical(words, broker=broker.name)
         self._sessions.add(self.name)
         kept_s = connack.properties.numbers.get(Property.SESSION_EXPIRY_S, broker.session_expiry_s)

@@ -173,7 +173,7 @@ class BrokerLink:
 
     def settle(self, arrivals: Arrivals, settled: Settled) -> None:
         assert isinstance(arrivals, Taken)
-        self._reserve_over = self._reserve and not settled.in_reserve
+        self._reserve_over |= self._reserve and not settled.in_reserve
         self._reserve = settled.in_reserve
         acknowledged, dropped = arrivals.settle(settled.withheld)
         self.counts.acknowledged += acknowledged

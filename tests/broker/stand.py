@@ -60,7 +60,9 @@ class Stand:
     """The link and its cycle. While `running` is clear nothing is taken; while `settling` is clear what is taken is
     kept in `unsettled`."""
 
-    def __init__(self, broker: Broker, folder: Path, limits: BrokerLimits | None = None) -> None:
+    def __init__(
+        self, broker: Broker, folder: Path, limits: BrokerLimits | None = None, sessions: KnownSessions | None = None
+    ) -> None:
         self.seen = Seen()
         self.running, self.settling = asyncio.Event(), asyncio.Event()
         self.running.set()
@@ -74,7 +76,7 @@ class Stand:
             broker,
             Directory.of(registry()),
             self._arrived.set,
-            KnownSessions(folder / "sessions.json"),
+            sessions or KnownSessions(folder / "sessions.json"),
             utc_us,
             random.Random(1),
             limits,
@@ -132,8 +134,10 @@ class Stand:
 
 
 @contextlib.asynccontextmanager
-async def open_stand(broker: Broker, folder: Path, limits: BrokerLimits | None = None) -> AsyncIterator[Stand]:
-    stand = Stand(broker, folder, limits)
+async def open_stand(
+    broker: Broker, folder: Path, limits: BrokerLimits | None = None, sessions: KnownSessions | None = None
+) -> AsyncIterator[Stand]:
+    stand = Stand(broker, folder, limits, sessions)
     await stand.link.start()
     try:
         yield stand

@@ -8,6 +8,7 @@ import pytest
 from devices.commands import Command, Verb, decode_command
 from ingest.broker_limits import BrokerLimits
 from ingest.broker_plan import Partition
+from ingest.broker_sessions import KnownSessions
 from ingest.links import Sending, Upto
 from ingest.mqtt_endpoint import utc_us
 from ingest.mqtt_properties import Properties, Property
@@ -338,6 +339,30 @@ async def test_partitions_have_sessions_of_their_own_and_share_a_take(mosquitto:
         assert [said for number, said in stand.seen.readings if number == DETECTOR] == [
             reading(seq) for seq in range(500)
         ]
+    await device.close()
+
+
+class BreaksOnce(KnownSessions):
+    """A defect in the partition's own life, the first time it is let in."""
+
+    broken = False
+
+    def add(self, name: str) -> None:
+        if not self.broken:
+            self.broken = True
+            raise ZeroDivisionError("a defect")
+        super().add(name)
+
+
+async def test_a_reader_that_died_is_started_again(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    device = Device()
+    sessions = BreaksOnce(tmp_path / "sessions.json")
+    async with open_stand(broker_at(mosquitto.port), tmp_path, sessions=sessions) as stand:
+        await stand.until(lambda: stand.count("readers_restarted") == 1)
+        await stand.connected()
+        await device.at(mosquitto.port, "d1")
+        await device.published(topic(DETECTOR), reading(1))
+        await stand.until(lambda: stand.seen.readings == [(DETECTOR, reading(1))])
     await device.close()
 
 
