@@ -49,11 +49,11 @@ class BrokerLimits:
     #: The pause before another attempt doubles from the first to the second, and is between half of it and all of it.
     backoff_s: tuple[float, float] = (0.2, 5.0)
     #: The same where the broker refuses us or has let another in under our name: it will not change its mind at once.
-    refused_backoff_s: tuple[float, float] = (5.0, 60.0)
+    refused_backoff_s: tuple[float, float] = (5.0, 30.0)
     #: A connection that held so long was a good one: the pauses begin anew.
     steady_after_s: float = 10.0
-    #: So many connections one after the other that the broker let in and closed before they were steady: another client
-    #: has our name. (MQTT 5 has a reason for it, 0x8E, which Mosquitto 2.0 does not say.)
+    #: So many connections one after the other that the broker let in and closed before they were steady: perhaps another
+    #: client has our name, and people are told. (MQTT 5 has a reason for it, 0x8E, which Mosquitto 2.0 does not say.)
     short_ones: int = 3
     #: How often each partition is looked at: its silence, its task, its withheld messages.
     watch_every_s: float = 0.25

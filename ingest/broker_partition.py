@@ -3,8 +3,8 @@
 R1  At most one connection at a time, so that we never take over our own session.
 R2  A session that was there before and is not any more is said (`session_lost`), also across restarts of ours: what the
     broker held for us may be gone.
-R3  Pauses between attempts grow and have jitter; where the broker refuses us or another client has our name they are
-    longer, so that two processes with one name do not throw each other out many times a second.
+R3  Pauses between attempts grow and have jitter, and begin anew only after a connection that held: so two processes
+    with one name do not throw each other out many times a second. Where the broker refuses us they are longer.
 """
 
 import asyncio
@@ -94,7 +94,8 @@ class PartitionLife:
         loop = asyncio.get_running_loop()
         while True:
             began_s = loop.time()
-            ended = self._taken_over(await self._one(), began_s)
+            ended = await self._one()
+            self._notice_take_over(ended, began_s)
             if ended.words != self.why:
                 _log.warning("no connection to the broker", broker=self.desk.broker.name, why=ended.words)
             if self.up:
@@ -107,21 +108,20 @@ class PartitionLife:
             self.desk.arrived()
             await asyncio.sleep(self._pause_s(ended.how))
 
-    def _taken_over(self, ended: Ended, began_s: float) -> Ended:
-        """A broker that lets us in and closes again, and again, has let in another client with our name."""
+    def _notice_take_over(self, ended: Ended, began_s: float) -> None:
+        """A broker that lets us in and closes again, and again, may have let in another client with our name. It may
+        also be dying again and again, so the pauses stay those of a lost connection: they grow in either case."""
         age_s = asyncio.get_running_loop().time() - began_s
         brief = self.up and ended.how is How.LOST and age_s < self.desk.limits.steady_after_s
         self._short = self._short + 1 if brief else 0
-        if self._short < self.desk.limits.short_ones:
-            return ended
-        self.desk.counts.taken_over += 1
-        _log.critical(
-            "the broker lets us in and closes the connection, again and again; if another client has our client "
-            "identifier, stop it or give it another",
-            broker=self.desk.broker.name,
-            client_id=self.desk.partition.client_id,
-        )
-        return Ended(How.TAKEN_OVER, f"{ended.words}, {self._short} times within seconds; see its client identifiers")
+        if self._short == self.desk.limits.short_ones:
+            self.desk.counts.taken_over += 1
+            _log.critical(
+                "the broker lets us in and closes the connection, again and again; if another client has our client "
+                "identifier, stop it or give it another",
+                broker=self.desk.broker.name,
+                client_id=self.desk.partition.client_id,
+            )
 
     def _pause_s(self, how: How) -> float:
         limits = self.desk.limits
