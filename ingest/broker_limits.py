@@ -52,8 +52,8 @@ class BrokerLimits:
     refused_backoff_s: tuple[float, float] = (5.0, 30.0)
     #: A connection that held so long was a good one: the pauses begin anew.
     steady_after_s: float = 10.0
-    #: So many connections one after the other that the broker let in and closed before they were steady: perhaps another
-    #: client has our name, and people are told. (MQTT 5 has a reason for it, 0x8E, which Mosquitto 2.0 does not say.)
+    #: So many connections one after the other that the broker let in and closed before they were steady: perhaps
+    #: another client has our name, and people are told. (MQTT 5 has a reason for it, 0x8E; Mosquitto 2.0 is silent.)
     short_ones: int = 3
     #: How often each partition is looked at: its silence, its task, its withheld messages.
     watch_every_s: float = 0.25

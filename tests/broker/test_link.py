@@ -305,7 +305,7 @@ async def test_a_broker_that_hangs_is_found_out_by_its_silence(mosquitto: Mosqui
 
 
 async def test_another_client_with_our_name_is_noticed(mosquitto: Mosquitto, tmp_path: Path) -> None:
-    limits = BrokerLimits(backoff_s=(0.5, 2.0))
+    limits = BrokerLimits(backoff_s=(0.2, 2.0))
     thief = Device()
     async with open_stand(broker_at(mosquitto.port), tmp_path, limits) as stand:
         while not stand.count("taken_over"):
