@@ -82,7 +82,7 @@ def assemble(pile: Pile, laid_out: Columns | None = None) -> Decoded:
     hashed = _identify(laid_out, pile.element)
     return Decoded(
         rows=rows,
-        message=np.array(pile.message, np.int32),
+        message=np.fromiter(pile.message, np.int32, len(pile.message)),
         hashed=hashed,
         extra=tuple((at, encode_extra(extra[at])) for at in sorted(extra)),
         refused=tuple(Refused(message, pile.refused[message]) for message in sorted(pile.refused)),

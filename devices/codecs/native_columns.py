@@ -86,7 +86,7 @@ def _fill_times(
         unclear |= is_text & (times == NO_TIME)
         keys += is_text | (times != NO_TIME)
     else:
-        times = np.array(column, np.int64)
+        times = np.fromiter(column, np.int64, len(column))
         present = times != ABSENT_TIME
         times = np.where(present, times, 0) * _MILLISECOND_US
         times[~present] = NO_TIME
@@ -107,7 +107,7 @@ def _instant(ts: int | str) -> int:
 def _fill_identity(sent: dict[str, list[int]], rows: Rows, keys: NDArray[np.int64]) -> None:
     for name in ("boot", "seq"):
         if sent[name].count(ABSENT_INTEGER) != len(rows):
-            values = np.array(sent[name], np.int64)
+            values = np.fromiter(sent[name], np.int64, len(rows))
             keys += values != ABSENT_INTEGER
             rows[name] = values
     # A boot without a sequence number identifies nothing; rows start with boot 0 and NO_SEQ (-1, as ABSENT_INTEGER).
@@ -117,7 +117,7 @@ def _fill_identity(sent: dict[str, list[int]], rows: Rows, keys: NDArray[np.int6
 def _firsts(column: list[int], keys: NDArray[np.int64]) -> NDArray[np.int64]:
     if column.count(ABSENT_INTEGER) == len(column):
         return np.zeros(0, np.int64)
-    firsts = np.array(column, np.int64)
+    firsts = np.fromiter(column, np.int64, len(column))
     keys += firsts != ABSENT_INTEGER
     return firsts
 
@@ -131,7 +131,7 @@ def _fill_quantities(
         # The absent NaN is one object, so this compares pointers; NaN from a sender cannot be among them.
         if column.count(ABSENT_NUMBER) == len(column):
             continue
-        values = np.array(column, np.float64)
+        values = np.fromiter(column, np.float64, len(column))
         present = ~np.isnan(values)
         inside = (values >= quantity.lowest) & (values <= quantity.highest)
         outside = present & ~inside

@@ -42,7 +42,7 @@ def decode_json(payloads: Sequence[bytes]) -> Decoded:
     pile = Pile()
     strict = _read_fast(payloads, pile)
     laid_out = columns(pile.said)
-    quotes = np.array([element.count(_QUOTE) for element in pile.element], np.int64)
+    quotes = np.fromiter([element.count(_QUOTE) for element in pile.element], np.int64, len(pile.element))
     sizes = np.fromiter(map(len, pile.element), np.int64, len(pile.element))
     doubtful = laid_out.unclear | (quotes != laid_out.quotes) | (quotes == 0) | (sizes > MOST_READING_BYTES)
     doubtful[strict] = True
