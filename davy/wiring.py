@@ -125,6 +125,7 @@ def _gauges(cycle: Cycle, ways_in: WaysIn, feed: Feed) -> Callable[[], dict[str,
             "feed_followers": feed.followers,
             "resident_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             **ways_in.gauges(),
+            **cycle.memory.contiguity.gauges(),
         }
 
     return gauges

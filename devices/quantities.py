@@ -107,7 +107,8 @@ class Flag(IntFlag):
     NO_IDENTITY = 1 << 14
     #: `seq` is a hash of the reading, not a number: it tells duplicates, and orders nothing.
     HASHED = 1 << 15
-    #: Nobody was heard: the reply was of a dead device (its heartbeat stands still), or there was none.
+    #: Nobody was heard: the reply was of a dead device (its heartbeat stands still), there was none, or a broker had
+    #: kept the message from before.
     STALE = 1 << 16
 
 

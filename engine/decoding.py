@@ -25,7 +25,8 @@ _Decode = Callable[[Sequence[int]], Decoded]
 
 
 def decode_messages(taken: Sequence[Taken], messages: Messages, fleet: Fleet) -> Decoded:
-    """Rows in the order of the messages. What a broker had kept from before is old: it is marked as backfill."""
+    """Rows in the order of the messages. What a broker had kept from before is old, and who said it was not heard: it is
+    marked as backfill and as stale, so that no reconnect ends the silence of a device that is gone."""
     frames = [one for one in taken if one.arrivals.encoding is Encoding.FRAMES]
     if not frames:
         decoded = _guarded(range(len(messages)), _native(messages))
@@ -38,7 +39,7 @@ def decode_messages(taken: Sequence[Taken], messages: Messages, fleet: Fleet) ->
         decoded = merged([_guarded(mine, decoder).numbered(mine) for mine, decoder in numbers] or [_nothing()])
     if any(one.arrivals.retained for one in taken):
         retained = numbered(taken, [one.arrivals.retained for one in taken], len(messages))
-        decoded.rows["flags"][retained[decoded.message]] |= Flag.BACKFILL
+        decoded.rows["flags"][retained[decoded.message]] |= Flag.BACKFILL | Flag.STALE
     return decoded
 
 

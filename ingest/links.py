@@ -74,7 +74,8 @@ class Arrivals:
     answer_keys: (idempotency key, first message, how many): what became of them is stored under the key, in the
         commit that holds them.
     encoding: of all payloads.
-    retained: messages that a broker had kept from before: what they say is old, so they are stored as backfill.
+    retained: messages that a broker had kept from before: what they say is old and nobody was heard, so they are stored
+        as backfill and stale.
     asks_ack: whether this link carries application acknowledgements, so that numbered devices are followed (Upto).
     sent: ids of QUEUED commands whose bytes have left. Readings of the valve that were taken before they left are in
         an earlier take, so that none of them can confirm (G7).

@@ -3,7 +3,12 @@
 import sys
 from collections import defaultdict
 
+import hypothesis
 import pytest
+
+# How long an example takes says something about the machine; speed is measured by `davy bench`.
+hypothesis.settings.register_profile("davy", deadline=None)
+hypothesis.settings.load_profile("davy")
 
 #: reason -> names of the tests
 _skipped: dict[str, list[str]] = defaultdict(list)

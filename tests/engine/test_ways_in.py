@@ -105,6 +105,7 @@ def test_what_a_broker_had_kept_is_backfill_and_commands_nothing(tmp_path: Path)
     bench.turn(1)
     flags = records(bench)[-1].rows()["flags"]
     assert [bool(flag & Flag.BACKFILL) for flag in flags] == [True, False]
+    assert [bool(flag & Flag.STALE) for flag in flags] == [True, False], "a broker's memory is nobody who was heard"
     bench.turn(60)
     raised = {alarm.device_no for alarm in bench.memory.state.alarms() if alarm.quantity == "combustible_lel"}
     assert D1 not in raised

@@ -11,7 +11,7 @@ _RAISED = """
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 300))
 from davy.open_files import raise_limit
-from davy.wiring import _endpoint_limits
+from davy.ways_in import _endpoint_limits
 print(raise_limit(), resource.getrlimit(resource.RLIMIT_NOFILE), _endpoint_limits().connections)
 """
 

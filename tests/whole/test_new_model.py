@@ -15,8 +15,8 @@ from simulators.modbus.truth import Truth
 from simulators.modbus.unit import Point, Unit
 from tests.guarantees.engines import engine_inside
 
-#: The CO variety of a transmitter whose facts are public (40003 a float, forced to zero during inhibit; 40006 bits 0 A1,
-#: 1 A2, 6 fault; 40005 its number), on a line of its maker's with the words exchanged and addresses from 0.
+#: The CO variety of a transmitter whose facts are public (40003 a float, forced to zero during inhibit; 40006 bits 0
+#: A1, 1 A2, 6 fault; 40005 its number), on a line of its maker's with the words exchanged and addresses from 0.
 MODEL = """
 vendor = "newcomer"
 name = "N1, carbon monoxide"
@@ -47,7 +47,7 @@ flag = [
     { flag = "inhibit", when = [{ field = "state", one_of = [3] }] },
 ]
 quality = [{ quality = "inhibited", when = [{ field = "state", one_of = [3] }] }]
-check = [{ when = [{ field = "type_code", one_of = [0x31] }], reason = "register 0 has not the type code 0x31 of an N1" }]
+check = [{ when = [{ field = "type_code", one_of = [0x31] }], reason = "register 0 lacks the type code 0x31" }]
 
 [[modbus.example]]
 title = "40.0 ppm: 0x4220 0x0000, low word first"
