@@ -25,7 +25,7 @@ _Decode = Callable[[Sequence[int]], Decoded]
 
 
 def decode_messages(taken: Sequence[Taken], messages: Messages, fleet: Fleet) -> Decoded:
-    """Rows in the order of the messages. What a broker had kept from before is old, and who said it was not heard: it is
+    """Rows in the order of the messages. What a broker had kept is old, and who said it was not heard: it is
     marked as backfill and as stale, so that no reconnect ends the silence of a device that is gone."""
     frames = [one for one in taken if one.arrivals.encoding is Encoding.FRAMES]
     if not frames:
