@@ -114,7 +114,10 @@ class _Engine:
                 await door.connect()
                 return door
             await asyncio.sleep(0.05)
-        raise RuntimeError(f"the engine does not answer: {self._log.read_text()[-500:]}")
+        raise RuntimeError("the engine does not answer")
+
+    def last_words(self) -> str:
+        return self._log.read_text(errors="replace")[-2_000:]
 
 
 async def broker_kills(many: int, seed: int, where: Path | None, devices: int = 20, silent: int = 5) -> Verdict:
@@ -139,6 +142,8 @@ async def broker_kills(many: int, seed: int, where: Path | None, devices: int = 
             calm_us = time.time_ns() // 1000
             await _all_told(book, all_devices)
         return _judge(done, engine, book, all_devices, calm_us)
+    except RuntimeError as failed:
+        raise RuntimeError(f"{failed}; the engine's last words: {engine.last_words()}") from failed
     finally:
         engine.stop()
         mosquitto.stop()
