@@ -154,7 +154,7 @@ def same(row: np.void, meaning: Meaning) -> None:
         quality = Quality(int(row["quality"]) >> quality_shift(name) & 0xF).name.lower()
         assert quality == meaning.quality.get(name, "not_measured")
         number = meaning.value.get(name, math.nan)
-        if abs(number) > 3e38:
+        if abs(number) > float(np.finfo(np.float32).max):
             number = math.nan
         assert float(row[name]) == pytest.approx(number, rel=1e-6, nan_ok=True)
 

@@ -289,9 +289,12 @@ async def test_the_control_budget_is_whole_again_after_a_second() -> None:
 
 async def test_a_client_that_does_not_read_is_closed() -> None:
     async with open_town(limits=EndpointLimits(outbound_bytes=4096, unsettled_messages=10_000)) as town:
+        # What the kernel holds is not at the endpoint's expense: little of it on both sides, so that it is full soon.
+        # (An accepted socket has the send buffer of the one that listens.)
+        (listener,) = town.endpoint._listeners
+        listener._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         client, _ = await signed_in(town, DETECTOR, V311)
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        # What the kernel holds for us is not at the endpoint's expense: little of it, so that it is full soon.
         client.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         packet = build(reading(1, payload=b""), V311) * 1000
         with contextlib.suppress(ConnectionError):
