@@ -26,7 +26,7 @@ from devices.models import load_catalogue
 from devices.sites import Device, Registry, Site, encode_registry
 from engine.client import DoorClient, EngineAway
 from engine.journal import JournalReader
-from rules.decisions import ReadingsMissing, SessionLost
+from rules.decisions import ReadingsComplete, ReadingsMissing, SessionLost
 
 _VENDOR, _GATEWAY = "davysim", "broker"
 _WITHIN_S = 60.0
@@ -50,7 +50,8 @@ class Verdict(msgspec.Struct, frozen=True):
     more than once. made_up: stored and never sent. never_stored: measured by careful devices, not stored in the end.
     broker_lost: acknowledged by the broker, and never seen by Davy. untold: of these, not told as missing within 30 s.
     slowest_told_s: from a lost reading's leaving to its being told, the slowest. Of a device that does not say `first`
-    both count from the last kill: an engine that was away gives what is missing all its time again."""
+    both count from the last kill, for an engine that was away gives what is missing all its time again; and what is lost
+    while it stands that readings of this device are missing needs no telling."""
 
     kills: dict[str, int]
     acknowledged: int
@@ -224,7 +225,7 @@ class _Book:
         self.rows = 0
         self.stored: set[tuple[int, int]] = set()
         self.sessions_lost = 0
-        self._told: dict[str, list[ReadingsMissing]] = {}
+        self._told: dict[str, list[ReadingsMissing | ReadingsComplete]] = {}
         self._store = store
         self._cycle = 0
 
@@ -238,15 +239,23 @@ class _Book:
                 self.rows += len(rows)
                 self.stored.update(zip(rows["device_no"].tolist(), rows["seq"].tolist(), strict=True))
                 for event in record.inputs.events:
-                    if isinstance(event, ReadingsMissing):
+                    if isinstance(event, ReadingsMissing | ReadingsComplete):
                         self._told.setdefault(f"{_VENDOR}/d{event.device_no - 2}", []).append(event)
                     self.sessions_lost += isinstance(event, SessionLost)
         journal.close()
 
     def when_told(self, device: CountingDevice, seq: int) -> int | None:
         """When this reading was told as missing, microseconds UTC."""
-        told = [event for event in self._told.get(device.identity, ()) if event.boot == BOOT and event.first <= seq]
-        return min((event.at for event in told if event.at >= device.published[seq]), default=None)
+        left_us = device.published[seq]
+        stands = False
+        for event in self._told.get(device.identity, ()):
+            if event.at < left_us:
+                stands = isinstance(event, ReadingsMissing)
+            elif stands and device.keeps is Keeps.UNTIL_PUBACK:
+                return left_us
+            elif isinstance(event, ReadingsMissing) and event.boot == BOOT and event.first <= seq:
+                return event.at
+        return left_us if stands and device.keeps is Keeps.UNTIL_PUBACK else None
 
 
 def _lost(devices: Sequence[CountingDevice], stored: set[tuple[int, int]]) -> list[tuple[CountingDevice, int]]:
