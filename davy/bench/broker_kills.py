@@ -50,8 +50,8 @@ class Verdict(msgspec.Struct, frozen=True):
     more than once. made_up: stored and never sent. never_stored: measured by careful devices, not stored in the end.
     broker_lost: acknowledged by the broker, and never seen by Davy. untold: of these, not told as missing within 30 s.
     slowest_told_s: from a lost reading's leaving to its being told, the slowest. Of a device that does not say `first`
-    both count from the last kill, for an engine that was away gives what is missing all its time again; and what is lost
-    while it stands that readings of this device are missing needs no telling."""
+    both count from the last kill, for an engine that was away gives what is missing all its time again; and what is
+    lost while it stands that readings of this device are missing needs no telling."""
 
     kills: dict[str, int]
     acknowledged: int
