@@ -15,7 +15,8 @@ from ingest.mqtt_wire import V5
 from tests.broker.stand import DETECTOR, GATEWAY, broker_at, open_stand, topic
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-LIMITS = BrokerLimits(down_after_s=0.1, backoff_s=(0.01, 0.02), refused_backoff_s=(0.01, 0.02), connect_within_s=0.5)
+QUICK = BrokerLimits(backoff_s=(0.01, 0.02), refused_backoff_s=(0.01, 0.02), connect_within_s=0.5, close_within_s=0.1)
+LIMITS = replace(QUICK, down_after_s=0.1)
 WELCOME = (Connack(), Suback(1, (1, 1)))
 
 
@@ -77,7 +78,7 @@ async def test_taken_over_as_mqtt_5_says_it_is_counted_and_waited_out(tmp_path: 
         connections += 1
         await says(*WELCOME, Disconnect(0x8E))(reader, writer)
 
-    limits = BrokerLimits(down_after_s=0.3, backoff_s=(0.01, 0.02))
+    limits = BrokerLimits(down_after_s=0.3, backoff_s=(0.01, 0.02), close_within_s=0.1)
     async with scripted(thrown_out) as port, open_stand(broker_at(port), tmp_path, limits) as stand:
         await stand.until(lambda: bool(stand.seen.down))
         assert "took over our session" in stand.seen.down[0][1]
@@ -121,7 +122,7 @@ async def test_a_flood_of_what_was_not_asked_for_is_bounded(tmp_path: Path) -> N
             sent += 1_000
             await writer.drain()
 
-    limits = BrokerLimits(unsettled_bytes=100_000, read_bytes=16_384)
+    limits = BrokerLimits(unsettled_bytes=100_000, read_bytes=16_384, close_within_s=0.1)
     async with scripted(flood) as port, open_stand(broker_at(port), tmp_path, limits) as stand:
         await stand.connected()
         stand.running.clear()
