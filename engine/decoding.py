@@ -13,12 +13,15 @@ from devices.codecs.decoded import Decoded, Refused, merged
 from devices.codecs.native import decode
 from devices.codecs.registers import decode_frames
 from devices.fleet import Fleet
-from devices.quantities import Flag
+from devices.quantities import QUALITY_BITS, QUANTITIES, Flag, Quality
 from devices.readings import blank
 from engine.taken import Messages, Taken, numbered
 from ingest.links import Encoding
 
 _log = structlog.get_logger()
+
+#: The lowest bit of every quantity's quality.
+_EACH = sum(1 << (QUALITY_BITS * at) for at in range(len(QUANTITIES)))
 
 #: Decodes the messages of these numbers (rising); its result counts them from 0.
 _Decode = Callable[[Sequence[int]], Decoded]
@@ -26,7 +29,8 @@ _Decode = Callable[[Sequence[int]], Decoded]
 
 def decode_messages(taken: Sequence[Taken], messages: Messages, fleet: Fleet) -> Decoded:
     """Rows in the order of the messages. What a broker had kept is old, and who said it was not heard: it is
-    marked as backfill and as stale, so that no reconnect ends the silence of a device that is gone."""
+    marked as backfill and as stale, so that no reconnect ends the silence of a device that is gone, and no value of it
+    reads as good."""
     frames = [one for one in taken if one.arrivals.encoding is Encoding.FRAMES]
     if not frames:
         decoded = _guarded(range(len(messages)), _native(messages))
@@ -39,8 +43,16 @@ def decode_messages(taken: Sequence[Taken], messages: Messages, fleet: Fleet) ->
         decoded = merged([_guarded(mine, decoder).numbered(mine) for mine, decoder in numbers] or [_nothing()])
     if any(one.arrivals.retained for one in taken):
         retained = numbered(taken, [one.arrivals.retained for one in taken], len(messages))
-        decoded.rows["flags"][retained[decoded.message]] |= Flag.BACKFILL | Flag.STALE
+        kept = retained[decoded.message]
+        decoded.rows["flags"][kept] |= Flag.BACKFILL | Flag.STALE
+        decoded.rows["quality"][kept] = _none_good(decoded.rows["quality"][kept])
     return decoded
+
+
+def _none_good(quality: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Quality words, (n,), with STALE for every quantity that was GOOD (0)."""
+    other = quality | (quality >> 1) | (quality >> 2) | (quality >> 3)
+    return quality | (~other & _EACH) * int(Quality.STALE)
 
 
 def _native(messages: Messages) -> _Decode:

@@ -5,7 +5,7 @@ U1  A bucket that is not marked as due agrees with the rows (of `reading` for mi
 U2  A bucket is summed up after it has ended and settled, so at most once while all goes well, and again whenever late
     rows change it.
 U3  Only good values count (G9): a value of any other quality is in `n` and `bad`, never in a sum, a mean or an extreme.
-    Where a valve stands is not learned from a reading in which nobody was heard.
+    A reading in which nobody was heard (Flag.STALE) has no good value, and says nothing of where a valve stands.
 U4  One turn is bounded, and each bucket is a transaction of its own.
 """
 
@@ -27,10 +27,11 @@ MOST_MINUTES, MOST_DEVICE_HOURS, MOST_HOURS = 30, 256, 2
 
 #: A nibble of the quality word above NOT_MEASURED (1) has one of its three upper bits set: 0xEEEE_EEEE_EEEE_EEEE.
 _BAD = 0xEEEE_EEEE_EEEE_EEEE - (1 << 64)
+_HEARD = f"flags & {int(Flag.STALE)} = 0"
 
 
 def _good(name: str) -> str:
-    return f"CASE WHEN (quality >> {quality_shift(name)}) & 15 = 0 THEN {name} END"
+    return f"CASE WHEN (quality >> {quality_shift(name)}) & 15 = 0 AND {_HEARD} THEN {name} END"
 
 
 def _minute_columns() -> dict[str, str]:
@@ -38,7 +39,7 @@ def _minute_columns() -> dict[str, str]:
     max(): microseconds into the bucket above, position and cause in the low bits."""
     last = (
         "max((date_part('epoch', ts - date_trunc('hour', ts)) * 1e6)::bigint * 256 + valve * 16 + valve_cause)"
-        f" FILTER (WHERE valve <> 0 AND flags & {int(Flag.STALE)} = 0)"
+        f" FILTER (WHERE valve <> 0 AND {_HEARD})"
     )
     columns = {
         "n": "count(*)",

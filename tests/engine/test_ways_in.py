@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from devices.codecs.frame import FrameState, encode_frame
 from devices.models import DeviceModel, load_catalogue
-from devices.quantities import Flag
+from devices.quantities import QUANTITY_NAMES, Flag, Quality, quality_shift
 from devices.register_examples import example_payload
 from engine import decoding
 from engine.journal import JournalReader
@@ -109,6 +109,27 @@ def test_what_a_broker_had_kept_is_backfill_and_commands_nothing(tmp_path: Path)
     bench.turn(60)
     raised = {alarm.device_no for alarm in bench.memory.state.alarms() if alarm.quantity == "combustible_lel"}
     assert D1 not in raised
+
+
+def test_no_value_that_a_broker_had_kept_reads_as_good(tmp_path: Path) -> None:
+    bench = ways(tmp_path)
+    bench.broker.bring(
+        bench.from_broker(D1, 1, combustible_lel=2.5, temperature_c=20.0),
+        bench.from_broker(D1, 2, combustible_lel=2.5, co_ppm=9.0, warm_up=True),
+        bench.from_broker(D2, 1, combustible_lel=2.5),
+        retained=[0, 1],
+    )
+    bench.turn(1)
+    rows = records(bench)[-1].rows()
+
+    def said(row: int) -> dict[str, Quality]:
+        found = {name: Quality(int(rows["quality"][row]) >> quality_shift(name) & 15) for name in QUANTITY_NAMES}
+        return {name: quality for name, quality in found.items() if quality is not Quality.NOT_MEASURED}
+
+    assert said(0) == {"combustible_lel": Quality.STALE, "temperature_c": Quality.STALE}
+    assert said(1) == {"combustible_lel": Quality.WARM_UP, "co_ppm": Quality.WARM_UP}
+    assert said(2) == {"combustible_lel": Quality.GOOD}
+    assert rows["combustible_lel"].tolist() == [2.5, 2.5, 2.5], "what was said is kept"
 
 
 def test_a_stranger_s_topic_stands_in_the_reason(tmp_path: Path) -> None:

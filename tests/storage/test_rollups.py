@@ -34,14 +34,15 @@ def expected(rows: Rows, device_no: int, start: int, length: int) -> Bucket | No
     mine = [row for row in mine if start <= row["ts"] < start + length]
     if not mine:
         return None
+    heard = [row for row in mine if not int(row["flags"]) & Flag.STALE]
     good = {
-        name: [float(row[name]) for row in mine if (int(row["quality"]) >> quality_shift(name)) & 15 == Quality.GOOD]
+        name: [float(row[name]) for row in heard if (int(row["quality"]) >> quality_shift(name)) & 15 == Quality.GOOD]
         for name in QUANTITY_NAMES
     }
     flags = 0
     for row in mine:
         flags |= int(row["flags"])
-    known = [row for row in mine if row["valve"] and not int(row["flags"]) & Flag.STALE]
+    known = [row for row in heard if row["valve"]]
     return Bucket(
         device_no=device_no,
         bucket=start,
@@ -166,6 +167,23 @@ async def test_a_poll_that_nobody_answered_has_no_value_and_no_valve_position(
         assert bucket.valve == ValvePosition.OPEN
     latest = (await stored.latest(database, [1]))[1]
     assert (latest.flags, latest.quality & 0xF, latest.values[0]) == (Flag.STALE, Quality.STALE, None)
+
+
+async def test_what_a_broker_had_kept_is_shown_as_stale_and_counts_in_no_sum(
+    url: str, database: Connection, mode: Mode
+) -> None:
+    rows = readings(3, step=SECOND, devices=1)
+    rows["combustible_lel"] = [10, 99, 55]
+    rows["quality"] = [0, 0, Quality.STALE]  # the second: as such a row was written by an older engine
+    rows["flags"][1:] = Flag.STALE | Flag.BACKFILL | Flag.LATE
+    await write(url, [cycle(1, rows)])
+    await refresh(database, mode, T0 + 2 * HOUR)
+    for hourly in (False, True):
+        (bucket,) = await stored.buckets(database, 1, hourly=hourly, from_us=T0, to_us=T0 + MINUTE, limit=2)
+        assert bucket.n == 3
+        assert (bucket.gas[0].n, bucket.gas[0].lowest, bucket.gas[0].highest) == (1, 10, 10)
+    latest = (await stored.latest(database, [1]))[1]
+    assert (latest.quality & 0xF, latest.values[0]) == (Quality.STALE, 55)
 
 
 async def test_sums_are_paged_both_ways(url: str, database: Connection, mode: Mode) -> None:
