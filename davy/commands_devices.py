@@ -196,7 +196,7 @@ def _facts(model: "DeviceModel") -> list[tuple[str, str]]:
         ("100 %LEL is", f"{model.lel_percent_vol:g} %vol" if model.lel_percent_vol is not None else ""),
         ("measures", ", ".join(model.measures)),
         ("ranges", ", ".join(ranges)),
-        ("reports every", f"{model.report_interval_s:g} s"),
+        ("reports every", f"{model.report_interval_s:g} s" if model.report_interval_s else ""),
         ("life", f"{model.life_days} days" if model.life_days is not None else ""),
         ("certificates required", ", ".join(model.certificates)),
     ]

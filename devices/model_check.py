@@ -31,9 +31,11 @@ def _plain_faults(model: "DeviceModel") -> Iterator[Fault]:
     for key, text in (("vendor", model.vendor), ("name", model.name), ("source", model.source)):
         if not text.strip():
             yield key, "is empty" + ("; where the facts are from" if key == "source" else "")
-    for key, seconds in (("report_interval_s", model.report_interval_s), ("max_age_s", model.max_age_s)):
-        if not 0 < seconds < math.inf:
-            yield key, "must be positive"
+    if not 0 < model.max_age_s < math.inf:
+        yield "max_age_s", "must be positive"
+    promises_nothing = model.report_interval_s == 0 and model.kind == "gateway"
+    if not promises_nothing and not 0 < model.report_interval_s < math.inf:
+        yield "report_interval_s", "must be positive, or 0 for a gateway that sends no readings of its own"
     if model.life_days is not None and model.life_days <= 0:
         yield "life_days", "must be positive"
     if model.lel_percent_vol is not None and not 0 < model.lel_percent_vol <= 100:

@@ -97,7 +97,7 @@ def _mask(rule: Rule) -> int:
 def applies(compiled: Compiled, fleet: Fleet) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(looks, by_flags), each of shape (slots, rules): which rule looks at which device, and where it has only the
     device's flags to look at: it names no quantity, or the model says that it does not measure it. A rule with neither
-    a measured quantity nor flags looks at nothing."""
+    a measured quantity nor flags looks at nothing, nor does one of silence at a model that promises no readings."""
     looks = np.zeros((len(fleet), len(compiled)), np.bool_)
     by_flags = np.zeros_like(looks)
     by_model: dict[str, tuple[list[bool], list[bool]]] = {}
@@ -116,7 +116,8 @@ def _of_model(compiled: Compiled, model: DeviceModel) -> tuple[list[bool], list[
         unmeasured = not rule.quantity or bool(model.measures and rule.quantity not in model.measures)
         right_kind = not rule.applies_to or model.kind in rule.applies_to
         of_flags = rule.kind is Kind.MEASURED and unmeasured
-        looks.append(right_kind and not (of_flags and not rule.flags))
+        nothing = (of_flags and not rule.flags) or (rule.kind is Kind.SILENCE and not model.report_interval_s)
+        looks.append(right_kind and not nothing)
         by_flags.append(looks[-1] and of_flags)
     return looks, by_flags
 

@@ -47,6 +47,7 @@ def test_the_catalogue_has_both_kinds_of_valve() -> None:
         (VALID + "[actuator]\n", "only a shut_off_valve takes CLOSE"),
         (VALID.replace('"detector"', '"shut_off_valve"'), r"must declare its \[actuator\]"),
         (VALID.replace("= 10", "= 0"), "must be positive"),
+        (VALID.replace("detector", "gateway").replace("= 10", "= -1"), "must be positive, or 0"),
         (VALID + "max_age_s = -1\n", "must be positive"),
         (VALID + 'colour = "red"\n', "colour"),
         (VALID.replace('"detector"', '"toaster"'), "toaster"),

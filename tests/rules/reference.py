@@ -117,7 +117,9 @@ class Reference(Closings):
 
     def looks(self, slot: int, rule: Rule) -> bool:
         model = self.fleet.model_by_slot[slot]
-        return model is not None and (not rule.applies_to or model.kind in rule.applies_to)
+        if model is None or (rule.kind is Kind.SILENCE and model.report_interval_s == 0):
+            return False
+        return not rule.applies_to or model.kind in rule.applies_to
 
     # ---- timers -----------------------------------------------------------------------------------------------------
 

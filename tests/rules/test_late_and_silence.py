@@ -1,8 +1,11 @@
 """What lateness may still say, and what saying nothing means (G9, G10)."""
 
+import msgspec
 import pytest
 
+from devices.fleet import build_fleet
 from devices.quantities import Flag, ValvePosition
+from devices.sites import Registry
 from rules.decisions import (
     AlarmRaised,
     AlarmState,
@@ -13,7 +16,9 @@ from rules.decisions import (
     Resumed,
     WantedEnded,
 )
-from tests.rules.world import SECOND, World, at, changed, of, raised, reading
+from rules.kernels import compile_pack
+from rules.reshape import reshape
+from tests.rules.world import MODELS, SECOND, World, at, changed, of, raised, reading, registry
 
 ALARM_BITS = [Flag.LOW_ALARM, Flag.HIGH_ALARM, Flag.CO_ALARM]
 
@@ -101,6 +106,34 @@ def test_every_kind_of_device_that_was_never_heard_is_silent_after_three_of_its_
     world = World()
     assert (name, "silence") not in raised(world.tick(silent_after_s - 0.001))
     assert (name, "silence") in raised(world.tick(silent_after_s))
+
+
+def quiet_gateways() -> Registry:
+    """The model of g1 promises no readings."""
+    return registry(
+        models=[
+            msgspec.structs.replace(model, report_interval_s=0.0) if model.key == "gateway" else model
+            for model in MODELS
+        ]
+    )
+
+
+def test_a_gateway_that_promises_no_readings_is_never_silent_even_when_it_sends_one() -> None:
+    world = World(what=quiet_gateways())
+    found = raised(world.tick(100_000))
+    assert ("d1", "silence") in found
+    assert ("g1", "silence") not in found
+    world.hear("g1", 100_001)
+    assert not world.tick(300_000)
+
+
+def test_a_silence_ends_when_the_model_promises_no_readings_any_more() -> None:
+    world = World()
+    assert ("g1", "silence") in raised(world.tick(20_000))
+    world.fleet = build_fleet(quiet_gateways(), world.fleet)
+    decided = reshape(world.state, world.fleet, compile_pack(world.rules), at(20_001))
+    assert changed(decided) == [("g1", "silence", "NORMAL")]
+    assert not world.tick(100_000)
 
 
 def test_a_silence_is_told_once() -> None:
