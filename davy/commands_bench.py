@@ -40,6 +40,8 @@ def register(app: typer.Typer) -> None:
     bench_app.command("fuzz")(fuzz)
     bench_app.command("kills")(kills)
     bench_app.command("modbus")(modbus)
+    bench_app.command("broker")(broker)
+    bench_app.command("broker-kills")(broker_kills)
     app.add_typer(bench_app, name="bench")
 
 
@@ -127,6 +129,37 @@ def modbus(
     with progress(f"buses, {runs} runs of some two minutes"):
         measured = _run(bus_figures(runs, where))
     _told(measured, as_json)
+
+
+def broker(
+    runs: Annotated[int, typer.Option(min=1, help="runs of each; the median counts")] = 5,
+    where: Where = None,
+    as_json: AsJson = False,
+) -> None:
+    """The whole engine behind a real Mosquitto, beside what mosquitto_sub takes from the same one. Exit code 1 when the
+    promise is not met."""
+    from davy.bench.broker import broker as run
+    from davy.output import progress
+
+    with progress(f"a broker, {runs} runs"):
+        measured = _run(run(runs, where))
+    _told([measured], as_json)
+
+
+def broker_kills(
+    many: Annotated[int, typer.Option(min=1, help="kills of each: the broker, the engine, both")] = 20,
+    seed: Seed = 1,
+    where: Where = None,
+    as_json: AsJson = False,
+) -> None:
+    """Kill a real Mosquitto, the engine behind it, and both, under load; then account for what was acknowledged and for
+    what the broker lost."""
+    from davy.bench.broker_kills import broker_kills as run
+    from davy.output import progress
+
+    with progress(f"3 x {many} kills behind a broker"):
+        verdict = _run(run(many, seed, where))
+    _judged(verdict, verdict.ok, as_json)
 
 
 def _told(measured: "list[Figure]", as_json: bool) -> None:

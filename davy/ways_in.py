@@ -41,7 +41,7 @@ class WaysIn:
 
     @property
     def links(self) -> tuple[Link, ...]:
-        """The smaller shares first, so that none is left out of a cycle."""
+        """The smaller shares first, so that none is left out of a cycle; and a command goes by the last that can."""
         return (self.pushes, self._modbus, *self._brokers, self.endpoint)
 
     def replace(self, fleet: Fleet) -> None:

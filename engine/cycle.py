@@ -340,9 +340,13 @@ class Cycle:
         return sent
 
     def _send(self, device_no: int, command: Command, expires_us: int) -> Sending:
-        """By every link that may reach the valve: a broker never knows whether it is, and a CLOSE twice is one."""
-        became = {link.send(device_no, command, expires_us) for link in self.links}
-        return next((one for one in (Sending.SENT, Sending.QUEUED) if one in became), Sending.UNREACHABLE)
+        """By the last link that can reach the valve: those that know who is there stand behind those that must ask (a
+        broker says only afterwards whether anybody was)."""
+        for link in reversed(self.links):
+            became = link.send(device_no, command, expires_us)
+            if became is not Sending.UNREACHABLE:
+                return became
+        return Sending.UNREACHABLE
 
     def _measure(self, started: float, intake: Intake) -> None:
         took = perf_counter() - started
