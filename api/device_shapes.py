@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from api.shapes import Page, Shape
-from devices.addresses import is_bus_address, parse_unit_address
+from devices.addresses import unit_address
 from devices.models import DeviceKind, Reachability, Tier
 from storage.devices import ModelFacts, RegisteredDevice
 
@@ -87,9 +87,7 @@ def show_device(device: RegisteredDevice) -> Device:
 
 
 def show_in_full(device: RegisteredDevice, facts: ModelFacts, closes: list[str]) -> DeviceInFull:
-    place = None
-    if device.address and not is_bus_address(device.address):
-        place = parse_unit_address(device.address)  # the registry refuses what is none
+    place = unit_address(device.address)
     return DeviceInFull(
         **dict(show_device(device)),
         unit=place.unit if place else None,

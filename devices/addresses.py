@@ -6,18 +6,25 @@ A gateway (or the serial port itself) has a URL:
     modbus+rtu:/dev/ttyUSB0?baud=9600&parity=even&stop_bits=1
     any of them with ?gap_ms=20           least pause between two requests on this link
 A device behind it has `unit[/channel][?base=N]`: "7", "7/3", "7?base=200". `base` is added to the map's own.
+
+A1  Every part of an address that is accepted is used as it is written; what would be dropped, rounded or guessed is
+    refused. (A URL parser would take `host:0` for no port, drop a fragment, and let the last of two keys win.)
 """
 
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from urllib.parse import parse_qsl, urlsplit
 
 #: Unit addresses of Modbus over serial line (1.02, section 2.2); 0 is broadcast and never answered. On TCP 0 and 255
 #: mean the server itself, so they are allowed there.
 LOWEST_UNIT, HIGHEST_UNIT = 0, 255
 HIGHEST_BASE = 65_535
-_UNIT = re.compile(r"(\d{1,3})(?:/(\d{1,4}))?(?:\?base=(\d{1,5}))?\Z")
+#: IANA's port for mbap, Modbus TCP.
+DEFAULT_PORT = 502
+_UNIT = re.compile(r"([0-9]{1,3})(?:/([0-9]{1,4}))?(?:\?base=([0-9]{1,5}))?\Z")
+_HOST_PORT = re.compile(r"//(?:\[([0-9A-Fa-f:.]+(?:%\w+)?)\]|([^\s\[\]:@/%\\]+))(?::([0-9]{1,5}))?/?\Z")
+_DEVICE = re.compile(r"/(?!/)[^?]*\Z")
+_WHOLE, _DECIMAL = re.compile(r"[0-9]+\Z"), re.compile(r"[0-9]+(?:\.[0-9]+)?\Z")
 
 
 class Framing(StrEnum):
@@ -50,44 +57,53 @@ class UnitAddress:
 
 
 def is_bus_address(text: str) -> bool:
-    """Whether a gateway's address means a bus that we poll."""
-    return text.startswith("modbus+")
+    """Whether an address is meant as a bus: everything is but a unit, which begins with a digit. So a bus that is
+    written wrong is refused by `parse_bus_address`, and never overlooked."""
+    return bool(text) and text[0] not in "0123456789"
 
 
 def parse_bus_address(text: str) -> BusAddress:
     """Raises ValueError with the reason and what is expected."""
-    parts = urlsplit(text)
+    if not text.isprintable() or text != text.strip():
+        raise ValueError(f"{text!r}: holds blanks at its ends, or characters that cannot be seen; take them away")
+    if "#" in text:
+        raise ValueError(f"{text!r}: '#' and what follows mean nothing here; take them away")
+    scheme, _, rest = text.partition(":")
     try:
-        framing = Framing(parts.scheme)
+        framing = Framing(scheme)
     except ValueError:
-        raise ValueError(f"{text!r}: the scheme must be one of {', '.join(Framing)}") from None
-    asked = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
-    allowed = {"gap_ms"} | ({"baud", "parity", "stop_bits"} if framing is Framing.RTU else set())
-    strange = sorted(asked.keys() - allowed)
-    if strange:
-        raise ValueError(f"{text!r}: {strange[0]!r} is not one of {', '.join(sorted(allowed))}")
-    gap_ms = _number(text, "gap_ms", asked.get("gap_ms", "0"), 0, 60_000)
+        raise ValueError(f"{text!r}: the scheme must be one of {', '.join(Framing)}, in lower case") from None
+    place, asks, query = rest.partition("?")
+    asked = _asked(text, framing, query) if asks else {}
+    gap_ms = _number(text, "gap_ms", asked.get("gap_ms", "0"), 0, 60_000, _DECIMAL)
     if framing is Framing.RTU:
-        if parts.netloc or not parts.path.startswith("/"):
+        if not _DEVICE.match(place):
             raise ValueError(f"{text!r}: a serial port is written modbus+rtu:/dev/ttyUSB0")
         parity = asked.get("parity", "none")
         if parity not in ("none", "even", "odd"):
             raise ValueError(f"{text!r}: parity {parity!r} must be none, even or odd")
         return BusAddress(
             framing,
-            device=parts.path,
+            device=place,
             baud=int(_number(text, "baud", asked.get("baud", "9600"), 300, 4_000_000)),
             parity=parity,
             stop_bits=int(_number(text, "stop_bits", asked.get("stop_bits", "1"), 1, 2)),
             gap_ms=gap_ms,
         )
+    found = _HOST_PORT.match(place)
+    if found is None:
+        hint = "; an IPv6 host stands in [ ]" if "[" in place or place.count(":") > 1 else ""
+        raise ValueError(f"{text!r}: must be {framing}://host:port{hint}")
+    port = int(_number(text, "port", found[3] or str(DEFAULT_PORT), 1, 65_535))
+    return BusAddress(framing, host=(found[1] or found[2]).lower(), port=port, gap_ms=gap_ms)
+
+
+def unit_address(text: str) -> UnitAddress | None:
+    """The same as `parse_unit_address`; None for what is no unit."""
     try:
-        host, port = parts.hostname, parts.port or 502
-    except ValueError as wrong:
-        raise ValueError(f"{text!r}: {wrong}") from None
-    if not host or parts.path not in ("", "/") or parts.username is not None:
-        raise ValueError(f"{text!r}: must be {framing}://host:port")
-    return BusAddress(framing, host=host, port=port, gap_ms=gap_ms)
+        return parse_unit_address(text)
+    except ValueError:
+        return None
 
 
 def parse_unit_address(text: str) -> UnitAddress:
@@ -105,11 +121,24 @@ def parse_unit_address(text: str) -> UnitAddress:
     return UnitAddress(unit, channel, base)
 
 
-def _number(text: str, name: str, said: str, lowest: float, highest: float) -> float:
-    try:
-        number = float(said)
-    except ValueError:
-        number = float("nan")
-    if not lowest <= number <= highest:
-        raise ValueError(f"{text!r}: {name} = {said} must be {lowest:g} to {highest:g}")
-    return number
+def _asked(text: str, framing: Framing, query: str) -> dict[str, str]:
+    """What stands behind the question mark, every key once."""
+    allowed = {"gap_ms"} | ({"baud", "parity", "stop_bits"} if framing is Framing.RTU else set())
+    asked: dict[str, str] = {}
+    for part in query.split("&"):
+        name, _, said = part.partition("=")
+        if name not in allowed:
+            raise ValueError(f"{text!r}: {name!r} is not one of {', '.join(sorted(allowed))}")
+        if not said:
+            raise ValueError(f"{text!r}: {name} has no value; write {name}=... or leave it away")
+        if name in asked:
+            raise ValueError(f"{text!r}: {name} is given twice; keep one")
+        asked[name] = said
+    return asked
+
+
+def _number(text: str, name: str, said: str, lowest: float, highest: float, written: re.Pattern[str] = _WHOLE) -> float:
+    if not written.match(said) or not lowest <= float(said) <= highest:
+        kind = "a whole number, " if written is _WHOLE else ""
+        raise ValueError(f"{text!r}: {name} = {said} must be {kind}{lowest:.10g} to {highest:.10g}")
+    return float(said)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from devices.addresses import BusAddress, Framing, UnitAddress, parse_bus_address, parse_unit_address
+from devices.addresses import BusAddress, Framing, UnitAddress, parse_bus_address, parse_unit_address, unit_address
 from devices.models import DeviceKind, DeviceModel
 from devices.topics import ID_PATTERN
 
@@ -142,7 +142,7 @@ def registry_warnings(registry: Registry) -> list[str]:
     warnings: list[str] = []
     places: dict[tuple[str, UnitAddress], Device] = {}
     for device in registry.devices:
-        bus, unit = buses.get(device.gateway), _unit_of(device)
+        bus, unit = buses.get(device.gateway), unit_address(device.address)
         bus_map = models[device.model].modbus if device.model in models else None
         if bus is None or unit is None or bus_map is None:
             continue
@@ -214,7 +214,7 @@ def _bus_faults(devices: tuple[Device, ...], models: dict[str, DeviceModel], sit
         faults += [f"{at}: {reason}" for reason in _unit_faults(device, model, buses[device.gateway])]
         if simulated.get(device.identity) is not simulated.get(device.gateway):
             faults.append(f"{at}: a simulated bus has simulated devices only, and a real one real devices")
-        unit = _unit_of(device)
+        unit = unit_address(device.address)
         first = places.setdefault((device.gateway, device.model, unit), device.identity) if unit else device.identity
         if first != device.identity:
             faults.append(f"{at}: {first} of the same model stands at {device.address!r} already; give each its own")
@@ -253,13 +253,6 @@ def _unit_faults(device: Device, model: DeviceModel, bus: BusAddress | None) -> 
             f"address: unit 0 is everybody on a serial line, and is never answered; 1 to {HIGHEST_SERIAL_UNIT}"
         )
     return faults
-
-
-def _unit_of(device: Device) -> UnitAddress | None:
-    try:
-        return parse_unit_address(device.address)
-    except ValueError:
-        return None
 
 
 def _repeated(what: str, names: Iterable[str]) -> list[str]:
