@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from devices.addresses import is_bus_address, parse_bus_address, parse_unit_address
+from devices.codecs.frame import NOWHERE, map_digest, place_of
 from devices.codecs.registers import FrameDecoder, compile_map
 from devices.models import Actuator, DeviceKind, DeviceModel
 from devices.sites import Device, Registry, Site, registry_faults
@@ -38,6 +40,7 @@ class Fleet:
     links: detector slot -> the valves it closes (shut-off valves only).
     watches: detector slot -> linked valves that only report (self-closing).
     decoders: of the models that have a register map, by key. decoder_by_slot: i4, the index in them; -1: no map.
+    place_by_slot: u8, where and by what map a device on a bus is read (codecs/frame.py W1); NOWHERE for any other.
     """
 
     registry: Registry
@@ -56,6 +59,7 @@ class Fleet:
     site_by_slot: tuple[Site | None, ...]
     decoders: tuple[FrameDecoder, ...]
     decoder_by_slot: NDArray[np.int32]
+    place_by_slot: NDArray[np.uint64]
 
     def __len__(self) -> int:
         return len(self.device_no)
@@ -118,7 +122,26 @@ def build_fleet(registry: Registry, before: Fleet | None = None, *, order: Seque
         site_by_slot=site_by_slot,
         decoders=decoders,
         decoder_by_slot=np.array([decoder_of.get(m.key, -1) if m else -1 for m in model_by_slot], np.int32),
+        place_by_slot=_places(devices, model_by_slot),
     )
+
+
+def _places(devices: tuple[Device | None, ...], model_by_slot: tuple[DeviceModel | None, ...]) -> NDArray[np.uint64]:
+    """`place_by_slot` of a Fleet, of a registry without faults."""
+    places = np.full(len(devices), NOWHERE, np.uint64)
+    buses = {
+        device.identity: parse_bus_address(device.address)
+        for device in devices
+        if device is not None and is_bus_address(device.address)
+    }
+    read_by: dict[str, bytes] = {}
+    for slot, (device, model) in enumerate(zip(devices, model_by_slot, strict=True)):
+        if device is None or model is None or model.modbus is None or device.gateway not in buses:
+            continue
+        if model.key not in read_by:
+            read_by[model.key] = map_digest(model.key, model.modbus)
+        places[slot] = place_of(buses[device.gateway], parse_unit_address(device.address), read_by[model.key])
+    return places
 
 
 def _linked(

@@ -10,6 +10,7 @@ import structlog
 from numpy.typing import NDArray
 
 from devices.codecs.decoded import Decoded, Refused, merged
+from devices.codecs.frame import NOWHERE
 from devices.codecs.native import decode
 from devices.codecs.registers import decode_frames
 from devices.fleet import Fleet
@@ -68,12 +69,15 @@ def _native(messages: Messages) -> _Decode:
 
 def _framed(messages: Messages, fleet: Fleet) -> _Decode:
     decoder_no: NDArray[np.int32] = np.full(len(messages), -1, np.int32)
+    place = np.full(len(messages), NOWHERE, np.uint64)
     slots = fleet.slots(messages.device_no)
-    decoder_no[slots >= 0] = fleet.decoder_by_slot[slots[slots >= 0]]
+    known = slots >= 0
+    decoder_no[known], place[known] = fleet.decoder_by_slot[slots[known]], fleet.place_by_slot[slots[known]]
 
     def framed(numbers: Sequence[int]) -> Decoded:
         payloads = [messages.payloads[number] for number in numbers]
-        return decode_frames(payloads, decoder_no[np.array(numbers, np.intp)], fleet.decoders)
+        these = np.array(numbers, np.intp)
+        return decode_frames(payloads, decoder_no[these], fleet.decoders, place[these])
 
     return framed
 

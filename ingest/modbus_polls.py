@@ -118,7 +118,7 @@ class Polls:
         """The poll to go on with; None when nothing is due."""
         while True:
             for poll in self._begun:
-                if self._line.ready_us(poll.station.key.unit, poll.station.gap_s) <= now_us:
+                if self._ready_us(poll.station.key) <= now_us:
                     return poll
             key = self._schedule.take(now_us)
             if key is None:
@@ -129,18 +129,25 @@ class Polls:
         """When there will be something to do."""
         yield self._schedule.next_us()
         for poll in self._begun:
-            yield self._line.ready_us(poll.station.key.unit, poll.station.gap_s)
+            yield self._ready_us(poll.station.key)
 
     def begin_any(self, now_us: int) -> bool:
-        """Let some station be read now, to see whether the link is back: their usual times may be far apart. False
-        when the frames of all of them wait to be taken. Units that answered when last asked go first."""
+        """Let some station be read, to see whether the link is back: their usual times may be far apart. Units that
+        answered when last asked go first. False when nothing can be asked now: the unit needs its pause (`times_us`
+        says until when), or the frames of all stations wait to be taken (then `stir` tells)."""
         keys = list(self._stations)
         self._random.shuffle(keys)
-        for key in sorted(keys, key=lambda key: self._units[key.unit].failures > 0):
-            if self._schedule.take_now(key, now_us):
+        begun = {poll.station.key for poll in self._begun}
+        for key in sorted(keys, key=lambda key: (self._units[key.unit].failures > 0, self._ready_us(key))):
+            if key not in begun and not self._schedule.take_now(key, now_us):
+                continue
+            if key not in begun:
                 self._begun.append(Poll(self._stations[key]))
-                return True
-        return bool(self._begun)
+            return self._ready_us(key) <= now_us
+        return False
+
+    def _ready_us(self, key: StationKey) -> int:
+        return self._line.ready_us(key.unit, self._stations[key].gap_s)
 
     def ask_silent(self) -> None:
         """The link is back: whoever was silent is asked at once."""
@@ -207,7 +214,7 @@ class Polls:
             if station.chart.heartbeat is not None:
                 beat, within_s = station.heartbeat(body), station.chart.heartbeat.within_s
                 state = health.state(member.device_no, beat, within_s, now_us)
-            frames.append((member.device_no, encode_frame(state, seq, body)))
+            frames.append((member.device_no, encode_frame(state, seq, body, member.place)))
         self._chased(station, {member.device_no: body for member, body in bodies}, now_us)
         self._inbox.frames(frames, partial(self._free, station.key))
 
@@ -228,8 +235,8 @@ class Polls:
         if health is None or not health.fell_silent(now_us, station.interval_us):
             self._free(station.key)
             return
-        silence = encode_frame(FrameState.NO_REPLY, self._clocks.log(), b"")
-        frames = [(member.device_no, silence) for member in station.members]
+        seq, silent = self._clocks.log(), FrameState.NO_REPLY
+        frames = [(member.device_no, encode_frame(silent, seq, b"", member.place)) for member in station.members]
         self._inbox.frames(frames, partial(self._free, station.key))
 
     def _free(self, key: StationKey) -> None:

@@ -30,11 +30,12 @@ _SERIAL_UNITS = range(1, 248)
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A device of a station: its measuring point."""
+    """A device of a station: its measuring point. place: as its frames say it (devices/codecs/frame.py W1)."""
 
     device_no: int
     identity: str
     channel: int
+    place: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +139,16 @@ def lay_out(fleet: Fleet) -> Layout:
     return Layout(buses, tuple(unusable))
 
 
-_Found = tuple[Device, DeviceModel, RegisterMap]
+_Found = tuple[Device, DeviceModel, RegisterMap, int]
 
 
 def _behind(fleet: Fleet) -> dict[str, list[_Found]]:
-    """Gateway identity -> devices with a register map and an address behind it."""
+    """Gateway identity -> devices with a register map and an address behind it, and the place of their frames."""
     behind: dict[str, list[_Found]] = {}
-    for device, model in zip(fleet.devices, fleet.model_by_slot, strict=True):
+    places = fleet.place_by_slot.tolist()
+    for device, model, place in zip(fleet.devices, fleet.model_by_slot, places, strict=True):
         if device is not None and model is not None and model.modbus is not None and device.gateway and device.address:
-            behind.setdefault(device.gateway, []).append((device, model, model.modbus))
+            behind.setdefault(device.gateway, []).append((device, model, model.modbus, place))
     return behind
 
 
@@ -172,7 +174,7 @@ class _Pieces:
 def _bus(device: Device, address: BusAddress, behind: list[_Found], pieces: _Pieces, unusable: list[str]) -> BusPlan:
     found: dict[StationKey, tuple[DeviceModel, RegisterMap, list[Member]]] = {}
     valves: dict[int, Valve] = {}
-    for one, model, chart in behind:
+    for one, model, chart, frame_place in behind:
         try:
             place = parse_unit_address(one.address)
             if address.framing is not Framing.TCP and place.unit not in _SERIAL_UNITS:
@@ -183,7 +185,8 @@ def _bus(device: Device, address: BusAddress, behind: list[_Found], pieces: _Pie
             unusable.append(f"{one.identity}: {wrong}")
             continue
         key = StationKey(place.unit, place.base, model.key)
-        found.setdefault(key, (model, chart, []))[2].append(Member(one.device_no, one.identity, place.channel))
+        member = Member(one.device_no, one.identity, place.channel, frame_place)
+        found.setdefault(key, (model, chart, []))[2].append(member)
         if valve is not None:
             valves[one.device_no] = valve
     stations = {key: _station(key, address, pieces, *rest) for key, rest in found.items()}

@@ -10,6 +10,8 @@ R3  Flag.STALE says so of the whole reading. Besides those frames it is set wher
 R4  Flags and positions are what the map says, entry by entry; gas values of a device in fault, warm-up or inhibit are
     doubted as in every codec.
 
+R5  A frame that was read at another place, or by another map, than its device has now is refused (frame.py W1).
+
 A reading of a frame has boot 0, the header's number and no device time.
 """
 
@@ -21,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.codecs.decoded import Decoded, Refused
-from devices.codecs.frame import HEADER, FrameState
+from devices.codecs.frame import HEADER, NOWHERE, FrameState
 from devices.codecs.gas_doubt import doubt_gas
 from devices.codecs.register_extra import extras
 from devices.codecs.register_values import MeasuredField, fill_quantities, measured_fields
@@ -33,6 +35,12 @@ from devices.register_numbers import RawField, RawNumbers, raw_fields
 from devices.registers import layout
 
 _Extra = tuple[tuple[int, bytes], ...]
+
+_HEADER = np.dtype([("state", "u1"), ("seq", "<i8"), ("place", "<u8")])
+assert _HEADER.itemsize == HEADER.size
+
+#: R5.
+_ELSEWHERE = "read before the registry changed: its device now has another bus, unit, channel or register map"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +88,21 @@ def compile_map(model: DeviceModel) -> FrameDecoder:
         fields={field.name: field for field in chart.field},
         raw=raw_fields(chart, frame),
         words=frame.words,
-        frame=np.dtype([("state", "u1"), ("seq", "<i8"), ("words", ">u2", (frame.words,))]),
+        frame=np.dtype([*_HEADER.descr, ("words", ">u2", (frame.words,))]),
         measured=measured_fields(chart),
         extra=tuple(field for field in chart.field if field.extra),
     )
 
 
 def decode_frames(
-    payloads: Sequence[bytes], decoder_no: NDArray[np.int32], decoders: Sequence[FrameDecoder]
+    payloads: Sequence[bytes],
+    decoder_no: NDArray[np.int32],
+    decoders: Sequence[FrameDecoder],
+    place: NDArray[np.uint64] | None = None,
 ) -> Decoded:
-    """Frames to columns. decoder_no: (payloads,), the index in `decoders` of each payload's model, -1 for none."""
+    """Frames to columns. decoder_no: (payloads,), the index in `decoders` of each payload's model, -1 for none.
+    place: (payloads,), where the registry says that each payload's device is read (R5); None: NOWHERE, all of them."""
+    here = np.full(len(payloads), NOWHERE, np.uint64) if place is None else place
     lengths = np.fromiter(map(len, payloads), np.int64, len(payloads))
     known = (decoder_no >= 0) & (decoder_no < len(decoders))
     refused = [Refused(at, "the device's model has no register map") for at in np.flatnonzero(~known).tolist()]
@@ -102,28 +115,35 @@ def decode_frames(
             whole = lengths[mine] == decoder.frame.itemsize
             silent = lengths[mine] == HEADER.size
             parts += (
-                _frames(decoder, payloads, mine if whole.all() else mine[whole]),
-                _silences(decoder, payloads, mine[silent]),
+                _frames(decoder, payloads, mine if whole.all() else mine[whole], here),
+                _silences(decoder, payloads, mine[silent], here),
             )
-            refused += (_wrong_length(at, int(lengths[at]), decoder) for at in mine[~whole & ~silent].tolist())
+            refused += (_wrong_length(at, payloads[at], decoder, here) for at in mine[~whole & ~silent].tolist())
     return _merge([part for part in parts if len(part.message) or part.refused], refused)
 
 
-def _wrong_length(at: int, length: int, decoder: FrameDecoder) -> Refused:
-    return Refused(at, f"a frame of {decoder.model} has {decoder.frame.itemsize} bytes, this one has {length}")
+def _wrong_length(at: int, payload: bytes, decoder: FrameDecoder, here: NDArray[np.uint64]) -> Refused:
+    if len(payload) > HEADER.size and HEADER.unpack_from(payload)[2] != here[at]:
+        return Refused(at, _ELSEWHERE)
+    return Refused(at, f"a frame of {decoder.model} has {decoder.frame.itemsize} bytes, this one has {len(payload)}")
 
 
 def _joined(payloads: Sequence[bytes], these: NDArray[np.int64]) -> bytes:
     return b"".join(payloads if len(these) == len(payloads) else [payloads[at] for at in these.tolist()])
 
 
-def _frames(decoder: FrameDecoder, payloads: Sequence[bytes], message: NDArray[np.int64]) -> _Part:
+def _frames(
+    decoder: FrameDecoder, payloads: Sequence[bytes], message: NDArray[np.int64], here: NDArray[np.uint64]
+) -> _Part:
     """Payloads of the right length for FRESH and STALE frames."""
     frames = np.frombuffer(_joined(payloads, message), decoder.frame)
     state = frames["state"]
-    sound = ((state == FrameState.FRESH) | (state == FrameState.STALE)) & (frames["seq"] >= 0)
+    mine = frames["place"] == here[message]
+    sound = ((state == FrameState.FRESH) | (state == FrameState.STALE)) & (frames["seq"] >= 0) & mine
     refused = [
-        Refused(int(message[at]), f"a frame of state {state[at]} and number {frames['seq'][at]}")
+        Refused(
+            int(message[at]), f"a frame of state {state[at]} and number {frames['seq'][at]}" if mine[at] else _ELSEWHERE
+        )
         for at in np.flatnonzero(~sound).tolist()
     ]
     if refused:
@@ -195,12 +215,15 @@ def _fill_valve(chart: RegisterMap, raw: RawNumbers, stale: NDArray[np.bool_], r
             rows["valve_cause"][holds] = ValveCause[entry.cause.upper()]
 
 
-def _silences(decoder: FrameDecoder, payloads: Sequence[bytes], message: NDArray[np.int64]) -> _Part:
+def _silences(
+    decoder: FrameDecoder, payloads: Sequence[bytes], message: NDArray[np.int64], here: NDArray[np.uint64]
+) -> _Part:
     """Payloads without words."""
-    header = np.frombuffer(_joined(payloads, message), np.dtype([("state", "u1"), ("seq", "<i8")]))
-    sound = (header["state"] == FrameState.NO_REPLY) & (header["seq"] >= 0)
+    header = np.frombuffer(_joined(payloads, message), _HEADER)
+    mine = header["place"] == here[message]
+    sound = (header["state"] == FrameState.NO_REPLY) & (header["seq"] >= 0) & mine
     refused = tuple(
-        Refused(int(message[at]), f"a frame of state {header['state'][at]} without words")
+        Refused(int(message[at]), f"a frame of state {header['state'][at]} without words" if mine[at] else _ELSEWHERE)
         for at in np.flatnonzero(~sound).tolist()
     )
     rows = blank(int(sound.sum()))

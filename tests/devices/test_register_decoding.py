@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices.codecs.decoded import Decoded
-from devices.codecs.frame import FrameState, encode_frame
+from devices.codecs.frame import HEADER, FrameState, encode_frame
 from devices.codecs.registers import FrameDecoder, compile_map, decode_frames
 from devices.fleet import build_fleet
 from devices.models import DeviceKind, DeviceModel, load_catalogue
@@ -115,7 +115,7 @@ def test_random_registers_mean_what_a_plain_reading_of_the_map_says(model: Devic
 
 def altered(payload: bytes, rng: Random) -> bytes:
     state = FrameState.STALE if rng.random() < 0.1 else FrameState.FRESH
-    words = list(struct.unpack(f">{len(payload[9:]) // 2}H", payload[9:]))
+    words = list(struct.unpack(f">{len(payload[HEADER.size :]) // 2}H", payload[HEADER.size :]))
     for _ in range(rng.choice([0, 1, 1, 2, 3])):
         place = rng.randrange(len(words))
         words[place] = rng.choice(
@@ -129,7 +129,7 @@ def compare(decoder: FrameDecoder, payloads: list[bytes]) -> None:
     row_of = {int(message): row for row, message in enumerate(decoded.message)}
     extra, refused = dict(decoded.extra), dict(decoded.refused)
     for number, payload in enumerate(payloads):
-        words = struct.unpack(f">{len(payload[9:]) // 2}H", payload[9:])
+        words = struct.unpack(f">{len(payload[HEADER.size :]) // 2}H", payload[HEADER.size :])
         place = layout(decoder.chart).place
         reading = Reading(decoder.chart, {name: [words[p] for p in places] for name, places in place.items()})
         meaning = reading.meaning(dead=payload[0] == FrameState.STALE)
@@ -294,9 +294,9 @@ def test_a_frame_has_the_log_s_number_and_no_time_and_is_not_marked_as_without_i
 @pytest.mark.parametrize(
     ("payload", "why"),
     [
-        (b"", "11 bytes, this one has 0"),
-        (frame(1, 2), "11 bytes, this one has 13"),
-        (frame(1)[:-1], "11 bytes, this one has 10"),
+        (b"", "19 bytes, this one has 0"),
+        (frame(1, 2), "19 bytes, this one has 21"),
+        (frame(1)[:-1], "19 bytes, this one has 18"),
         (b"\x09" + frame(1)[1:], "state 9"),
         (frame(1, seq=-1), "number -1"),
         (frame(1, state=FrameState.NO_REPLY), "state 2"),

@@ -17,7 +17,7 @@ from ingest.links import Upto
 from rules.decisions import AlarmRaised, AlarmState, ReadingsComplete, ReadingsMissing
 from tests.engine.history import SECOND, frozen
 from tests.engine.test_ways_in import DETECTOR, Reserved, frame
-from tests.engine.ways import D1, D2, ON_BUS, VALVE, Ways, registry, ways
+from tests.engine.ways import D1, D2, ON_BUS, VALVE, Ways, places, registry, ways
 
 
 def reopened(folder: Path) -> Store:
@@ -237,7 +237,7 @@ def test_a_journal_and_a_checkpoint_of_before_can_still_be_read() -> None:
 def test_frames_are_numbered_by_time_and_nobody_misses_the_time_between(tmp_path: Path) -> None:
     bench = ways(tmp_path)
     for _ in range(3):
-        bench.bus.bring((ON_BUS, encode_frame(FrameState.NO_REPLY, bench.now, b"")))
+        bench.bus.bring((ON_BUS, encode_frame(FrameState.NO_REPLY, bench.now, b"", places()[ON_BUS])))
         bench.turn(20)
     assert told(bench) == []
     assert DETECTOR.modbus is not None

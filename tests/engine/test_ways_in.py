@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from devices.codecs.frame import FrameState, encode_frame
+from devices.codecs.frame import HEADER, FrameState, encode_frame
 from devices.models import DeviceModel, load_catalogue
 from devices.quantities import QUANTITY_NAMES, Flag, Quality, quality_shift
 from devices.register_examples import example_payload
@@ -25,17 +25,17 @@ from rules.decisions import (
     Step,
     WantedEnded,
 )
-from tests.engine.ways import BROKER, BUS, BUS_VALVE, D1, D2, ON_BUS, ON_BUS_2, Ways, ways
+from tests.engine.ways import BROKER, BUS, BUS_VALVE, D1, D2, ON_BUS, ON_BUS_2, Ways, places, registry, ways
 
 DETECTOR = next(model for model in load_catalogue() if model.key == "sim_modbus_detector")
 
 
-def frame(title: str, seq: int, model: DeviceModel = DETECTOR) -> bytes:
-    """The frame of one of the model's own examples."""
+def frame(title: str, seq: int, device_no: int = ON_BUS, model: DeviceModel = DETECTOR) -> bytes:
+    """The frame of one of the model's own examples, read where the device stands."""
     assert model.modbus is not None
     example = next(one for one in model.modbus.example if one.title.startswith(title))
-    words = example_payload(model.modbus, example)[9:]
-    return encode_frame(FrameState.FRESH, seq, words)
+    words = example_payload(model.modbus, example)[HEADER.size :]
+    return encode_frame(FrameState.FRESH, seq, words, places()[device_no])
 
 
 def records(bench: Ways) -> list[CycleRecord]:
@@ -49,7 +49,7 @@ def records(bench: Ways) -> list[CycleRecord]:
 def test_frames_and_payloads_of_one_cycle_keep_their_places(tmp_path: Path) -> None:
     bench = ways(tmp_path)
     bench.say("acme/d2", bench.reading(1, combustible_lel=9.0))
-    bench.bus.bring((ON_BUS, frame("clean air", 5)), (ON_BUS_2, b"short"), (ON_BUS_2, frame("180 ppm", 6)))
+    bench.bus.bring((ON_BUS, frame("clean air", 5)), (ON_BUS_2, b"short"), (ON_BUS_2, frame("180 ppm", 6, ON_BUS_2)))
     bench.broker.bring(bench.from_broker(D1, 1), (D1, b"no"), bench.from_broker(D1, 2, note="x"))
     bench.turn(1)
     last = records(bench)[-1]
@@ -77,7 +77,7 @@ def test_a_frame_for_a_device_that_is_on_no_bus_is_set_aside(tmp_path: Path) -> 
 @pytest.mark.parametrize("broken", ["decode", "decode_frames"])
 def test_what_breaks_a_decoder_is_set_aside_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
     bench = ways(tmp_path)
-    real, poison = getattr(decoding, broken), {"decode": b'{"seq":3}', "decode_frames": frame("180 ppm", 7)}[broken]
+    real, poison = getattr(decoding, broken), {"decode": b'{"seq":3}', "decode_frames": frame("180 ppm", 7, ON_BUS_2)}[broken]
 
     def breaks(payloads: list[bytes], *more: object) -> object:
         if poison in payloads:
@@ -85,7 +85,7 @@ def test_what_breaks_a_decoder_is_set_aside_alone(tmp_path: Path, monkeypatch: p
         return real(payloads, *more)
 
     monkeypatch.setattr(decoding, broken, breaks)
-    bench.bus.bring((ON_BUS, frame("clean air", 5)), (ON_BUS_2, frame("180 ppm", 7)), (ON_BUS, frame("clean", 8)))
+    bench.bus.bring((ON_BUS, frame("clean air", 5)), (ON_BUS_2, frame("180 ppm", 7, ON_BUS_2)), (ON_BUS, frame("clean", 8)))
     bench.broker.bring(bench.from_broker(D1, 1, note="kept"), (D1, b'{"seq":3}'), bench.from_broker(D1, 4))
     with capture_logs():  # a console would print the whole catalogue
         bench.turn(1)
@@ -170,13 +170,13 @@ def test_a_position_confirms_only_in_the_take_after_the_command_left(tmp_path: P
     ((_, command),) = bench.bus.commands
     (wanted,) = bench.memory.state.wanted_by_slot.values()
     assert [step.step for step in wanted.steps] == [Step.REQUESTED]
-    bench.bus.bring((BUS_VALVE, frame(closed, 1, valve)))
+    bench.bus.bring((BUS_VALVE, frame(closed, 1, BUS_VALVE, valve)))
     bench.turn(0.1)
     bench.bus.bring(sent=[command.id])
     bench.turn(0.1)
     assert AttemptSent(at=bench.now, command=command.id) in records(bench)[-1].inputs.events
     assert ended == []
-    bench.bus.bring((BUS_VALVE, frame(closed, 2, valve)))
+    bench.bus.bring((BUS_VALVE, frame(closed, 2, BUS_VALVE, valve)))
     bench.turn(0.1)
     assert len(ended) == 1
 
@@ -205,7 +205,7 @@ def test_in_the_reserve_a_poll_waits_and_what_matters_passes(tmp_path: Path) -> 
     bench.store.__class__ = Reserved
     bench.bus.bring(
         (ON_BUS, frame("clean air", 5)),
-        (ON_BUS_2, frame("180 ppm", 6)),
+        (ON_BUS_2, frame("180 ppm", 6, ON_BUS_2)),
         down=[(BUS, "gone")],
         sent=["x"],
         failed=[("y", "z")],

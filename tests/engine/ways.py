@@ -2,9 +2,11 @@
 
 import json
 from collections import deque
+from functools import cache
 from pathlib import Path
 
 from devices.commands import Command
+from devices.fleet import build_fleet
 from devices.models import load_catalogue
 from devices.sites import Device, Link, Registry, Site
 from engine.cycle import Cycle
@@ -103,3 +105,10 @@ def registry(number_on_bus: int = 2) -> Registry:
         ),
         links=(Link("acme/d1", "acme/v"), *(Link("acme/m1", "acme/bv") for _ in on_bus[:1])),
     )
+
+
+@cache
+def places() -> dict[int, int]:
+    """Device number -> the place that a poller writes into its frames."""
+    fleet = build_fleet(registry())
+    return dict(zip(fleet.device_no.tolist(), fleet.place_by_slot.tolist(), strict=True))

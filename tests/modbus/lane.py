@@ -163,7 +163,7 @@ class Taker:
         for taken in self.takes:
             for number, payload in zip(taken.device_no, taken.payload, strict=True):
                 if number == device_no:
-                    state, seq = HEADER.unpack_from(payload)
+                    state, seq, _ = HEADER.unpack_from(payload)
                     found.append((FrameState(state), seq, payload[HEADER.size :]))
         return found
 

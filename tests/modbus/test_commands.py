@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from devices.codecs.frame import FrameState
+from devices.codecs.frame import HEADER, FrameState
 from devices.commands import Command, Verb
 from devices.register_map import Term
 from devices.registers import WireWrite
@@ -94,7 +94,7 @@ async def test_no_reading_from_before_the_write_is_in_the_take_that_says_sent(ou
     when_sent = next(at for at, taken in enumerate(taker.takes) if taken.sent)
     for at, taken in enumerate(taker.takes):
         for payload in taken.payload:
-            assert at < when_sent or position(payload[9:]) == 0
+            assert at < when_sent or position(payload[HEADER.size :]) == 0
     assert taker.takes[when_sent - 1].payload
 
 

@@ -77,7 +77,10 @@ class DavySide:
     def _take(self) -> None:
         while (arrivals := self.link.take(8192)) is not None:
             slots = self.fleet.slots(np.array(arrivals.device_no, np.int32))
-            decoded = decode_frames(arrivals.payload, self.fleet.decoder_by_slot[slots], self.fleet.decoders)
+            fleet = self.fleet
+            decoded = decode_frames(
+                arrivals.payload, fleet.decoder_by_slot[slots], fleet.decoders, fleet.place_by_slot[slots]
+            )
             self.refused += [refused.reason for refused in decoded.refused]
             self.sent += arrivals.sent
             for row, message in zip(decoded.rows, decoded.message.tolist(), strict=True):
