@@ -26,8 +26,6 @@ _log = structlog.get_logger()
 _END_PULSES_WITHIN_S = 2.0
 #: A bus that has nothing to do looks again after this.
 _IDLE_US = 60_000_000
-#: A link is not tried while all that could be read waits to be taken; it is looked at again after this.
-_TAKEN_WITHIN_S = 0.1
 #: For the release of a valve that has left the registry meanwhile.
 _RELEASE_WITHIN_S = 1.0
 
@@ -141,17 +139,17 @@ class Bus:
             await self._rest(now_us)
         elif (poll := self._polls.next(now_us)) is not None:
             await self._polls.go_on(poll, now_us)
-        elif self._line.is_to_be_tried(now_us):
-            if not self._polls.begin_any(now_us):
-                await asyncio.sleep(_TAKEN_WITHIN_S)
-        else:
+        elif not (self._line.is_to_be_tried(now_us) and self._polls.begin_any(now_us)):
             await self._rest(now_us)
 
     async def _rest(self, now_us: int) -> None:
         """Until the next thing falls due, or something stirs."""
         times = [self._waiting.next_us()]
         if self.plan.stations and not self._closing:
-            times += [*self._polls.times_us(), self._line.down_us(), self._line.retry_us()]
+            times += [*self._polls.times_us(), self._line.down_us()]
+            retry_us = self._line.retry_us()
+            # One that has come is over when nobody can be asked: time or a taken frame ends that, not the link.
+            times.append(retry_us if retry_us is not None and retry_us > now_us else None)
         until_us = min((at for at in times if at is not None), default=now_us + _IDLE_US)
         timer = asyncio.get_running_loop().call_later(max(0, until_us - now_us) / 1_000_000, self._stir.set)
         try:
