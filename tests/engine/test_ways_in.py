@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -77,7 +78,8 @@ def test_a_frame_for_a_device_that_is_on_no_bus_is_set_aside(tmp_path: Path) -> 
 @pytest.mark.parametrize("broken", ["decode", "decode_frames"])
 def test_what_breaks_a_decoder_is_set_aside_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
     bench = ways(tmp_path)
-    real, poison = getattr(decoding, broken), {"decode": b'{"seq":3}', "decode_frames": frame("180 ppm", 7, ON_BUS_2)}[broken]
+    bad_frame = frame("180 ppm", 7, ON_BUS_2)
+    real, poison = getattr(decoding, broken), {"decode": b'{"seq":3}', "decode_frames": bad_frame}[broken]
 
     def breaks(payloads: list[bytes], *more: object) -> object:
         if poison in payloads:
@@ -85,7 +87,7 @@ def test_what_breaks_a_decoder_is_set_aside_alone(tmp_path: Path, monkeypatch: p
         return real(payloads, *more)
 
     monkeypatch.setattr(decoding, broken, breaks)
-    bench.bus.bring((ON_BUS, frame("clean air", 5)), (ON_BUS_2, frame("180 ppm", 7, ON_BUS_2)), (ON_BUS, frame("clean", 8)))
+    bench.bus.bring((ON_BUS, frame("clean air", 5)), (ON_BUS_2, bad_frame), (ON_BUS, frame("clean", 8)))
     bench.broker.bring(bench.from_broker(D1, 1, note="kept"), (D1, b'{"seq":3}'), bench.from_broker(D1, 4))
     with capture_logs():  # a console would print the whole catalogue
         bench.turn(1)
@@ -179,6 +181,29 @@ def test_a_position_confirms_only_in_the_take_after_the_command_left(tmp_path: P
     bench.bus.bring((BUS_VALVE, frame(closed, 2, BUS_VALVE, valve)))
     bench.turn(0.1)
     assert len(ended) == 1
+
+
+def test_what_waits_from_before_a_valve_moved_does_not_confirm_the_close_of_where_it_is_now(tmp_path: Path) -> None:
+    bench = ways(tmp_path)
+    valve = next(model for model in load_catalogue() if model.key == "sim_modbus_valve_latched")
+    closed = next(one.title for one in valve.modbus.example if one.expect.get("valve") == "closed")  # type: ignore[union-attr]
+    bench.bus.sending = Sending.QUEUED
+    bench.instruct(lambda now: CloseValve(at=now, id="c", by="desk", device_no=BUS_VALVE, reason="test"))
+    bench.turn()
+    ((_, command),) = bench.bus.commands
+    bench.bus.bring(sent=[command.id])
+    bench.turn(0.1)
+    known = registry()
+    moved = [msgspec.structs.replace(one, address="8") if one.device_no == BUS_VALVE else one for one in known.devices]
+    bench.register(msgspec.structs.replace(known, devices=tuple(moved)), number=2)
+    silent = encode_frame(FrameState.NO_REPLY, 4, b"", places()[BUS_VALVE])
+    bench.bus.bring((BUS_VALVE, silent), (BUS_VALVE, frame(closed, 5, BUS_VALVE, valve)), (ON_BUS, frame("clean", 6)))
+    bench.turn(0.1)
+    last = records(bench)[-1]
+    assert [one.reason.split(":")[0] for one in last.quarantined] == ["read before the registry changed"] * 2
+    assert last.rows()["device_no"].tolist() == [ON_BUS], "who did not move is read as before"
+    (wanted,) = bench.memory.state.wanted_by_slot.values()
+    assert [step.step for step in wanted.steps][-1] is Step.SENT
 
 
 def test_a_queued_command_that_could_not_leave_has_failed(tmp_path: Path) -> None:
