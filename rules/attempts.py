@@ -36,6 +36,7 @@ def attempt(state: State, out: Out, wanted: Wanted, at: int) -> Wanted:
         wanted,
         attempts=(*_remembered(state, wanted.attempts), made),
         next_attempt=at + pause_us,
+        last_attempt=at,
         unheard=wanted.unheard + asleep,
     )
     state.by_command[made.command] = (wanted.slot, number)
@@ -88,8 +89,7 @@ def failed(state: State, out: Out, command: str, reason: str, at: int) -> None:
 def soon(state: State, out: Out, wanted: Wanted, at: int) -> None:
     """At once, unless the last attempt left less than LEAST_PAUSE_US ago: then when that has passed. A valve that
     connects again and again, or a person who asks again and again, cannot make more than that of it."""
-    requested = [step.at for step in wanted.steps if step.step is Step.REQUESTED]
-    due = requested[-1] + LEAST_PAUSE_US if requested else at
+    due = wanted.last_attempt + LEAST_PAUSE_US
     if due <= at:
         attempt(state, out, wanted, at)
     elif due < wanted.next_attempt:

@@ -136,7 +136,7 @@ def _tell_that_it_sleeps(state: State, out: Out, valve: ShutOffValve, wanted: Wa
     """Nothing has failed yet, but somebody on site could be quicker: people are told at once."""
     rule = state.compiled.asleep
     if rule >= 0:
-        said = sleeping.note(state, valve)
+        said = sleeping.note(valve)
         because, expected = wanted.alarm, wanted.hears_by
         alarms.raise_alarm(state, out, valve.slot, rule, onset=at, at=at, because=because, note=said, expected=expected)
 

@@ -1,7 +1,8 @@
 """Valves that sleep: when one next hears a command, how long to wait between attempts, what people are told.
 
 Z1  The time at which a valve hears is the latest that follows from what was heard of it, and never in the past. A time
-    in which the engine did not listen proves nothing: the valve may have woken then.
+    in which the engine did not listen proves nothing: the valve may have woken at the end of it, however soon after it
+    was last heard.
 Z2  Attempts at a valve that sleeps grow rarer up to its wake interval, so that one that is away for months does not
     fill the journal; when it is heard they begin anew.
 """
@@ -24,18 +25,14 @@ def hears_by(state: State, valve: ShutOffValve, at: int) -> int:
     if not state.sleeps[valve.slot]:
         return 0
     wakes_us = round(valve.actuator.wake_interval_s * MICROSECONDS)
-    last = state.awake.get(valve.slot)
-    if last is None:
-        return at + wakes_us
     deaf_until = at if state.paused_since else state.deaf_until
-    due = last + wakes_us
-    return max(at, due if due > deaf_until else deaf_until + wakes_us)
+    last = max(state.awake.get(valve.slot, at), deaf_until)
+    return max(at, last + wakes_us)
 
 
-def note(state: State, valve: ShutOffValve) -> str:
+def note(valve: ShutOffValve) -> str:
     """What people should know of a valve that sleeps, besides the time at which it hears."""
-    often = f"it wakes every {valve.actuator.wake_interval_s:g} s at the latest"
-    return often if valve.slot in state.awake else f"{often}, and was never heard"
+    return f"it wakes every {valve.actuator.wake_interval_s:g} s at the latest"
 
 
 def heard(state: State, slot: int, at: int) -> None:

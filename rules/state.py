@@ -98,6 +98,8 @@ class Wanted(msgspec.Struct, frozen=True):
     hears_by: int = 0
     #: Of a valve that sleeps: attempts since it was last awake.
     unheard: int = 0
+    #: When the newest attempt was decided; 0 in snapshots of before this was kept.
+    last_attempt: int = 0
 
 
 def sleepers(fleet: Fleet) -> NDArray[np.bool_]:
@@ -126,7 +128,8 @@ class State:
 
     paused_since: since when silences are not looked for (Paused); 0: they are.
     deaf_until: when the engine last began to hear everybody again; 0: it always did.
-    awake: slot of a valve that sleeps -> when it was last surely awake; without those that were never heard.
+    awake: slot of a valve that sleeps -> when it was last surely awake; without those of which that is not known: they
+        were never heard, or were last heard before it was kept.
     by_command: command -> (valve slot, attempt), of open wanted positions.
     closed_for: valve slot -> alarms (slot, rule) that asked for its closing and are still open."""
 

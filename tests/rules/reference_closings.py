@@ -80,7 +80,6 @@ class Closings(Alarms):
         )
         if hears_by:
             note = f"it wakes every {valve.actuator.wake_interval_s:g} s at the latest"
-            note += "" if slot in self.awake else ", and was never heard"
             self.raised(slot, self.only(Kind.ASLEEP), at, at, because=alarm, note=note, expected=hears_by)
         self.attempt(want, at)
         return want
@@ -107,7 +106,7 @@ class Closings(Alarms):
         deaf_until = at if self.paused else self.deaf_until
         if slot not in self.awake:
             return at + wakes
-        if self.awake[slot] + wakes <= deaf_until:
+        if self.awake[slot] < deaf_until:
             return max(at, deaf_until + wakes)
         return max(at, self.awake[slot] + wakes)
 

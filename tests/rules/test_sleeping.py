@@ -94,7 +94,7 @@ def test_a_person_who_closes_a_sleeping_valve_is_told_too() -> None:
 def test_a_valve_that_was_never_heard_hears_a_wake_interval_from_now_at_the_latest() -> None:
     (wanted,) = of(CloseWanted, (world := leaking(t=500)).decided)
     assert wanted.hears_by == at(500 + WAKES_S)
-    assert of(AlarmRaised, world.decided)[-1].note.endswith("and was never heard")
+    assert of(AlarmRaised, world.decided)[-1].note == "it wakes every 120 s at the latest"
 
 
 def test_a_valve_that_should_have_woken_by_now_is_expected_now_and_never_in_the_past() -> None:
@@ -105,7 +105,9 @@ def test_a_valve_that_should_have_woken_by_now_is_expected_now_and_never_in_the_
 @pytest.mark.parametrize(
     ("heard_at", "back_at", "expected_s"),
     [
-        (10, 100, 130),  # it has not been due yet
+        (10, 100, 100 + WAKES_S),  # it was not due yet, and may have woken all the same
+        (10, 71, 71 + WAKES_S),
+        (10, 70, 70 + WAKES_S),  # it was heard just before
         (10, 130, 130 + WAKES_S),
         (10, 140, 140 + WAKES_S),  # it may have woken just before the engine was back
     ],
@@ -245,6 +247,17 @@ def test_a_flood_of_readings_makes_no_more_than_one_attempt_a_second() -> None:
     assert [t for t in attempts(world) if t >= 20] == [20, 21]
 
 
+def test_replies_without_end_do_not_make_attempts_follow_each_other_faster() -> None:
+    world = leaking(t=0)
+    for n in range(1_100):
+        world.tell(Replied(at=at(0.5 + n / 10_000), command=command(), device_no=Z1, valve=ValvePosition.OPEN))
+    for n in range(20):
+        world.hear("z1", 0.7 + n / 1_000, valve=ValvePosition.OPEN)
+    assert attempts(world) == [0]
+    world.tick(1.5)
+    assert attempts(world) == [0, 1]
+
+
 def test_a_late_reading_of_it_moves_nothing() -> None:
     world = leaking(t=0)
     world.tick(100)
@@ -323,6 +336,17 @@ def test_a_restart_does_not_forget_when_it_was_heard() -> None:
     world.state = restore(decode_snapshot(encode_snapshot(snapshot(world.state))), world.fleet, world.rules)
     world.hear("d5", 30, flags=Flag.HIGH_ALARM)
     assert [w.hears_by for w in of(CloseWanted, world.decided)] == [at(10 + WAKES_S)]
+
+
+def test_of_a_valve_that_was_heard_before_that_was_kept_nobody_says_that_it_was_never_heard() -> None:
+    world = World()
+    world.hear("z1", 10, valve=ValvePosition.OPEN)
+    old = snapshot(world.state)
+    old = msgspec.structs.replace(old, records=msgspec.structs.replace(old.records, awake={}))
+    world.state = restore(old, world.fleet, world.rules)
+    world.hear("d5", 30, flags=Flag.HIGH_ALARM)
+    (asleep,) = [alarm for alarm in of(AlarmRaised, world.decided) if alarm.rule == "valve-asleep"]
+    assert (asleep.note, asleep.expected) == ("it wakes every 120 s at the latest", at(30 + WAKES_S))
 
 
 def test_acknowledging_the_alarm_changes_no_attempt() -> None:
