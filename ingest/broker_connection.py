@@ -16,7 +16,7 @@ import structlog
 
 from ingest.broker_chunks import Chunk, Waiting
 from ingest.broker_limits import BrokerCounts, BrokerLimits
-from ingest.broker_outgoing import UNSAID_RECEIVE_MAXIMUM, Outgoing
+from ingest.broker_outgoing import SUBSCRIBE_ID, UNSAID_RECEIVE_MAXIMUM, Outgoing
 from ingest.broker_plan import Broker, Devices, Partition
 from ingest.broker_stream import BrokerStream
 from ingest.broker_topics import TopicBook
@@ -40,8 +40,6 @@ _log = structlog.get_logger()
 
 #: A PUBACK without reason code: success in both versions (5.0, 3.4.2.1). The packet identifier follows.
 _PUBACK = b"\x40\x02"
-#: SUBSCRIBE's; commands count on from it, and it is over before the first of them leaves.
-_SUBSCRIBE_ID = 1
 #: Retained messages come when a subscription is made, not at every reconnection (5.0, 3.8.3.1).
 _RETAINED_WHEN_NEW = 1
 _REFUSED_FROM = 0x80
@@ -133,7 +131,7 @@ class Connection(asyncio.BufferedProtocol):
                 version=broker.version,
                 clean_start=False,
                 keep_alive_s=broker.keep_alive_s,
-                username=broker.username or None,
+                username=broker.user(self._desk.partition) or None,
                 password=self._password,
                 properties=Properties(numbers=numbers) if broker.version == V5 else NO_PROPERTIES,
             )
@@ -229,7 +227,7 @@ class Connection(asyncio.BufferedProtocol):
         filters = self._desk.broker.filters(self._desk.partition)
         handling = _RETAINED_WHEN_NEW if self._desk.broker.version == V5 else 0
         asked = tuple(Filter(topic, qos=1, retain_handling=handling) for topic in filters)
-        self._say(Subscribe(_SUBSCRIBE_ID, asked))
+        self._say(Subscribe(SUBSCRIBE_ID, asked))
 
     def _subscribed(self, suback: Suback) -> None:
         assert self._connack is not None
