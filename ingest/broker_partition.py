@@ -22,6 +22,7 @@ from ingest.broker_sessions import KnownSessions
 from ingest.mqtt_packets import Connack
 from ingest.mqtt_properties import Property
 from ingest.mqtt_wire import V5
+from ingest.why_away import why_not_connected
 
 _log = structlog.get_logger()
 
@@ -139,7 +140,8 @@ class PartitionLife:
         except TimeoutError:
             return Ended(How.LOST, f"no connection within {self.desk.limits.connect_within_s:.0f} s")
         except (OSError, ValueError) as wrong:
-            return Ended(How.LOST, f"cannot connect: {wrong}")
+            broker = self.desk.broker
+            return Ended(How.LOST, f"cannot connect: {why_not_connected(wrong, broker.host, broker.port)}")
         self.connection = connection
         try:
             async with asyncio.timeout(self.desk.limits.connect_within_s):

@@ -44,6 +44,7 @@ from devices.register_map import Space
 from devices.registers import Read, WireWrite
 from ingest.modbus_errors import BusError, LinkAway, NoReply, WrongReply
 from ingest.modbus_replies import check_echo, words_of
+from ingest.why_away import why_not_connected, why_not_opened
 
 # We say ourselves what goes wrong, once.
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
@@ -79,6 +80,7 @@ class Wire(ModbusProtocol):
 
     def __init__(self, address: BusAddress, numbers: "count[int]", within_s: float) -> None:
         super().__init__(_params(address, within_s), is_server=False)
+        self._address = address
         self._tcp = address.framing is Framing.TCP
         self._framer = FramerSocket(DecodePDU(False)) if self._tcp else FramerRTU(DecodePDU(False))
         self._numbers = numbers
@@ -93,15 +95,15 @@ class Wire(ModbusProtocol):
         self.on_end: Callable[[], None] = lambda: None
 
     async def open(self, within_s: float) -> None:
-        """Raises LinkAway with the system's reason."""
+        """Raises LinkAway with the reason in words."""
         try:
             async with asyncio.timeout(within_s):
                 self.transport, _ = await self.call_create()
                 await self._made
         except TimeoutError:
-            self.end(LinkAway(f"no connection within {within_s:g} s"))
+            self.end(LinkAway(f"no connection within {within_s:g} s (timed out)"))
         except (OSError, ValueError) as wrong:  # ValueError: a serial port that cannot do this speed
-            self.end(LinkAway(str(wrong) or type(wrong).__name__))
+            self.end(LinkAway(self._why(wrong)))
         except termios.error as wrong:
             self.end(LinkAway(f"the port cannot be set so (speed, parity, stop bits): {wrong.args[-1]}"))
         except asyncio.CancelledError:
@@ -156,6 +158,12 @@ class Wire(ModbusProtocol):
             self._made.set_result(None)
         self.on_end()
 
+    def _why(self, wrong: Exception) -> str:
+        address = self._address
+        if address.framing is Framing.RTU:
+            return why_not_opened(wrong, address.device)
+        return why_not_connected(wrong, address.host, address.port)
+
     # ---- what the transport says ----
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -166,7 +174,7 @@ class Wire(ModbusProtocol):
             self._made.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.end(LinkAway(f"the connection was lost: {exc}" if exc else "the other side closed the connection"))
+        self.end(LinkAway(self._why(exc) if exc else "the other side closed the connection"))
 
     def data_received(self, data: bytes) -> None:
         if self._waiting is None or self._waiting.done():
