@@ -37,10 +37,12 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """client_id: fixed, for the session stands under it; one process at a time. devices: patterns (see PATTERN)."""
+    """client_id: fixed, for the session stands under it; one process at a time. devices: patterns (see PATTERN).
+    username: where the broker keeps sessions by user name, each partition needs its own; empty: the broker's."""
 
     client_id: str
     devices: tuple[str, ...]
+    username: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,10 @@ class Broker:
     @property
     def link_name(self) -> str:
         return f"broker:{self.name}"
+
+    def user(self, partition: Partition) -> str:
+        """The name with which a partition signs in; empty: with none."""
+        return partition.username or self.username
 
     def filters(self, partition: Partition) -> tuple[str, ...]:
         """The topic filters a partition subscribes to."""
