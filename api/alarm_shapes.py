@@ -48,7 +48,7 @@ class PastAlarms(Page):
 
 
 class AlarmStep(Shape):
-    """`change` is `raised`, `acknowledged`, `returned`, `re-alarmed` or `reset`."""
+    """`change` is `raised`, `acknowledged`, `returned`, `re-alarmed`, `reset`, `removed` or `noted`."""
 
     id: str = Field(description="engine:cycle:n, as in the stream")
     at: Utc
@@ -106,7 +106,7 @@ class AlarmChangedEvent(_AlarmEvent):
     type: Literal["alarm_changed"] = "alarm_changed"
     change: str
     by: str | None
-    comment: str | None = Field(description="A person's; of an alarm that came back, what `note` is now")
+    comment: str | None = Field(description="A person's; of an alarm that came back or was `noted`, what `note` is now")
     expected: Utc | None = Field(description=_EXPECTED)
 
 

@@ -19,6 +19,7 @@ from rules.decisions import (
     AlarmRaised,
     Answered,
     AttemptRequested,
+    Change,
     CloseWanted,
     CommandStepped,
     Outcome,
@@ -95,6 +96,7 @@ class Story:
                 self._davy(event, alarm, f" at {who}{value}{late}")
             case AlarmChanged():
                 state = decision.state.name.lower().replace("_", " ")
+                state = decision.comment if decision.change is Change.NOTED else state
                 self._davy(event, f"alarm {decision.rule} {decision.change}: now {state}")
             case CloseWanted():
                 self._close_at[decision.wanted] = decision.at

@@ -1,4 +1,9 @@
-"""Raising, returning, acknowledging one alarm: the table of `lifecycle` applied, and the decision it makes."""
+"""Raising, returning, acknowledging one alarm: the table of `lifecycle` applied, and the decision it makes.
+
+N1  What an alarm says beyond its title is told whenever it is another, by a decision of its own (NOTED): at once, or
+    when NOTE_EVERY_US has passed since it was last told. Followers never keep words that are no longer true.
+N2  What is still untold when the alarm takes another state is told before that. A re-alarm tells its own words.
+"""
 
 import math
 
@@ -13,9 +18,12 @@ from rules.decisions import (
     alarm_id,
 )
 from rules.lifecycle import IS_ACTIVE, Happening, after
-from rules.state import OpenAlarm, State
+from rules.state import OpenAlarm, State, Timer
 
 Out = list[Decision]
+
+#: A note that goes on changing is told no more often than this. Source: product choice.
+NOTE_EVERY_US = 60_000_000
 
 
 def raise_alarm(
@@ -40,7 +48,8 @@ def raise_alarm(
     state.phase[slot, rule] = now_in
     state.busy[slot] = True
     if before is not AlarmState.NORMAL:
-        say(state, slot, rule, note, expected)
+        said = msgspec.structs.replace(state.open[slot, rule], note=note, expected=expected, told=at, unsaid=False)
+        state.open[slot, rule] = said
         return change(state, out, slot, rule, Change.REALARMED, now_in, at, comment=note, expected=expected)
     return _new(
         state,
@@ -57,10 +66,30 @@ def raise_alarm(
     )
 
 
-def say(state: State, slot: int, rule: int, note: str, expected: int = 0) -> None:
-    """What an open alarm says beyond its title is this now. (A decision says it where the alarm also changes.)"""
+def say(state: State, out: Out, slot: int, rule: int, note: str, *, at: int, expected: int = 0) -> None:
+    """What an open alarm says beyond its title is this now (N1)."""
     alarm = state.open[slot, rule]
-    state.open[slot, rule] = msgspec.structs.replace(alarm, note=note, expected=expected)
+    if (alarm.note, alarm.expected) == (note, expected):
+        return
+    state.open[slot, rule] = msgspec.structs.replace(alarm, note=note, expected=expected, unsaid=True)
+    due = alarm.told + NOTE_EVERY_US
+    if due <= at:
+        _tell(state, out, slot, rule, at)
+    elif not alarm.unsaid:
+        state.remind(due, Timer.NOTE, slot, rule)
+
+
+def note_due(state: State, out: Out, slot: int, rule: int, due: int, at: int) -> None:
+    """The time has come to tell what was not told yet."""
+    alarm = state.open.get((slot, rule))
+    if alarm is not None and alarm.unsaid and alarm.told + NOTE_EVERY_US == due:
+        _tell(state, out, slot, rule, at)
+
+
+def _tell(state: State, out: Out, slot: int, rule: int, at: int) -> None:
+    alarm = msgspec.structs.replace(state.open[slot, rule], changed=at, told=at, unsaid=False)
+    state.open[slot, rule] = alarm
+    out.append(_changed(alarm, Change.NOTED, at, comment=alarm.note, expected=alarm.expected))
 
 
 def raise_late(state: State, out: Out, slot: int, rule: int, *, onset: int, at: int, value: float | None) -> None:
@@ -109,6 +138,7 @@ def _new(
         acknowledged_by="",
         note=note,
         expected=expected,
+        told=at,
     )
     state.open[slot, rule] = alarm
     state.by_alarm[alarm.alarm] = (slot, rule)
@@ -161,6 +191,8 @@ def change(
     expected: int = 0,
 ) -> OpenAlarm:
     """Record that an open alarm is now in `now_in` (the phase array says so already)."""
+    if state.open[slot, rule].unsaid:
+        _tell(state, out, slot, rule, at)
     alarm = state.open[slot, rule]
     who = by if what is Change.ACKNOWLEDGED else ("" if what is Change.REALARMED else alarm.acknowledged_by)
     alarm = msgspec.structs.replace(alarm, state=now_in, changed=at, acknowledged_by=who)
@@ -170,23 +202,27 @@ def change(
         state.refresh_busy([slot])
     else:
         state.open[slot, rule] = alarm
-    out.append(
-        AlarmChanged(
-            at=at,
-            alarm=alarm.alarm,
-            rule=alarm.rule,
-            device_no=alarm.device_no,
-            site=alarm.site,
-            priority=alarm.priority,
-            onset=alarm.onset,
-            change=what,
-            state=now_in,
-            by=by,
-            comment=comment,
-            expected=expected,
-        )
-    )
+    out.append(_changed(alarm, what, at, by=by, comment=comment, expected=expected))
     return alarm
+
+
+def _changed(
+    alarm: OpenAlarm, what: Change, at: int, *, by: str = "", comment: str = "", expected: int = 0
+) -> AlarmChanged:
+    return AlarmChanged(
+        at=at,
+        alarm=alarm.alarm,
+        rule=alarm.rule,
+        device_no=alarm.device_no,
+        site=alarm.site,
+        priority=alarm.priority,
+        onset=alarm.onset,
+        change=what,
+        state=alarm.state,
+        by=by,
+        comment=comment,
+        expected=expected,
+    )
 
 
 def acknowledge(state: State, out: Out, alarm: str, by: str, comment: str, at: int) -> str:

@@ -217,10 +217,12 @@ class Change(StrEnum):
     RESET = "reset"
     #: Its rule or its device is no longer there.
     REMOVED = "removed"
+    #: Its state is what it was; its note, or what is expected, is another now.
+    NOTED = "noted"
 
 
 class AlarmChanged(_Decision, frozen=True, tag="alarm_changed"):
-    """An alarm took another state; `by` is a person's principal or empty."""
+    """An alarm took another state, or says something else now (NOTED); `by` is a person's principal or empty."""
 
     alarm: str
     rule: str
@@ -231,9 +233,9 @@ class AlarmChanged(_Decision, frozen=True, tag="alarm_changed"):
     change: Change
     state: AlarmState
     by: str = ""
-    #: What a person said; of a re-alarm its note, as in AlarmRaised; of a return what there is to say of it.
+    #: What a person said; of RE-ALARMED and NOTED its note, as in AlarmRaised; of a return what there is to say of it.
     comment: str = ""
-    #: Of a re-alarm, as in AlarmRaised.
+    #: Of RE-ALARMED and NOTED, as in AlarmRaised.
     expected: int = 0
 
 

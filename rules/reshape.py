@@ -145,6 +145,9 @@ def remind_all(state: State) -> None:
     state.timers.clear()
     for slot, rule in zip(*np.nonzero(state.since), strict=True):
         state.remind(int(state.due[slot, rule]), Timer.HOLD, int(slot), int(rule))
+    for (slot, rule), alarm in state.open.items():
+        if alarm.unsaid:
+            state.remind(alarm.told + alarms.NOTE_EVERY_US, Timer.NOTE, slot, rule)
     for slot, wanted in state.wanted_by_slot.items():
         state.remind(wanted.next_attempt, Timer.ATTEMPT, slot, wanted.epoch)
         state.remind(wanted.confirm_by, Timer.CONFIRM, slot, wanted.epoch)

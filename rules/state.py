@@ -52,6 +52,10 @@ class OpenAlarm(msgspec.Struct, frozen=True):
     #: See AlarmRaised. `note` is what holds now: it follows a condition that goes on changing while the alarm stands.
     note: str = ""
     expected: int = 0
+    #: When a decision last told `note` and `expected`; 0 in snapshots of before this was kept. `unsaid`: none has told
+    #: what they are now.
+    told: int = 0
+    unsaid: bool = False
 
 
 class StepRecord(msgspec.Struct, frozen=True):
@@ -117,6 +121,7 @@ class Timer(IntEnum):
     ATTEMPT = 2  # number: epoch
     EXPIRY = 3  # number: attempt
     CONFIRM = 4  # number: epoch
+    NOTE = 5  # number: rule
 
 
 class State:

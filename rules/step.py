@@ -166,8 +166,10 @@ def _timers(state: State, out: Out, until: int, back: int = 0) -> None:
                 pass
             case Timer.EXPIRY:
                 attempts.expiry_due(state, out, slot, number, due, at)
-            case _:
+            case Timer.CONFIRM:
                 interlock.confirm_due(state, out, slot, number, at)
+            case _:
+                alarms.note_due(state, out, slot, number, due, at)
 
 
 def _hold_due(state: State, out: Out, slot: int, rule: int, due: int, at: int) -> None:

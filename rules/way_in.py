@@ -2,7 +2,7 @@
 
 W1  They stand at the device that the event names: the gateway or the broker, or the device whose readings are missing.
     A number that nobody has, or has no longer, is ignored.
-W2  The same thing told twice is one alarm. A lost session is over when it is found, so its alarm returns at once and
+W2  The same thing told twice is one alarm, which says the newest (alarms, N1). A lost session is over when it is found, so its alarm returns at once and
     waits to be seen; every further loss alarms again.
 W3  What stands behind such a link is judged as always: its silence is its own alarm, its gas alarm stays.
 """
@@ -38,7 +38,7 @@ def told(state: State, out: Out, event: Told) -> None:
 def _alarm(state: State, out: Out, slot: int, rule: int, at: int, note: str) -> None:
     """Raised, or raised again; one that is active already says the newest from now on."""
     if rule >= 0 and alarms.raise_alarm(state, out, slot, rule, onset=at, at=at, note=note) is None:
-        alarms.say(state, slot, rule, note)
+        alarms.say(state, out, slot, rule, note, at=at)
 
 
 def _over(state: State, out: Out, slot: int, rule: int, at: int, comment: str = "") -> None:

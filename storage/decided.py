@@ -107,13 +107,15 @@ def _alarm_rows(
         more = (clean(decision.note), _or_none(decision.expected))
         return [(_RAISE, who + rest + more), (_ALARM_EVENT, (*event, alarm, at, "raised", state, "", ""))]
     by, comment = clean(decision.by), clean(decision.comment)
-    # An alarm that comes back has been acknowledged by nobody, and its comment is what is to be known of it now.
+    # The comment of an alarm that comes back, or says something else, is its note now; one that comes back has been
+    # acknowledged by nobody.
     again = decision.change is Change.REALARMED
+    noted = again or decision.change is Change.NOTED
     signed = again or decision.change is Change.ACKNOWLEDGED
     signer = by if decision.change is Change.ACKNOWLEDGED else ""
-    now = (comment, _or_none(decision.expected)) if again else ("", None)
+    now = (comment, _or_none(decision.expected)) if noted else ("", None)
     return [
-        (_CHANGE, (*who, at, at, signer, *now, signed, again, again)),
+        (_CHANGE, (*who, at, at, signer, *now, signed, noted, noted)),
         (_ALARM_EVENT, (*event, alarm, at, decision.change.value, state, by, comment)),
     ]
 

@@ -36,7 +36,7 @@ from rules.decisions import (
 )
 from rules.document import Kind, Rule, RulePack
 from tests.rules.reference_closings import Closings
-from tests.rules.reference_terms import FALSE, NEVER, SECOND, TRUE, S, Try, Want, condition, mask
+from tests.rules.reference_terms import FALSE, MINUTE, NEVER, SECOND, TRUE, S, Try, Want, condition, mask
 
 
 class Reference(Closings):
@@ -144,6 +144,8 @@ class Reference(Closings):
             elif want is not None and kind == 3:
                 want.tries[number - 1].over = True
                 self.stepped(want, want.tries[number - 1], Step.EXPIRED, due)
+            elif kind == 5:
+                self.noted(slot, number, due)
             elif want is not None:
                 want.unconfirmed_told = True
                 number = self.only(Kind.UNCONFIRMED)
@@ -153,6 +155,8 @@ class Reference(Closings):
         for (slot, number), cell in self.cells.items():
             if cell.due is not None:
                 yield cell.due, 0, slot, number
+            if cell.unsaid:
+                yield cell.told + MINUTE, 5, slot, number
             rule = self.rules[number]
             if rule.kind is Kind.SILENCE and self.looks(slot, rule) and not cell.active and not self.paused:
                 yield self.heard[slot] + 3 * int(self.fleet.interval_us[slot]), 1, slot, number

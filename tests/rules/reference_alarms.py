@@ -5,7 +5,7 @@ import numpy as np
 from devices.fleet import Fleet
 from rules.decisions import AlarmChanged, AlarmRaised, Change, Decision, alarm_id
 from rules.document import Action, Kind, RulePack
-from tests.rules.reference_terms import Cell, S
+from tests.rules.reference_terms import MINUTE, Cell, S
 
 
 class Alarms:
@@ -39,10 +39,15 @@ class Alarms:
         if number < 0:
             return
         cell = self.cells[slot, number]
-        cell.note = note
         if cell.active:
+            if note and (cell.note, cell.expected) != (note, expected):
+                cell.note, cell.expected, cell.unsaid = note, expected, True
+                if at >= cell.told + MINUTE:
+                    self.noted(slot, number, at)
             return
         cell.since = cell.due = None
+        if cell.state is not S.NORMAL:
+            cell.note, cell.expected, cell.told, cell.unsaid = note, expected, at, False
         if cell.state is S.NORMAL:
             self.born(slot, number, S.UNACKNOWLEDGED, onset, at, value, because, False, note, expected)
         else:
@@ -70,6 +75,7 @@ class Alarms:
         rule, device, cell = self.rules[number], self.fleet.devices[slot], self.cells[slot, number]
         assert device is not None
         cell.state, cell.onset, cell.alarm = state, onset, alarm_id(rule.id, device.device_no, onset)
+        cell.note, cell.expected, cell.told, cell.unsaid = note, expected, at, False
         known = None if np.isnan(value) else value
         self.out.append(
             AlarmRaised(
@@ -103,6 +109,8 @@ class Alarms:
     ) -> None:
         rule, device, cell = self.rules[number], self.fleet.devices[slot], self.cells[slot, number]
         assert device is not None
+        if cell.unsaid:
+            self.noted(slot, number, at)
         cell.state = state
         self.out.append(
             AlarmChanged(
@@ -120,6 +128,12 @@ class Alarms:
                 expected=expected,
             )
         )
+
+    def noted(self, slot: int, number: int, at: int) -> None:
+        """Tell what was not told yet."""
+        cell = self.cells[slot, number]
+        cell.told, cell.unsaid = at, False
+        self.changed(slot, number, Change.NOTED, cell.state, at, comment=cell.note, expected=cell.expected)
 
     def lower(self, slot: int, number: int, at: int, comment: str = "") -> None:
         """The condition is gone."""

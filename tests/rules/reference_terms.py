@@ -12,6 +12,7 @@ from rules.document import Kind, Rule
 S = AlarmState
 TRUE, FALSE, UNKNOWN = 1, 0, -1
 SECOND = 1_000_000
+MINUTE = 60 * SECOND
 NEVER = 1 << 62
 PAUSES_S = (1, 2, 4, 8, 15)
 BROKEN = (Quality.OUT_OF_RANGE, Quality.SENSOR_FAULT, Quality.SENTINEL)
@@ -28,6 +29,10 @@ class Cell:
     alarm: str = ""
     onset: int = 0
     note: str = ""
+    expected: int = 0
+    #: When note and expected were last told; whether they are others now.
+    told: int = 0
+    unsaid: bool = False
 
     @property
     def active(self) -> bool:

@@ -185,8 +185,12 @@ def test_what_open_alarms_say_is_what_the_naive_reference_says(seed: int) -> Non
     history, _, model = random_life(seed, 60)
     state = State.initial(FLEET, RULES, T0)
     run(state, history, history[-1].now)
-    notes = {cell.alarm: cell.note for cell in model.cells.values() if cell.state is not AlarmState.NORMAL}
-    assert {alarm.alarm: alarm.note for alarm in state.alarms()} == notes
+    said = {
+        cell.alarm: (cell.note, cell.expected, cell.unsaid)
+        for cell in model.cells.values()
+        if cell.state is not AlarmState.NORMAL
+    }
+    assert {alarm.alarm: (alarm.note, alarm.expected, alarm.unsaid) for alarm in state.alarms()} == said
 
 
 @settings(max_examples=60, deadline=None)

@@ -21,6 +21,7 @@ from rules.decisions import (
 )
 from rules.kernels import compile_pack
 from rules.reshape import reshape
+from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
 from tests.rules.world import NAMES, NUMBERS, OF_A_CLOSING, World, at, changed, of, pack, raised, registry
 
 G1, D1 = NUMBERS["g1"], NUMBERS["d1"]
@@ -160,6 +161,64 @@ def test_when_none_is_missing_any_more_it_is_over_and_says_how_many_were_lost(go
     (change,) = of(AlarmChanged, world.tell(complete(9, gone)))
     assert (change.change, change.comment) == (Change.RETURNED, comment)
     assert not world.tell(complete(10, gone))
+
+
+# ---- what an alarm says while it stands ------------------------------------------------------------------------------
+
+
+def noted(decisions: list[Decision]) -> list[tuple[int, str]]:
+    """(at, note) of every alarm that says something else and is what it was."""
+    found = [c for c in of(AlarmChanged, decisions) if c.change is Change.NOTED]
+    assert {c.state for c in found} <= {AlarmState.UNACKNOWLEDGED}
+    return [(c.at, c.comment) for c in found]
+
+
+def test_other_words_of_a_standing_alarm_are_told_a_minute_after_the_last_at_the_latest() -> None:
+    world = World()
+    world.tell(down(5))
+    world.tell(down(6, "connection refused"))
+    world.tell(down(7, "host unreachable"))
+    assert noted(world.tick(64.9)) == []
+    assert noted(world.tick(65)) == [(at(65), "host unreachable")]
+    assert noted(world.tick(500)) == []
+    assert noted(world.tell(down(501, "refused"))) == [(at(501), "refused")]
+
+
+def test_the_same_words_again_tell_nothing() -> None:
+    world = World()
+    world.tell(down(5))
+    assert world.tell(down(200)) == []
+    assert noted(world.tick(400)) == []
+
+
+def test_what_is_untold_when_the_alarm_returns_is_told_before_that() -> None:
+    world = World()
+    world.tell(missing(5, 7))
+    world.tell(missing(6, 9))
+    changes = of(AlarmChanged, world.tell(complete(7)))
+    assert [(c.change, c.comment) for c in changes] == [
+        (Change.NOTED, "9 readings from 120 on (boot 3) are missing"),
+        (Change.RETURNED, "all have come"),
+    ]
+    assert noted(world.tick(500)) == []
+
+
+def test_a_restart_does_not_forget_that_something_is_untold() -> None:
+    world = World()
+    world.tell(missing(5, 7))
+    world.tell(missing(6, 9))
+    world.state = restore(decode_snapshot(encode_snapshot(snapshot(world.state))), world.fleet, world.rules)
+    assert [when for when, _ in noted(world.tick(100))] == [at(65)]
+
+
+def test_an_acknowledged_alarm_stays_acknowledged_when_it_says_something_else() -> None:
+    world = World()
+    (alarm,) = of(AlarmRaised, world.tell(down(5)))
+    world.tell(Acknowledge(at=at(6), id="a", by="li", alarm=alarm.alarm))
+    (change,) = of(AlarmChanged, world.tell(down(100, "refused")))
+    assert (change.change, change.state, change.by) == (Change.NOTED, AlarmState.ACKNOWLEDGED, "")
+    (standing,) = [one for one in world.state.alarms() if one.alarm == alarm.alarm]
+    assert (standing.acknowledged_by, standing.note) == ("li", "refused")
 
 
 # ---- all of them ----------------------------------------------------------------------------------------------------

@@ -165,6 +165,21 @@ async def test_an_alarm_that_comes_back_says_what_is_so_now(url: str, database: 
     assert (young.note, young.acknowledged_by) == ("no route to host", "")
 
 
+async def test_what_an_alarm_says_anew_while_it_stands_is_known_and_nothing_else_changes(
+    url: str, database: Connection
+) -> None:
+    told = msgspec.structs.replace(raised("a1"), note="connection refused", expected=T0 + HOUR)
+    seen_by = changed(
+        "a1", Change.ACKNOWLEDGED, AlarmState.ACKNOWLEDGED, at=T0 + SECOND, by="wang", comment="on my way"
+    )
+    noted = changed("a1", Change.NOTED, AlarmState.ACKNOWLEDGED, at=T0 + 2 * SECOND, comment="no route to host")
+    await write(url, [cycle(1, decisions=(told, seen_by, noted))])
+    alarm = await alarms.alarm(database, "a1")
+    assert alarm is not None
+    assert (alarm.state, alarm.acknowledged_by) == (AlarmState.ACKNOWLEDGED, "wang")
+    assert (alarm.note, alarm.expected) == ("no route to host", 0)
+
+
 async def test_a_closing_says_when_a_sleeping_valve_hears(url: str, database: Connection) -> None:
     other = msgspec.structs.replace(CLOSE[0], wanted="w2")
     await write(url, [cycle(1, decisions=(msgspec.structs.replace(CLOSE[0], hears_by=T0 + HOUR), other))])
