@@ -193,6 +193,9 @@ class PartitionLife:
 def client_context(files: TlsFiles) -> ssl.SSLContext:
     """TLS 1.2 or newer; the broker's certificate is checked against its authority and its host name.
     Raises ssl.SSLError or OSError naming what is wrong with a file."""
+    for path in (files.authority, files.certificate, files.key):
+        if path is not None:
+            path.open("rb").close()  # ssl says "no such file", and not which
     context = ssl.create_default_context(cafile=files.authority)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if files.certificate is not None:
