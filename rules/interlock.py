@@ -3,7 +3,9 @@
 V1  CLOSE is idempotent and is attempted until the valve is seen closed or a named person cancels (G6). There is no
     code here, and no decision type, that opens a valve.
 V2  `confirmed` is an observed position, received after an attempt had left; an acknowledgement only ends doubt about
-    delivery (G7). Past the model's deadline an unconfirmed CLOSE raises its own alarm, and attempts go on.
+    delivery (G7). A reading that was measured before, by a clock that is believed, waited in some queue and confirms
+    nothing; a reply is tied to its command and needs no clock. Past the model's deadline an unconfirmed CLOSE raises
+    its own alarm, and attempts go on.
 V3  Every attempt carries its expiry (G8). A fresh attempt follows while the position is still wanted.
 V4  A valve that sleeps is attempted whenever it is heard, at once: it is awake now. Between, the pauses grow up to its
     wake interval, and people are told when it hears next.
@@ -28,6 +30,10 @@ from rules.decisions import (
 from rules.lifecycle import IS_ACTIVE
 from rules.state import MOST_ENDED, NEVER, OpenAlarm, State, Timer, Wanted
 
+#: A position measured by so much before the first attempt left is from before it; also for how long after a closing was
+#: confirmed nothing from before it opens it again. Source: product choice; clocks that a network sets agree within a
+#: second, and a minute forgives one that drifts.
+FROM_BEFORE_US = 60 * MICROSECONDS
 #: Steps kept of one that has ended, of the last MOST_ENDED; the journal and the database have them all.
 MOST_ENDED_STEPS = 100
 
@@ -233,18 +239,29 @@ def reachable(state: State, out: Out, device_no: int, at: int) -> None:
         attempts.soon(state, out, wanted, at)
 
 
-def heard(state: State, out: Out, slot: int, position: ValvePosition, at: int, *, late: bool) -> None:
-    """A reading of a valve, not stale: it stands in `position` (UNKNOWN: it does not say), and if it sleeps, it is
-    awake now. A late reading says neither; it was under way for nobody knows how long (G10)."""
+def heard(state: State, out: Out, slot: int, position: ValvePosition, at: int, *, measured: int, late: bool) -> None:
+    """A reading of a valve, not stale: it stood in `position` (UNKNOWN: it does not say) at `measured`, and if it
+    sleeps, it is awake now. A late reading says neither; it was under way for nobody knows how long (G10)."""
     if late:
         sleeping.heard(state, slot, at)
         return
     sleeping.woke(state, slot, at)
-    if position is not ValvePosition.UNKNOWN:
+    if position is not ValvePosition.UNKNOWN and not _from_before(state, slot, measured, at):
+        state.position[slot] = position
         observed(state, out, slot, position, at)
     wanted = state.wanted_by_slot.get(slot)
     if wanted is not None and state.sleeps[slot]:
         attempts.soon(state, out, wanted, at)
+
+
+def _from_before(state: State, slot: int, measured: int, at: int) -> bool:
+    """Whether a reading was measured before the closing that is wanted, or was confirmed a moment ago, had left."""
+    closing = state.wanted_by_slot.get(slot)
+    if closing is None:
+        closing = state.ended.get(wanted_id(int(state.fleet.device_no[slot]), int(state.epoch[slot])))
+        if closing is None or closing.outcome is not Outcome.CONFIRMED or at - closing.ended > FROM_BEFORE_US:
+            return False
+    return measured < closing.first_sent - FROM_BEFORE_US
 
 
 def cancel(state: State, out: Out, wanted_name: str, by: str, reason: str, at: int) -> str:

@@ -60,9 +60,10 @@ def _valves(
     """Remember where valves were seen, by readings that are neither late nor stale. Watched ones are looked at one by
     one, and so is every reading of a valve that sleeps: it is awake."""
     seen = np.flatnonzero((rows["valve"] != ValvePosition.UNKNOWN) & ~late & ~stale)
-    state.position[slots[seen]] = rows["valve"][seen]
+    watched = state.watched[slots[seen]]
+    state.position[slots[seen[~watched]]] = rows["valve"][seen[~watched]]
     awake = np.flatnonzero(state.sleeps[slots] & ~stale)
-    one_by_one = {*seen[state.watched[slots[seen]]].tolist(), *awake.tolist()}
+    one_by_one = {*seen[watched].tolist(), *awake.tolist()}
     return [_Item(row, -1, 0, bool(late[row])) for row in one_by_one]
 
 
@@ -85,7 +86,8 @@ def _apply(state: State, out: Out, rows: Rows, slots: NDArray[np.int32], items: 
     for row, rule, onset, late in items:
         slot = int(slots[row])
         if rule < 0:
-            interlock.heard(state, out, slot, ValvePosition(int(rows["valve"][row])), at, late=late)
+            position, measured = ValvePosition(int(rows["valve"][row])), int(rows["ts"][row])
+            interlock.heard(state, out, slot, position, at, measured=measured, late=late)
             continue
         quantity = state.compiled.rules[rule].quantity
         value = float(rows[quantity][row]) if quantity else None

@@ -78,7 +78,7 @@ class Reference(Closings):
             self.came(slot, at)
         if not stale and not late:
             self.woke(slot)
-            if valve is not ValvePosition.UNKNOWN:
+            if valve is not ValvePosition.UNKNOWN and not self.from_before(slot, ts, at):
                 self.observed(slot, valve, at)
             if self.sleeps(slot) and slot in self.wants:
                 self.attempt_soon(self.wants[slot], at)

@@ -24,6 +24,7 @@ class Closings(Alarms):
         self.epochs = dict.fromkeys(range(len(fleet)), 0)
         self.wants: dict[int, Want] = {}
         self.ended: set[str] = set()
+        self.confirmed: dict[int, tuple[int, int]] = {}  # by valve: when the first attempt left, when it was confirmed
         self.causes: dict[int, list[tuple[int, int]]] = {}
         self.paused = 0
         self.deaf_until = 0
@@ -164,11 +165,24 @@ class Closings(Alarms):
         )
         self.lower(want.slot, self.only(Kind.UNCONFIRMED), at, comment)
         self.lower(want.slot, self.only(Kind.ASLEEP), at, comment)
+        self.confirmed.pop(want.slot, None)
         if outcome is Outcome.CONFIRMED:
+            assert want.first_sent is not None
+            self.confirmed[want.slot] = (want.first_sent, at)
             self.lower(want.slot, self.only(Kind.REOPENED), at, comment)
         if outcome is Outcome.CANCELLED:  # a named person decided: what is open now is not "opened again"
             self.causes.pop(want.slot, None)
             self.lower(want.slot, self.only(Kind.REOPENED), at, comment)
+
+    def from_before(self, slot: int, ts: int, at: int) -> bool:
+        """A reading measured more than a minute before the first attempt left says nothing of what came of it."""
+        if slot in self.wants:
+            first_sent = self.wants[slot].first_sent
+            return first_sent is not None and ts + 60 * SECOND < first_sent
+        if slot in self.confirmed:
+            first_sent, confirmed_at = self.confirmed[slot]
+            return ts + 60 * SECOND < first_sent and at <= confirmed_at + 60 * SECOND
+        return False
 
     def observed(self, slot: int, position: ValvePosition, at: int) -> None:
         want = self.wants.get(slot)

@@ -81,7 +81,7 @@ class Moment(NamedTuple):
 
 def random_reading(rng: random.Random, t: float) -> Rows:
     late = rng.random() < 0.15
-    ts_s = t - rng.choice((0, 0, 0, 0.5, 2, 9, -3)) - (30 if late else 0)
+    ts_s = t - rng.choice((0, 0, 0, 0.5, 2, 9, 75, -3)) - (30 if late else 0)
     flags = rng.choice(FLAGS) | (Flag.LATE if late else Flag(0)) | (Flag.STALE if rng.random() < 0.1 else Flag(0))
     if rng.random() < 0.4:
         name = rng.choice(VALVES)

@@ -231,6 +231,24 @@ def test_a_closed_position_before_any_attempt_was_sent_confirms_nothing() -> Non
     assert of(AttemptRequested, world.tick(2))
 
 
+def test_a_position_that_was_measured_before_the_first_attempt_left_confirms_nothing() -> None:
+    world = leaking()
+    world.tell(AttemptSent(at=at(200), command=command("v2")))
+    waited = world.hear("v2", 201, ts_s=139, valve=ValvePosition.CLOSED)
+    assert Step.CONFIRMED not in [step for _, step in steps(waited)]
+    assert world.state.wanted_by_slot
+    assert world.state.position[world.fleet.slot_of[NUMBERS["v2"]]] == ValvePosition.UNKNOWN
+    assert Step.CONFIRMED in [step for _, step in steps(world.hear("v2", 202, ts_s=141, valve=ValvePosition.CLOSED))]
+
+
+def test_a_reply_to_an_attempt_confirms_whatever_the_valves_clock_says() -> None:
+    world = leaking()
+    world.tell(AttemptSent(at=at(200), command=command("v2")))
+    world.hear("v2", 201, ts_s=-9_000, valve=ValvePosition.OPEN)
+    replied = Replied(at=at(202), command=command("v2"), device_no=NUMBERS["v2"], valve=ValvePosition.CLOSED)
+    assert Step.CONFIRMED in [step for _, step in steps(world.tell(replied))]
+
+
 def test_the_confirmed_attempt_is_the_latest_that_was_sent() -> None:
     world = leaking()
     world.tick(4)
@@ -331,6 +349,16 @@ def test_a_valve_seen_open_while_its_alarm_is_active_is_an_alarm_and_closed_agai
     (alarm,) = of(AlarmRaised, decided)
     assert (alarm.rule, alarm.device_no, alarm.because) == ("valve-reopened", NUMBERS["v2"], gas.alarm)
     assert [wanted.epoch for wanted in of(CloseWanted, decided)] == [2]
+
+
+def test_what_waited_from_before_a_closing_does_not_open_it_again_but_a_valve_with_a_slow_clock_is_seen() -> None:
+    world = leaking()
+    world.tell(AttemptSent(at=at(200), command=command("v2")))
+    world.tell(Replied(at=at(201), command=command("v2"), device_no=NUMBERS["v2"], valve=ValvePosition.CLOSED))
+    assert not world.state.wanted_by_slot
+    assert raised(world.hear("v2", 202, ts_s=100, valve=ValvePosition.OPEN)) == []
+    assert world.state.position[world.fleet.slot_of[NUMBERS["v2"]]] == ValvePosition.CLOSED
+    assert [rule for _, rule in raised(world.hear("v2", 262, ts_s=101, valve=ValvePosition.OPEN))] == ["valve-reopened"]
 
 
 def test_the_reopened_alarm_is_over_when_the_valve_is_seen_closed_again() -> None:
