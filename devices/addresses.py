@@ -12,7 +12,7 @@ A1  Every part of an address that is accepted is used as it is written; what wou
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 #: Unit addresses of Modbus over serial line (1.02, section 2.2); 0 is broadcast and never answered. On TCP 0 and 255
@@ -45,6 +45,11 @@ class BusAddress:
     parity: str = "none"
     stop_bits: int = 1
     gap_ms: float = 0.0
+
+    @property
+    def link(self) -> "BusAddress":
+        """The link alone, however fast it is asked: what two pollers must never share."""
+        return replace(self, gap_ms=0.0)
 
 
 @dataclass(frozen=True, slots=True)

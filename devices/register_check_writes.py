@@ -8,8 +8,10 @@ from devices.registers import HIGHEST_ADDRESS, procedure
 
 #: Modbus application protocol 1.1b3, sections 6.11 and 6.12.
 MOST_COILS_WRITTEN, MOST_REGISTERS_WRITTEN = 1968, 123
-#: Product choice: a pulse or a pause longer than this would hold up every other command of the bus.
+#: Product choice: a pause longer than this would hold up every other command of the bus.
 LONGEST_PAUSE_MS = 60_000.0
+#: Product choice: a pulse, with the pauses in what ends it, must end before an engine that is stopped is killed (10 s).
+LONGEST_PULSE_MS = 5_000.0
 
 
 def command_faults(chart: RegisterMap, *, takes_close: bool) -> Iterator[Fault]:
@@ -39,8 +41,10 @@ def _style_faults(command: CommandProcedure) -> Iterator[Fault]:
         return
     if not command.release:
         yield "release", "a one_shot command must say how the pulse ends"
-    if not 0 < command.pulse_ms <= LONGEST_PAUSE_MS:
-        yield "pulse_ms", f"must be above 0 and at most {LONGEST_PAUSE_MS:.0f}"
+    if not 0 < command.pulse_ms <= LONGEST_PULSE_MS:
+        yield "pulse_ms", f"must be above 0 and at most {LONGEST_PULSE_MS:.0f}"
+    elif command.pulse_ms + sum(write.pause_ms for write in command.release) > LONGEST_PULSE_MS:
+        yield "pulse_ms", f"must be at most {LONGEST_PULSE_MS:.0f} with the pauses of release"
 
 
 def _write_faults(chart: RegisterMap, write: Write) -> Iterator[Fault]:

@@ -50,7 +50,7 @@ class ModbusLink:
         self._buses: dict[int, Bus] = {}
         self._bus_of: dict[int, Bus] = {}
         self._unusable: tuple[str, ...] = ()
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending: dict[asyncio.Task[None], BusPlan] = {}
         self._started = False
         self._plans: dict[int, BusPlan] = {}
 
@@ -73,10 +73,11 @@ class ModbusLink:
         self._apply()
 
     async def close(self) -> None:
-        """Stop polling, end the pulses that run, close every link."""
+        """Stop polling, carry out the commands that wait, end the pulses that run, close every link; within
+        modbus_bus.FINISH_WITHIN_S."""
         self._started = False
         for bus in self._buses.values():
-            self._end(bus)
+            self._end(bus, stops=True)
         self._buses, self._bus_of = {}, {}
         if self._ending:
             await asyncio.wait(self._ending)
@@ -84,15 +85,15 @@ class ModbusLink:
     def _apply(self) -> None:
         for gateway_no, bus in list(self._buses.items()):
             plan = self._plans.get(gateway_no)
-            if plan is None or plan.address != bus.plan.address:
-                self._end(self._buses.pop(gateway_no))
+            if plan is None or plan.address.link != bus.plan.address.link:
+                self._end(self._buses.pop(gateway_no), stops=False)
         for gateway_no, plan in self._plans.items():
             if gateway_no in self._buses:
                 self._buses[gateway_no].adopt(plan)
             else:
                 bus = Bus(plan, self._inbox, self._clocks, self._random, self._counts, self._down_after_s)
                 self._buses[gateway_no] = bus
-                bus.start()
+                bus.start(self._before(plan))
         self._bus_of = {
             member.device_no: bus
             for bus in self._buses.values()
@@ -100,10 +101,19 @@ class ModbusLink:
             for member in station.members
         }
 
-    def _end(self, bus: Bus) -> None:
+    def _before(self, plan: BusPlan) -> list[asyncio.Task[None]]:
+        """The ends that a new bus has to wait for: of those that had its link or its gateway."""
+        return [
+            task
+            for task, old in self._ending.items()
+            if old.gateway_no == plan.gateway_no or old.address.link == plan.address.link
+        ]
+
+    def _end(self, bus: Bus, *, stops: bool) -> None:
+        bus.leave(stops=stops)
         task = asyncio.create_task(bus.finish(), name=f"end of modbus {bus.plan.gateway}")
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
+        self._ending[task] = bus.plan
+        task.add_done_callback(lambda ended: self._ending.pop(ended, None))
 
     # ---- the link ----
 

@@ -4,26 +4,36 @@ G   The order: a command; a pulse that is to end; the valve that was just told t
     whose time came first. So a command leaves after the request in flight and before any poll, however many are due.
 F   Nothing that stands behind one bus can touch another: each has its own task, link and times. What is wrong with
     our own code on one bus is logged, its link closed, and the bus goes on.
+E   A bus ends within FINISH_WITHIN_S, and tells no reading from the moment in which it is to end. First it ends its
+    pulses. Attempts that wait are carried out before a stop of Davy, because a CLOSE that was decided leaves even when
+    the commit failed; a bus whose link or gateway left the registry gives them up. What is left is told as failed. A
+    pulse that could not be ended is said, and is ended when its valve is known and reached again (A5).
 """
 
 import asyncio
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from random import Random
 
 import structlog
 
-from ingest.modbus_actuation import Actuation
+from ingest.modbus_actuation import BUS_ENDED, CHANGED, Actuation
 from ingest.modbus_attempts import Attempt, Release, Waiting
 from ingest.modbus_counts import BusCounts, Clocks
 from ingest.modbus_inbox import Inbox
 from ingest.modbus_line import Line
 from ingest.modbus_polls import Polls
-from ingest.modbus_stations import BusPlan, StationKey
+from ingest.modbus_stations import BusPlan, Station, StationKey
 
 _log = structlog.get_logger()
 
 #: How long after its pulses should have ended a bus that is to close waits for them. Product choice.
 _END_PULSES_WITHIN_S = 2.0
+#: E: below the time in which an engine must have stopped (10 s, davy/part.py), and above the longest pulse (5 s,
+#: devices/register_check_writes.py). Product choice.
+FINISH_WITHIN_S = 7.5
+#: So long before that, pulses that still run are ended early rather than left.
+_LAST_RELEASES_S = 1.0
 #: A bus that has nothing to do looks again after this.
 _IDLE_US = 60_000_000
 #: For the release of a valve that has left the registry meanwhile.
@@ -31,7 +41,7 @@ _RELEASE_WITHIN_S = 1.0
 
 
 class Bus:
-    """Made with its plan; `start`, then `adopt` when the registry changes, and `finish`."""
+    """Made with its plan; `start`, then `adopt` when the registry changes, and `leave` and `finish`."""
 
     def __init__(
         self, plan: BusPlan, inbox: Inbox, clocks: Clocks, random: Random, counts: BusCounts, down_after_s: float
@@ -41,7 +51,7 @@ class Bus:
         self._clocks = clocks
         self._stir = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._closing = False
+        self._closing = self._stops = self._carrying = False
         told = (self._went_down, self._came_up, self._is_back)
         self._line = Line(plan.address, plan.gap_s, clocks, random, counts, *told, down_after_s)
         self._waiting = Waiting()
@@ -52,8 +62,9 @@ class Bus:
 
     # ---- what the link asks of it ----
 
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name=f"modbus {self.plan.gateway}")
+    def start(self, after: Collection[asyncio.Task[None]] = ()) -> None:
+        """`after`: the ends of the buses that had this link, or this gateway, before. Two never share a link."""
+        self._task = asyncio.create_task(self._run(tuple(after)), name=f"modbus {self.plan.gateway}")
 
     def adopt(self, plan: BusPlan) -> None:
         """The registry changed behind this link: unchanged stations keep their times, the link its connection."""
@@ -62,8 +73,6 @@ class Bus:
         self.plan = replace(plan, stations=same)
         self._line.gap_s = plan.gap_s
         self._take_in()
-        for attempt in self._waiting.drop(set(plan.valves)):
-            self._hand.give_up(attempt, "the valve is no longer on this bus")
         self._stir.set()
 
     def send(self, attempt: Attempt) -> bool:
@@ -84,19 +93,33 @@ class Bus:
         if key is not None:
             self._polls.withheld(key)
 
-    async def finish(self) -> None:
-        """End its pulses, then close."""
-        self._closing = True
+    def leave(self, *, stops: bool) -> None:
+        """E begins. `stops`: Davy ends; otherwise the registry has taken this bus away."""
+        self._closing, self._stops = True, stops
+        self._polls.take_in(replace(self.plan, stations={}))
+        if not stops:
+            self._give_up(self._waiting.take_in({}), BUS_ENDED)
+            self._hand.allow(())
         self._stir.set()
+
+    async def finish(self) -> None:
+        """After `leave`: returns when the bus is no more (E)."""
         if self._task is None:
             return
-        longest_s = max((one.procedure.pulse_s for one in self._waiting.releases.values()), default=0.0)
-        _, running = await asyncio.wait([self._task], timeout=longest_s + _END_PULSES_WITHIN_S)
+        within_s = FINISH_WITHIN_S
+        if not (self._stops and (self._waiting.attempts or self._carrying)):
+            longest_s = max((one.procedure.pulse_s for one in self._waiting.releases), default=0.0)
+            within_s = min(within_s, longest_s + _END_PULSES_WITHIN_S)
+        _, running = await asyncio.wait([self._task], timeout=within_s - _LAST_RELEASES_S)
         if running:
-            for one in self._waiting.releases.values():
-                _log.error("a pulse could not be ended before the stop", valve=one.valve.identity)
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            self._waiting.end_pulses(self._clocks.steady())
+            self._stir.set()
+            await asyncio.wait([self._task], timeout=_LAST_RELEASES_S)
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        self._give_up(self._waiting.take_in({}), BUS_ENDED)
+        for one in self._waiting.releases:
+            _log.error("a pulse could not be ended before its bus ended", valve=one.valve.identity)
         self._line.close()
 
     @property
@@ -113,8 +136,10 @@ class Bus:
 
     # ---- the task ----
 
-    async def _run(self) -> None:
-        while not (self._closing and not self._waiting.releases):
+    async def _run(self, after: tuple[asyncio.Task[None], ...]) -> None:
+        if after:
+            await asyncio.wait(after)
+        while not (self._closing and not len(self._waiting)):
             try:
                 await self._turn()
             except Exception:  # noqa: BLE001  the edge of the task: F
@@ -130,8 +155,7 @@ class Bus:
             self._hand.give_up(over, "expired before it could be written")
         if self.plan.stations:
             self._line.look(now_us)
-        attempt = None if self._closing else self._waiting.next()
-        if attempt is not None:
+        if (attempt := self._waiting.next()) is not None:
             await self._carry_out(attempt)
         elif (release := self._waiting.due(now_us)) is not None:
             await self._release(release, now_us)
@@ -139,6 +163,8 @@ class Bus:
             await self._rest(now_us)
         elif (poll := self._polls.next(now_us)) is not None:
             await self._polls.go_on(poll, now_us)
+            if len(poll.words) == len(poll.station.plan.reads):
+                self._reached(poll.station)
         elif not (self._line.is_to_be_tried(now_us) and self._polls.begin_any(now_us)):
             await self._rest(now_us)
 
@@ -161,10 +187,14 @@ class Bus:
     async def _carry_out(self, attempt: Attempt) -> None:
         """It does not wait for the end of a back-off: a link that cannot be opened now fails it at once."""
         key = self._of_device[attempt.valve.device_no]
-        touched = await self._hand.carry_out(attempt, self.plan.stations[key])
+        self._carrying = True
+        try:
+            touched = await self._hand.carry_out(attempt, self.plan.stations[key])
+        finally:
+            self._carrying = False
         if touched:
             self._polls.written(attempt.valve.place.unit)
-            if attempt.procedure.verb == "close":
+            if attempt.procedure.verb == "close" and self._of_device.get(attempt.valve.device_no) == key:
                 self._polls.chase(key, attempt.valve, attempt.until_us)
 
     async def _release(self, release: Release, now_us: int) -> None:
@@ -177,24 +207,40 @@ class Bus:
         await self._hand.release(release, station.gap_s if station else 0.0, within_s)
         self._polls.written(release.valve.place.unit)
 
+    def _reached(self, station: Station) -> None:
+        """A5."""
+        for member in station.members:
+            self._waiting.reached(member.device_no, self._clocks.steady())
+
     # ---- the plan, and what is said ----
 
     def _take_in(self) -> None:
         plan = self.plan
         self._of_device = {one.device_no: key for key, station in plan.stations.items() for one in station.members}
         self._polls.take_in(plan)
-        self._hand.allow(list(plan.valves.values()))
+        self._give_up(self._waiting.take_in(plan.valves), CHANGED)
+        self._hand.allow(plan.valves.values())
+
+    def _give_up(self, attempts: Iterable[Attempt], reason: str) -> None:
+        for attempt in attempts:
+            self._hand.give_up(attempt, reason)
 
     def _went_down(self, reason: str) -> None:
+        if self._closing:
+            return  # whoever has its place says how it is
         _log.error("a bus cannot be reached", gateway=self.plan.gateway, why=reason)
         self._inbox.down(self.plan.gateway_no, reason)
 
     def _came_up(self) -> None:
+        if self._closing:
+            return
         _log.info("a bus is reached", gateway=self.plan.gateway)
         self._inbox.up(self.plan.gateway_no)
 
     def _is_back(self) -> None:
         """Whoever was silent is asked at once, and commands may be tried again."""
+        if self._closing:
+            return
         self._polls.ask_silent()
         for device_no in self.plan.valves:
             self._inbox.connected(device_no)

@@ -6,7 +6,7 @@ T3  Two gateways never share one link: the second of the same address is left ou
     one line would meet.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,7 +130,7 @@ def lay_out(fleet: Fleet) -> Layout:
         except ValueError as wrong:
             unusable.append(f"{device.identity}: {wrong}")
             continue
-        link = replace(address, gap_ms=0.0)
+        link = address.link
         if link in links:
             unusable.append(f"{device.identity}: {device.address} is the link of {links[link]} already")
             continue

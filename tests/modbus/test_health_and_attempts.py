@@ -1,5 +1,6 @@
 """Silence, back-off, heartbeats, and what waits for a bus, in virtual time."""
 
+import dataclasses
 import itertools
 
 from hypothesis import given
@@ -76,8 +77,54 @@ def test_attempts_leave_in_order_expire_and_take_each_others_place():
     assert following.command == "c"
     assert waiting.next() is None
     assert len(waiting) == 0
-    waiting.add(attempt(3, "d"))
-    assert [one.command for one in waiting.drop(set())] == ["d"]
+
+
+def moved(one: Attempt, unit: int) -> Valve:
+    return dataclasses.replace(one.valve, place=UnitAddress(unit))
+
+
+def test_an_attempt_for_a_valve_that_changed_or_left_is_taken_out_and_the_others_stay():
+    waiting, stays, moves, leaves = Waiting(), attempt(1, "a"), attempt(2, "b"), attempt(3, "c")
+    assert waiting.take_in({one.valve.device_no: one.valve for one in (stays, moves, leaves)}) == []
+    for one in (stays, moves, leaves):
+        waiting.add(one)
+    assert waiting.take_in({1: stays.valve, 2: moved(moves, 7)}) == [moves, leaves]
+    assert waiting.is_current(stays.valve)
+    assert not waiting.is_current(moves.valve)
+    assert waiting.attempts == [stays]
+
+
+def test_a_release_is_owed_to_the_place_where_the_pulse_runs_though_its_valve_moved():
+    waiting, first = Waiting(), attempt(1, "a")
+    waiting.take_in({1: first.valve})
+    waiting.owe(first.valve, first.procedure, 5 * S)
+    there = moved(first, 7)
+    stranger = dataclasses.replace(attempt(2, "b"), valve=dataclasses.replace(first.valve, device_no=2))
+    waiting.take_in({1: there, 2: stranger.valve})
+    waiting.owe(there, first.procedure, 6 * S)
+    assert [one.valve.place.unit for one in waiting.releases] == [1, 7]
+    waiting.add(stranger)
+    assert waiting.next() is None  # another device's number, and the same output
+
+
+def test_what_is_in_doubt_of_a_valve_falls_due_once_it_was_reached_and_keeps_nothing_waiting():
+    waiting, first = Waiting(), attempt(1, "a")
+    waiting.take_in({1: first.valve})
+    assert waiting.due(9 * S) is None
+    waiting.reached(1, 2 * S)
+    waiting.reached(1, 3 * S)
+    due = waiting.due(2 * S)
+    assert due is not None
+    assert due.in_doubt
+    waiting.add(first)
+    assert waiting.next() is first
+    waiting.done(due)
+    waiting.take_in({1: first.valve})
+    waiting.reached(1, 4 * S)
+    assert not waiting.releases
+    waiting.take_in({1: moved(first, 7)})
+    waiting.reached(1, 5 * S)
+    assert [one.valve.place.unit for one in waiting.releases] == [7]
 
 
 def test_a_pulse_keeps_other_attempts_for_its_valve_waiting_until_its_end_was_tried():
