@@ -25,8 +25,12 @@ class BrokerLimits:
     #: A larger message is not kept whole: its beginning goes to quarantine, and the broker gets its acknowledgement,
     #: for a message that cannot be taken would come back for ever.
     packet_bytes: int = 1024 * KIB
-    #: How much of such a message is kept; what the intake keeps of any.
+    #: How much of such a message is kept; what the intake keeps of any. (Until its end a little more is held, as far as
+    #: a topic and the packet identifier may reach: without them it could not be acknowledged.)
     kept_of_large_bytes: int = 64 * KIB
+    #: The most that a packet which is no message may have: it is held whole, also before we are let in. Above it: the
+    #: connection ends.
+    control_bytes: int = 64 * KIB
     #: Topics whose device is known without looking: a fleet's. At it: forgotten and learnt again.
     topics_known: int = 250_000
     #: Commands that wait for the broker's receive maximum. At it: the next is unreachable, and is attempted again.

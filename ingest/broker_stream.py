@@ -2,8 +2,11 @@
 
 B1  However the bytes are cut, the same messages come out in the same order.
 B2  Every PUBLISH becomes a message, whatever it holds: what cannot be read, is too large, or came on a stranger's topic
-    is device 0's, so that it is set aside and acknowledged, and does not come back for ever (G2).
-B3  A retained reply says where a valve stood once. It is a stranger's too: it must not confirm anything (G7).
+    is set aside and acknowledged, and does not come back for ever (G2). A stranger's is device 0's; what is wrong
+    behind a topic that can be read is the topic's device's.
+B3  What is held of a packet that is not whole is bounded: a message by `packet_bytes`, any other packet by
+    `control_bytes`. Of a larger message the beginning is held, always with its topic and packet identifier.
+B4  A retained reply says where a valve stood once. It is a stranger's too: it must not confirm anything (G7).
 """
 
 from devices.topics import Kind
@@ -14,7 +17,7 @@ from ingest.links import is_array
 from ingest.mqtt_packets import Packet, Publish, parse
 from ingest.mqtt_properties import Property
 from ingest.mqtt_stream import HEADER_BYTES, frame, read_publishes
-from ingest.mqtt_wire import MOST_VARIABLE, V5, MalformedPacket, PacketType, protocol_error
+from ingest.mqtt_wire import MOST_VARIABLE, V5, MalformedPacket, PacketType, Reason, protocol_error
 
 #: JSON is what payloads are when nobody says otherwise.
 _JSON = ("", "application/json")
@@ -24,6 +27,8 @@ _MOST_BLOCKS = 64
 _SHORT_BLOCK = 128
 #: The longest fixed header: first byte and four of remaining length.
 _MOST_FIXED = 5
+#: The longest topic with its length, and the packet identifier behind it (5.0, 3.3.2).
+_MOST_BEFORE_PROPERTIES = 2 + 0xFFFF + 2
 
 
 class BrokerStream:
@@ -60,11 +65,12 @@ class BrokerStream:
         while at < len(data):
             at = self._many(data, at)
             start, end = frame(data, at, MOST_VARIABLE + _MOST_FIXED, self._version) if at < len(data) else (0, 0)
-            if start > 0 and end - start > self._limits.packet_bytes and data[at] >> 4 == PacketType.PUBLISH:
-                if len(data) - start >= self._limits.kept_of_large_bytes:
-                    data, at = self._begin_large(data, at, start, end), 0
+            held = self._held_of_large(data[at], end - start) if start > 0 else 0
+            if held:
+                if len(data) - start >= held:
+                    data, at = self._begin_large(data, at, start, end, held), 0
                     continue
-                end = start + self._limits.kept_of_large_bytes
+                end = start + held
             if end > len(data):
                 self._rest += data[at:]
                 self._needed = end - at
@@ -73,6 +79,17 @@ class BrokerStream:
                 self._one(data[at], data[start:end], end - at)
                 at = end
         return self._given()
+
+    def _held_of_large(self, head: int, size: int) -> int:
+        """How much of a message of `size` bytes, its fixed header aside, is held when it is too large to be kept whole;
+        0: it is not, nor is it any other packet (B3)."""
+        limits = self._limits
+        if head >> 4 == PacketType.PUBLISH:
+            beginning = max(limits.kept_of_large_bytes, _MOST_BEFORE_PROPERTIES)
+            return min(size, beginning) if size > limits.packet_bytes else 0
+        if size > limits.control_bytes:
+            raise MalformedPacket(Reason.PACKET_TOO_LARGE, f"a packet of {size} bytes that is no message")
+        return 0
 
     def _fresh(self) -> Chunk:
         return Chunk(source=self._source, epoch=self._epoch)
@@ -114,9 +131,9 @@ class BrokerStream:
             self._out.append(parse(head, body, self._version))
             return
         try:
-            packet = parse(head, body, self._version)
+            packet = parse(head, body, self._version, forwarded=True)
         except MalformedPacket as wrong:
-            self._salvage(head, body, size, wrong)
+            self._salvage(head, body, body, size, wrong)
             return
         assert isinstance(packet, Publish)
         if packet.qos > 1:
@@ -149,8 +166,8 @@ class BrokerStream:
         chunk.payload.append(payload)
         chunk.packet_ids.append(packet_id)
         chunk.size += size
-        if device_no == STRANGER:
-            self._counts.strangers += 1
+        self._counts.strangers += device_no == STRANGER
+        if topic:
             chunk.topics[index] = topic
         if mime:
             chunk.content_type[index] = mime
@@ -169,26 +186,32 @@ class BrokerStream:
         reply.size = size
         self._out.append(reply)
 
-    def _salvage(self, head: int, body: bytes, size: int, wrong: MalformedPacket) -> None:
-        """A PUBLISH that cannot be read is set aside whole, when it says at least how it is to be acknowledged."""
+    def _salvage(self, head: int, body: bytes, kept: bytes, size: int, wrong: MalformedPacket) -> None:
+        """A PUBLISH that cannot be read is set aside, when it says at least how it is to be acknowledged.
+
+        `kept`, the body or its beginning, is no reading in JSON or CBOR, so that no decoder takes it for one: it begins
+        with the length of its topic, of a registered device's below 0x0300.
+        """
         qos = head >> 1 & 3
         id_at = 2 + int.from_bytes(body[:2], "big")
         packet_id = body[id_at : id_at + 2] if qos == 1 else b""
         if qos > 1 or (qos == 1 and (len(packet_id) < 2 or packet_id == b"\0\0")):
             raise wrong
-        self._add(STRANGER, body, packet_id, size, f"a message that cannot be read: {wrong.words}")
+        sender = self._book.sender(body[2:id_at].decode(errors="replace"))
+        device_no = STRANGER if sender is None else sender.device_no
+        self._add(device_no, kept, packet_id, size, f"a message that cannot be read: {wrong.words}")
 
     def _mime(self, packet: Publish, body: bytes) -> str:
         """The content type without its parameters, empty for JSON. A block of properties that says nothing else is
         remembered for the fast path."""
         properties = packet.properties
-        if self._version != V5 or not properties:
+        if self._version != V5:
             return ""
         mime = properties.texts.get(Property.CONTENT_TYPE, "").partition(";")[0].strip().lower()
         mime = "" if mime in _JSON else mime
         said = properties.texts.keys() | properties.numbers.keys() | properties.binaries.keys()
         at = 2 + int.from_bytes(body[:2], "big") + (2 if packet.qos else 0)
-        if said <= {Property.CONTENT_TYPE, Property.PAYLOAD_FORMAT} and body[at] < _SHORT_BLOCK:
+        if said <= {Property.CONTENT_TYPE, Property.PAYLOAD_FORMAT} and 0 < body[at] < _SHORT_BLOCK:
             if len(self._mimes) >= _MOST_BLOCKS:
                 self._mimes.clear()
             self._mimes[body[at : at + 1 + body[at]]] = mime
@@ -196,8 +219,8 @@ class BrokerStream:
 
     # ---- packets that are not kept whole ----
 
-    def _begin_large(self, data: bytes, at: int, start: int, end: int) -> bytes:
-        self._large = data[at], data[start : start + self._limits.kept_of_large_bytes]
+    def _begin_large(self, data: bytes, at: int, start: int, end: int, held: int) -> bytes:
+        self._large = data[at], data[start : start + held]
         self._skip = end - start
         return self._pass_over(data[start:])
 
@@ -208,7 +231,8 @@ class BrokerStream:
         if self._skip == 0 and self._large is not None:
             (head, body), self._large = self._large, None
             self._counts.too_large += 1
-            words = f"a packet of more than {self._limits.packet_bytes} bytes, of which the first {len(body)} are kept"
+            kept = body[: self._limits.kept_of_large_bytes]
+            words = f"a packet of more than {self._limits.packet_bytes} bytes, of which the first {len(kept)} are kept"
             topic = body[2 : 2 + int.from_bytes(body[:2], "big")].decode(errors="replace")
-            self._salvage(head, body, len(body), protocol_error(f"{words}, on topic {topic[:200]}"))
+            self._salvage(head, body, kept, len(kept), protocol_error(f"{words}, on topic {topic[:200]}"))
         return data[passed:]

@@ -83,8 +83,8 @@ class Arrivals:
     down: (device_no of a gateway or broker, reason): it cannot be reached since the last take. up: it can again.
         A device in both was down, and is up again.
     session_lost: (device_no of a broker, reason): it has forgotten our session; what it held for us may be gone.
-    topics: of messages that no registered device may have sent, which have device_no 0: index -> the topic they came
-        on, for the reason of their quarantine.
+    topics: of messages that no registered device may have sent, which have device_no 0, and of those that the link
+        could not read: index -> the topic they came on, or what is wrong, for the reason of their quarantine.
     """
 
     source: str

@@ -141,12 +141,12 @@ Packet = (
 # ---- parse ----------------------------------------------------------------------------------------------------------
 
 
-def parse(head: int, body: bytes, version: int) -> Packet:
+def parse(head: int, body: bytes, version: int, *, forwarded: bool = False) -> Packet:
     """The packet with first byte `head` and `body` (what follows the remaining length). `version` is V311 or V5; a
-    CONNECT says its own. Raises MalformedPacket."""
+    CONNECT says its own. `forwarded`: it comes from a broker (read_properties). Raises MalformedPacket."""
     kind, flags = head >> 4, head & 15
     if kind == PacketType.PUBLISH:
-        return _publish(flags, Cursor(body), version)
+        return _publish(flags, Cursor(body), version, forwarded)
     reader = _READERS.get(kind)
     if reader is None:
         raise protocol_error(f"packet type {kind} has no place here")
@@ -211,7 +211,7 @@ def _topic_name(name: str) -> str:
     return name
 
 
-def _publish(flags: int, cursor: Cursor, version: int) -> Publish:
+def _publish(flags: int, cursor: Cursor, version: int, forwarded: bool) -> Publish:
     qos, dup = flags >> 1 & 3, bool(flags & 8)
     if qos == 3:
         raise malformed("QoS 3")
@@ -221,7 +221,9 @@ def _publish(flags: int, cursor: Cursor, version: int) -> Publish:
     if topic or version != V5:
         _topic_name(topic)
     number = cursor.packet_id() if qos else 0
-    properties = read_properties(cursor, PacketType.PUBLISH) if version == V5 else NO_PROPERTIES
+    properties = NO_PROPERTIES
+    if version == V5:
+        properties = read_properties(cursor, PacketType.PUBLISH, forwarded=forwarded)
     return Publish(topic, cursor.rest(), qos, number, dup, bool(flags & 1), properties)
 
 

@@ -169,7 +169,7 @@ async def test_a_retained_message_is_marked_and_a_retained_reply_confirms_nothin
     await device.close()
 
 
-async def test_strangers_and_what_cannot_be_read_are_handed_over_as_nobodys_and_acknowledged(
+async def test_strangers_messages_and_what_cannot_be_read_are_handed_over_with_their_reason_and_acknowledged(
     mosquitto: Mosquitto, tmp_path: Path
 ) -> None:
     device = Device()
@@ -182,7 +182,7 @@ async def test_strangers_and_what_cannot_be_read_are_handed_over_as_nobodys_and_
         await device.published(topic(DETECTOR), b"")
         await device.published(topic(DETECTOR), reading(2))
         await stand.until(lambda: len(stand.seen.readings) == 4)
-        assert [number for number, _ in stand.seen.readings] == [0, 0, DETECTOR, DETECTOR]
+        assert [number for number, _ in stand.seen.readings] == [0, DETECTOR, DETECTOR, DETECTOR]
         assert [len(said) for _, said in stand.seen.readings] == [len(reading(1)), 500, 0, len(reading(2))]
         assert stand.seen.topics[0] == "topic davy/v1/nobody/n1/telemetry"
         assert "a packet of more than 2000 bytes" in stand.seen.topics[1]
