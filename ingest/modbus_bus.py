@@ -76,8 +76,8 @@ class Bus:
         self._stir.set()
 
     def send(self, attempt: Attempt) -> bool:
-        """Queue an attempt; False when the link is away (and is tried again at once)."""
-        if self._closing or self._line.away:
+        """Queue an attempt; False when the link cannot be opened (and is tried again at once)."""
+        if self._closing or self._line.shut:
             self._line.hurry()
             self._stir.set()
             return False

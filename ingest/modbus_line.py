@@ -1,14 +1,18 @@
 """A link that goes away and comes back: opened when there is something to ask, closed after what put it out of step.
 
 K1  One request at a time, and between two the least pauses of the link and of the unit.
-K2  After a connection was ended by no reply, a wrong reply or the other side, the next request opens a new one. On a
-    serial line (or behind a serial server, which may pass a late reply on to its next client) input is then discarded
-    until it has been quiet for as long as the reply was waited for.
+K2  After a connection was ended by no reply, a wrong reply or the other side, the next request opens a new one. Every
+    connection to a serial line (or to a serial server, which may pass a late reply on to its next client) begins with
+    input being discarded until it has been quiet for as long as a reply may take that is still under way: that of the
+    request with which the last connection ended, or, where nothing is known of it (at the start too), of the slowest.
 K3  A link that cannot be opened, or hangs up twice in a row, is left alone for 0.2 s, then twice as long each time, up
-    to 15 s, with jitter. The first reply ends that. After the first hang-up it is in doubt, and somebody who answered
-    before is asked at once: where one unit makes its gateway hang up, the others are not to pay for it.
-K4  The link is down when nothing was reached for `down_after_s`, and up again at the first thing that shows it: a
-    reply, or a unit's silence on a connection that holds.
+    to 15 s, with jitter. The first reply ends that, and so does a wrong one: somebody is there, and the units that
+    reply so are left alone each for itself (modbus_health H2). After the first hang-up it is in doubt, and somebody who
+    answered before is asked at once: where one unit makes its gateway hang up, the others are not to pay for it. A
+    command waits for none of this: it may be tried as long as the link can be opened.
+K4  The link is down when it was away, or nothing has been reached since the start, for `down_after_s`; and up again at
+    the first thing that shows it: a reply, or a unit's silence on a connection that holds. A wrong reply shows nothing:
+    it takes down no link that is up, and brings up none that is down.
 """
 
 import asyncio
@@ -22,11 +26,12 @@ from numpy.typing import NDArray
 from devices.addresses import BusAddress, Framing
 from devices.registers import Read, WireWrite
 from ingest.modbus_counts import BusCounts, Clocks
-from ingest.modbus_errors import BusError, LinkAway, NoReply, Refused, TargetSilent, Unable, WrongReply
+from ingest.modbus_errors import BusError, LinkAway, WrongReply
 from ingest.modbus_wire import AllowList, Wire, open_wire
 
 #: Product choices.
 CONNECT_WITHIN_S = 3.0
+LONGEST_REPLY_S = 1.0
 DOWN_AFTER_S = 3.0
 FIRST_BACKOFF_S, MOST_BACKOFF_S = 0.2, 15.0
 #: K2 gives up on a line that is not quiet after so many times the time it must be quiet for.
@@ -51,8 +56,12 @@ class Line:
     ) -> None:
         self.address = address
         self.gap_s = gap_s
-        #: Why it cannot be reached now; empty while it can, or has not been tried.
+        #: How long the slowest reply on it may take (K2).
+        self.longest_reply_s = LONGEST_REPLY_S
+        #: Why it is left alone now; empty while it is not, or has not been tried.
         self.away = ""
+        #: Why it could not be opened when that was last tried; otherwise empty, and then commands may be tried.
+        self.shut = ""
         self._clocks = clocks
         self._down_after_us = round(down_after_s * 1_000_000)
         self._random = random
@@ -66,7 +75,12 @@ class Line:
         self._open_us = 0
         self._unreached_us: int | None = clocks.steady()
         self._told: bool | None = None
-        self._quiet_s = 0.0
+        #: What became of the last request that was not answered; empty since anything was reached.
+        self._why = ""
+        #: Requests could not be tried, and nothing was reached since: `on_back` is owed.
+        self._was_away = False
+        #: How long a reply may still come after the last connection; None: nobody knows.
+        self._quiet_s: float | None = None
         self._ended_us = 0
         self._unit_ended_us: dict[int, int] = {}
 
@@ -105,7 +119,7 @@ class Line:
         due_us = self.down_us()
         if due_us is not None and now_us >= due_us:
             self._told = False
-            self._on_down(self.away or "nothing has answered yet")
+            self._on_down(self.away or self._why or "nothing has answered yet")
 
     async def prepare(self, unit: int, gap_s: float) -> None:
         """Open the link when it must be, and wait out the least pauses (K1). Raises LinkAway."""
@@ -166,18 +180,22 @@ class Line:
         try:
             wire = await open_wire(self.address, self._numbers, CONNECT_WITHIN_S)
             self._counts.opened += 1
-            self._wire = wire
-            if self._quiet_s and self.address.framing is not Framing.TCP:
-                await wire.quiet(self._quiet_s, _QUIET_TIMES * self._quiet_s)
+            if self.address.framing is not Framing.TCP:
+                quiet_s = self.longest_reply_s if self._quiet_s is None else self._quiet_s
+                await wire.quiet(quiet_s, _QUIET_TIMES * quiet_s)
         except LinkAway as why:
             self._counts.failed(why)
+            self.shut = str(why)
             self._leave_alone(why)
             raise
-        self._quiet_s = 0.0
+        self._wire, self._quiet_s, self.shut = wire, None, ""
 
     def _failed(self, why: BusError, within_s: float) -> None:
         """What an unsuccessful request says of the link; the unit's side of it is not told here."""
         self._counts.failed(why)
+        self._why = f"a wrong reply: {why}" if isinstance(why, WrongReply) else str(why)
+        if not self._is_open():
+            self._quiet_s = within_s
         if isinstance(why, LinkAway):
             if self._unreached_us is None:
                 self._unreached_us = self._clocks.steady()
@@ -187,15 +205,15 @@ class Line:
                 self._in_doubt = True
             return
         self._in_doubt = False
-        if isinstance(why, NoReply | WrongReply) and not isinstance(why, TargetSilent):
-            self._quiet_s = within_s
-        if isinstance(why, NoReply | Refused | Unable):
+        if isinstance(why, WrongReply):
+            self.away, self._open_us = "", 0
+        else:
             self._reached()
 
     def _leave_alone(self, why: LinkAway) -> None:
         """K3."""
         now_us = self._clocks.steady()
-        self.away, self._in_doubt = str(why), False
+        self.away, self._in_doubt, self._was_away = str(why), False, True
         if self._unreached_us is None:
             self._unreached_us = now_us
         most_s = min(MOST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._failures, 10))
@@ -203,10 +221,11 @@ class Line:
         self._open_us = now_us + round(most_s * self._random.uniform(0.5, 1.0) * 1_000_000)
 
     def _reached(self) -> None:
-        self._in_doubt = False
+        self._in_doubt, self._why = False, ""
         if self._told and not self._failures and self._unreached_us is None:
             return
-        back = bool(self.away) or self._told is not True
+        back = self._was_away or self._told is not True
+        self._was_away = False
         self.away, self._failures, self._open_us, self._unreached_us = "", 0, 0, None
         if self._told is not True:
             self._told = True

@@ -89,6 +89,8 @@ class Polls:
         self._begun = [poll for poll in self._begun if poll.station.key in kept]
         self._add([station for key, station in plan.stations.items() if key not in kept])
         self._units = {key.unit: self._units.get(key.unit) or UnitHealth() for key in plan.stations}
+        slowest = (station.within_s(read) for station in plan.stations.values() for read in station.plan.reads)
+        self._line.longest_reply_s = max(slowest, default=self._line.longest_reply_s)
 
     def _add(self, stations: list[Station]) -> None:
         now_us = self._clocks.steady()

@@ -60,7 +60,7 @@ class Probe:
         silence_s = 0.0 if address.framing is Framing.TCP else frame_silence_s(self._bauds or 9600)
         gap_s = max(address.gap_ms / 1000, silence_s)
         self._line = Line(address, gap_s, clocks, random, BusCounts(), lambda _: None, _nothing, _nothing)
-        self._within_s = within_s
+        self._line.longest_reply_s = self._within_s = within_s
 
     async def read(self, unit: int, read: Read, gap_s: float = 0.0) -> Words:
         """Raises BusError."""

@@ -7,7 +7,8 @@ W1  A connection is an object: what an old one still receives cannot reach a new
 W2  After NoReply (unless the gateway itself answered), WrongReply or LinkAway the connection is closed and never used
     again. A late reply is never taken for the next (pymodbus#538). Transaction numbers go on over connections.
 W3  At most MOST_FRAME bytes are kept, whatever is sent to us. Bytes that nobody asked for close the connection: the
-    first of them on Modbus TCP; on a serial line, where noise is usual, more than a frame of them.
+    first of them on Modbus TCP; on a serial line, where noise is usual, more than a frame of them (`quiet` excepted).
+    A reply with something behind it, or with as much as another reply before it, is not believed.
 W4  A request ends by its deadline, however the reply trickles.
 W5  Nothing is written but what the allow-list holds.
 """
@@ -51,6 +52,12 @@ logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
 
 #: The longest frame: 260 bytes on TCP, 256 on a serial line (Modbus messaging on TCP 1.0b, 4.1; serial line 1.02, 2.3).
 MOST_FRAME = 260
+#: Unit and checksum around a protocol data unit, and the shortest reply, an exception (serial line 1.02, 2.3).
+_RTU_ENVELOPE, _LEAST_RTU_FRAME = 3, 5
+#: While it is waited that a line is quiet (`Wire.quiet`) so many bytes are discarded: product choice, what a line of
+#: 115,200 baud carries in six seconds.
+_MOST_DISCARDED = 65_536
+_NEVER_QUIET = "the line is never quiet"
 #: How often a buffer that is not empty is looked at until the bytes have left.
 _LEAVING_S = 0.001
 _READS: dict[Space, type[ModbusPDU]] = {
@@ -91,6 +98,7 @@ class Wire(ModbusProtocol):
         self.ended: BusError | None = None
         #: Bytes that came while nobody waited for any.
         self.unasked = 0
+        self._discards = False
         #: Called once when the connection ends.
         self.on_end: Callable[[], None] = lambda: None
 
@@ -128,18 +136,21 @@ class Wire(ModbusProtocol):
         self._judged(lambda: check_echo(reply, write))
 
     async def quiet(self, for_s: float, most_s: float) -> None:
-        """Discard what comes until nothing has come for `for_s`. Raises LinkAway when it never ends."""
+        """Discard what comes until nothing has come for `for_s`. Otherwise it is closed; raises LinkAway."""
         loop = asyncio.get_running_loop()
-        end = loop.time() + most_s
-        while self.ended is None:
-            heard = self.unasked
-            await asyncio.sleep(for_s)
-            if self.unasked == heard:
-                self.unasked = 0
-                return
-            self.unasked = 1  # they were expected: W3 counts from here
-            if loop.time() > end:
-                self.end(LinkAway("the line is never quiet"))
+        end, self._discards = loop.time() + most_s, True
+        try:
+            while self.ended is None:
+                heard = self.unasked
+                await asyncio.sleep(for_s)
+                if self.unasked == heard:
+                    self._discards, self.unasked = False, 0
+                    return
+                if loop.time() > end:
+                    self.end(LinkAway(_NEVER_QUIET))
+        except asyncio.CancelledError:
+            self.end(LinkAway("stopped"))
+            raise
         raise self.ended
 
     def end(self, why: BusError) -> None:
@@ -177,6 +188,11 @@ class Wire(ModbusProtocol):
         self.end(LinkAway(self._why(exc) if exc else "the other side closed the connection"))
 
     def data_received(self, data: bytes) -> None:
+        if self._discards:
+            self.unasked += len(data)
+            if self.unasked > _MOST_DISCARDED:
+                self.end(LinkAway(_NEVER_QUIET))
+            return
         if self._waiting is None or self._waiting.done():
             self.unasked += len(data)
             if self._tcp or self.unasked > MOST_FRAME:
@@ -265,11 +281,20 @@ class Wire(ModbusProtocol):
             raise WrongReply(f"a reply of unit {unit}, where {self._unit} was asked")
         if self._tcp and number != self._number:
             raise WrongReply("a reply to another request")
-        if used != len(data):
+        if self._is_more(data, pdu, used):
             raise WrongReply("more bytes than the reply has")
         assert self._waiting is not None
         self._received = b""
         self._waiting.set_result(pdu)
+
+    def _is_more(self, data: bytes, pdu: bytes, used: int) -> bool:
+        """Whether something came with the reply that may be another's. pymodbus skips what stands before an RTU frame
+        and says of every frame that it is all there is. Noise is usual when a driver is switched on, so fewer bytes
+        than a frame has are let pass before the reply; after it, none."""
+        if self._tcp:
+            return used != len(data)
+        size = len(pdu) + _RTU_ENVELOPE
+        return data[-size:-2] != bytes((self._unit,)) + pdu or len(data) - size >= _LEAST_RTU_FRAME
 
     def _judged(self, judge: Callable[[], _T]) -> _T:
         try:

@@ -182,6 +182,8 @@ class TcpOutstation(Outstation):
         self.rtu = rtu
         self.port = 0
         self.flooding = False
+        #: Told of everybody who connects, with what sends bytes to them.
+        self.on_connect: Callable[[Callable[[bytes], None]], object] = lambda _: None
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None] | None] = set()
@@ -205,6 +207,7 @@ class TcpOutstation(Outstation):
         number = self.connections
         self._writers.add(writer)
         self._tasks.add(asyncio.current_task())
+        self.on_connect(writer.write)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while self.flooding:
                 writer.write(b"\x55" * 65_536)
