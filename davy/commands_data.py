@@ -71,7 +71,8 @@ def registry_import(
 ) -> None:
     """Register what a file names. A dry run comes first: every row's fate. One refused row refuses the file.
 
-    By key, so the same file twice changes nothing the second time, and what the file does not name stays as it is.
+    The device models come along as they stand in their files now; those that this changes are rows too. By key, so
+    the same file twice changes nothing the second time, and what the file does not name stays as it is.
     Tokens that the file does not give are made, and shown this once.
     """
     from storage.registry_source import parse_source
@@ -152,9 +153,16 @@ def _show(done: "Imported", file: Path) -> None:
     if done.tokens:
         write_table(("device", "token, shown this once"), done.tokens)
     if done.applied:
-        typer.echo(f"registered; document {done.number}" if done.number else "nothing new")
+        typer.echo(_done(done))
     elif not _refused(done):
         typer.echo(f"nothing was changed; to do it: davy registry import {file} --yes")
+
+
+def _done(done: "Imported") -> str:
+    if done.number:
+        return f"registered; document {done.number}"
+    new = any(row.fate != "unchanged" for row in done.fates)
+    return "registered; nothing of it changes what the engine does" if new else "nothing new"
 
 
 def ledger(

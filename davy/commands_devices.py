@@ -150,9 +150,9 @@ def _paths(ctx: typer.Context, files: list[Path]) -> list[Path]:
 
 
 def _look(path: Path) -> Looked:
+    from davy.catalogue import example_faults
     from devices.models import load_model
-    from devices.native_examples import run_native_examples
-    from devices.register_examples import good_zeros, run_examples
+    from devices.register_examples import good_zeros
 
     try:
         model = load_model(path)
@@ -160,10 +160,9 @@ def _look(path: Path) -> Looked:
         raise CannotGoOn(Exit.USAGE, f"cannot read {path}: {missing.strerror}") from missing
     except ValueError as wrong:
         return Looked(str(path), False, 0, tuple(str(wrong).splitlines()))
-    faults = (*run_native_examples(model), *run_examples(model))
+    faults = example_faults(path, model)
     many = len(model.example) + (len(model.modbus.example) if model.modbus is not None else 0)
-    lines = tuple(f"{path.name}: {key}: {reason}" for key, reason in faults)
-    return Looked(str(path), not faults, many, lines, good_zeros(model))
+    return Looked(str(path), not faults, many, faults, good_zeros(model))
 
 
 def _sound(one: Looked) -> str:

@@ -4,6 +4,7 @@ I1  All or nothing: one refused row refuses the import. The dry run runs the sam
 I2  By key, so the same file twice changes nothing the second time. What the file does not name stays as it is.
 I3  The registry document goes into the outbox in the transaction that changes the tables, under a lock, so numbers and
     documents are in the same order. The document is made of what the tables then hold, with the model catalogue.
+I4  Models come with every import, as they stand in their files; what that changes is a row of the plan.
 """
 
 import base64
@@ -17,9 +18,11 @@ import msgspec
 from devices.models import DeviceModel
 from devices.sites import Device, Site, encode_registry, token_sha256
 from storage.database import Connection, translated
-from storage.registry_plan import Fate, Known, Plan, RowFate, plan_import
+from storage.registry_models import model_document
+from storage.registry_plan import Known, Plan, plan_import
+from storage.registry_rows import Fate, RowFate
 from storage.registry_source import SourceRow
-from storage.text import clean, clean_json
+from storage.text import clean
 
 #: Documents kept in the outbox: each is whole, so the engine needs only the newest; the others are for looking back.
 _KEPT_DOCUMENTS = 5
@@ -80,6 +83,8 @@ async def _known(connection: Connection) -> Known:
     known.links = {(detector, valve) for detector, valve in await cursor.fetchall()}
     cursor = await connection.execute("SELECT identity, token_sha256 FROM credential")
     known.credentials = dict(await cursor.fetchall())
+    cursor = await connection.execute("SELECT key, document::text FROM device_model")
+    known.models = dict(await cursor.fetchall())
     return known
 
 
@@ -89,10 +94,7 @@ async def _write_models(connection: Connection, models: Sequence[DeviceModel]) -
             "INSERT INTO device_model (key, kind, vendor, name, document) VALUES (%s, %s, %s, %s, %s::jsonb)"
             " ON CONFLICT (key) DO UPDATE SET kind = excluded.kind, vendor = excluded.vendor, name = excluded.name,"
             " document = excluded.document",
-            [
-                (m.key, m.kind.value, clean(m.vendor), clean(m.name), clean_json(msgspec.json.encode(m).decode()))
-                for m in models
-            ],
+            [(m.key, m.kind.value, clean(m.vendor), clean(m.name), model_document(m)) for m in models],
         )
 
 

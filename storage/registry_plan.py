@@ -2,39 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from devices.models import DeviceModel
 from devices.sites import Credential, Device, Link, Registry, Site, registry_faults, registry_warnings, without_examples
+from storage.registry_models import model_fates
+from storage.registry_rows import Fate, RowFate
 from storage.registry_source import DeviceGiven, SourceRow, TokenGiven
-
-
-class Fate(StrEnum):
-    ADDED = "added"
-    CHANGED = "changed"
-    UNCHANGED = "unchanged"
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True)
-class RowFate:
-    """What becomes of one row. `reason` says why it is refused, or what a change changes."""
-
-    place: str
-    kind: str
-    key: str
-    fate: Fate
-    reason: str = ""
 
 
 @dataclass(slots=True)
 class Known:
-    """The registry by key. A new device has a provisional number until the database gives it its own."""
+    """The registry by key, and the documents of the models as they are stored. A new device has a provisional number
+    until the database gives it its own."""
 
     sites: dict[str, Site] = field(default_factory=dict)
     devices: dict[str, Device] = field(default_factory=dict)
     links: set[tuple[str, str]] = field(default_factory=set)
     credentials: dict[str, str] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
 
     def registry(self, models: Sequence[DeviceModel]) -> Registry:
         """As one document; the same content gives the same document."""
@@ -99,6 +84,7 @@ def plan_import(known: Known, rows: Sequence[SourceRow], models: Sequence[Device
             plan.fates.append(RowFate(row.place, _kind(row), key, fate, reason))
     merged = known.registry(models)
     _blame(plan, registry_faults(merged))
+    plan.fates += model_fates(known.models, models, known.devices.values())
     plan.warnings += registry_warnings(merged)
     return plan
 

@@ -116,13 +116,14 @@ class DeviceModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_model(path: Path) -> DeviceModel:
-    """The model in one TOML file. Raises ValueError with one line for every fault: file, key and reason. `measures` of
-    a model with a register map is what the map reads. Golden examples are not run (`devices/register_examples.py`).
+    """The model in one TOML file. Raises ValueError with one line for every fault: file, key and reason; OSError.
+    `measures` of a model with a register map is what the map reads. Golden examples are not run
+    (`devices/register_examples.py`).
     """
     try:
         said = tomllib.loads(path.read_text("utf-8")) | {"key": path.stem}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
-        raise ValueError(f"{path.name}: {wrong}") from wrong
+        raise ValueError(f"{path}: {wrong}") from wrong
     try:
         model = msgspec.convert(said, DeviceModel)
     except msgspec.ValidationError as wrong:
@@ -137,7 +138,7 @@ def load_model(path: Path) -> DeviceModel:
 
 
 def _refused(path: Path, faults: list[tuple[str, str]]) -> ValueError:
-    return ValueError("\n".join(": ".join(part for part in (path.name, *fault) if part) for fault in faults))
+    return ValueError("\n".join(": ".join(part for part in (str(path), *fault) if part) for fault in faults))
 
 
 def load_catalogue(*folders: Path) -> tuple[DeviceModel, ...]:
@@ -156,6 +157,8 @@ def load_catalogue(*folders: Path) -> tuple[DeviceModel, ...]:
                 models[path.stem] = load_model(path)
             except ValueError as wrong:
                 faults.append(str(wrong))
+            except OSError as wrong:
+                faults.append(f"{path}: is no file that can be read: {wrong.strerror}; take it away or mend it")
     if faults:
         raise ValueError("\n".join(faults))
     return tuple(models.values())

@@ -256,10 +256,10 @@ def test_a_fault_is_named_with_file_key_and_reason(
     tmp_path: Path, text: str, old: str, new: str, key: str, reason: str
 ) -> None:
     assert old in text
-    with pytest.raises(ValueError, match=r"^mine\.toml: ") as wrong:
+    with pytest.raises(ValueError, match=r"mine\.toml: ") as wrong:
         load(tmp_path, text.replace(old, new, 1))
     lines = str(wrong.value).splitlines()
-    assert any(line.startswith(f"mine.toml: {key}: ") and reason in line for line in lines), lines
+    assert any(line.startswith(f"{tmp_path / 'mine.toml'}: {key}: ") and reason in line for line in lines), lines
 
 
 def test_a_second_command_of_a_verb_is_refused(tmp_path: Path) -> None:
@@ -304,8 +304,22 @@ def test_a_key_that_is_taken_and_every_wrong_file_of_a_folder_are_named(tmp_path
     (tmp_path / "two.toml").write_text(VALVE.replace('"close"', '"slam"'), "utf-8")
     with pytest.raises(ValueError, match="sim_gateway is the model of") as wrong:
         load_catalogue(tmp_path)
-    assert "one.toml: " in str(wrong.value)
-    assert "two.toml: modbus.command[0].verb: " in str(wrong.value)
+    assert f"{tmp_path / 'one.toml'}: " in str(wrong.value)
+    assert f"{tmp_path / 'two.toml'}: modbus.command[0].verb: " in str(wrong.value)
+
+
+def test_what_is_no_file_is_named_with_its_folder_and_the_other_files_are_still_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "a_folder.toml").mkdir()
+    (tmp_path / "dangling.toml").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "one.toml").write_text("x", "utf-8")
+    with pytest.raises(ValueError, match="is no file that can be read") as wrong:
+        load_catalogue(tmp_path)
+    folder, dangling, one = str(wrong.value).splitlines()
+    assert (
+        folder == f"{tmp_path / 'a_folder.toml'}: is no file that can be read: Is a directory; take it away or mend it"
+    )
+    assert dangling.startswith(f"{tmp_path / 'dangling.toml'}: is no file that can be read: No such file or directory")
+    assert one.startswith(f"{tmp_path / 'one.toml'}: ")
 
 
 @given(st.data())

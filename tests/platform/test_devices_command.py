@@ -64,12 +64,14 @@ def test_a_wrong_file_is_code_1_with_file_key_and_reason(settings: Settings, tmp
     wrong.write_text(sound.read_text("utf-8").replace("report_interval_s = ", "report_interval_s = -", 1), "utf-8")
     asked = davy(settings, "devices", "check", str(sound), str(wrong))
     assert asked.returncode == Exit.FAILED
-    assert asked.stdout.splitlines()[1] == "acme_wrong.toml: report_interval_s: must be positive"
+    assert asked.stdout.splitlines()[1].startswith(f"{wrong}: report_interval_s: must be positive")
     looked: Any = json.loads(davy(settings, "devices", "check", "--json", str(tmp_path)).stdout)
     assert [one["ok"] for one in looked] == [False]
 
 
-def test_an_example_that_does_not_mean_what_it_says_is_a_fault(settings: Settings, tmp_path: Path) -> None:
+def test_an_example_that_does_not_mean_what_it_says_is_a_fault_and_is_never_imported(
+    settings: Settings, settings_for: SettingsFor, tmp_path: Path
+) -> None:
     assert ON_A_BUS.modbus is not None
     text = (BUILT_IN / f"{ON_A_BUS.key}.toml").read_text("utf-8")
     good = next(at for at, one in enumerate(ON_A_BUS.modbus.example) if not one.refused)
@@ -78,8 +80,17 @@ def test_an_example_that_does_not_mean_what_it_says_is_a_fault(settings: Setting
     (tmp_path / "acme_odd.toml").write_text("[[modbus.example]]".join([first, *rest]), "utf-8")
     asked = davy(settings, "devices", "check", str(tmp_path / "acme_odd.toml"))
     assert asked.returncode == Exit.FAILED
-    assert asked.stdout.startswith(f"acme_odd.toml: modbus.example[{good}]: ")
+    fault = f"{tmp_path / 'acme_odd.toml'}: modbus.example[{good}]: "
+    assert asked.stdout.startswith(fault)
     assert asked.stdout.rstrip().endswith("flag tamper is not set")
+    # Nor does it come into force by way of the folder of one's own models, whatever is imported.
+    rows = tmp_path / "rows.csv"
+    rows.write_text("kind,key\nsite,home-1\n", "utf-8")
+    own = settings_for(tmp_path / "own", DAVY_MODELS=str(tmp_path))
+    for command in (("devices", "list"), ("registry", "import", str(rows), "--yes")):
+        refused = davy(own, *command)
+        assert refused.returncode == Exit.USAGE
+        assert refused.stderr.startswith(f"davy: {fault}")
 
 
 def test_a_folder_without_models_and_a_file_that_is_not_there_are_code_2(settings: Settings, tmp_path: Path) -> None:
@@ -103,6 +114,15 @@ def test_models_of_one_s_own_folder_are_listed_shown_and_checked(settings_for: S
     asked = davy(settings, "devices", "check")
     assert asked.returncode == Exit.USAGE
     assert f"{ON_A_BUS.key} is the model of" in asked.stderr
+
+
+def test_what_is_no_file_in_the_folder_of_models_is_one_line(settings_for: SettingsFor, tmp_path: Path) -> None:
+    own = tmp_path / "models"
+    (own / "a_folder.toml").mkdir(parents=True)
+    asked = davy(settings_for(tmp_path / "data", DAVY_MODELS=str(own)), "devices", "list")
+    assert asked.returncode == Exit.USAGE
+    assert asked.stderr.startswith(f"davy: {own / 'a_folder.toml'}: is no file that can be read")
+    assert len(asked.stderr.splitlines()) == 1
 
 
 def test_the_schema_is_printed_as_it_is_published(settings: Settings) -> None:

@@ -25,7 +25,7 @@ from devices.sites import (
 from storage import devices as registered
 from storage.database import Connection
 from storage.registry import Imported, import_registry
-from storage.registry_plan import Fate
+from storage.registry_rows import Fate
 from storage.registry_source import parse_source
 from tests.storage.writing import one
 
@@ -74,7 +74,12 @@ def test_csv_and_json_say_the_same() -> None:
 async def test_an_import_gives_numbers_and_offers_the_whole_registry(database: Connection) -> None:
     done = await put(database, CSV)
     assert (done.applied, done.number, done.faults) == (True, 1, ())
-    assert [fate.fate for fate in done.fates] == [Fate.ADDED] * 6
+    assert [fate.fate for fate in done.fates] == [Fate.ADDED] * 8
+    # Of the catalogue, the models that a device has.
+    assert [(fate.kind, fate.key, fate.reason) for fate in done.fates[6:]] == [
+        ("model", "sim_detector_home", "1 device"),
+        ("model", "sim_valve_shut_off", "1 device"),
+    ]
     registry = await newest(database)
     assert registry_faults(registry) == []
     assert [(device.device_no, device.identity) for device in registry.devices] == [
@@ -93,7 +98,7 @@ async def test_the_examples_of_the_documentation_are_imported_as_written(databas
     (from_json,) = re.findall(r"^```json\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     from_csv, bus = re.findall(r"^```csv\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     done = await put(database, from_json)
-    assert (done.applied, done.count(Fate.ADDED), len(done.tokens)) == (True, 6, 2)
+    assert (done.applied, done.count(Fate.ADDED), len(done.tokens)) == (True, 8, 2)
     again = await put(database, from_csv)
     assert again.applied
     # The CSV is about the same home, less what its columns leave out.
@@ -112,6 +117,28 @@ async def test_the_same_file_again_changes_nothing(database: Connection) -> None
     assert {fate.fate for fate in again.fates} == {Fate.UNCHANGED}
     assert (again.applied, again.number) == (True, 0)
     assert await one(database, "SELECT count(*) FROM registry_outbox") == 1
+
+
+async def test_an_edited_model_is_shown_before_it_comes_into_force_whatever_is_imported(database: Connection) -> None:
+    await put_bus(database, BUS)
+    *others, head = bus_models()
+    assert head.modbus is not None
+    edited = replace(head, report_interval_s=1.0, modbus=replace(head.modbus, gap_ms=50.0))
+    elsewhere = parse_source(b"kind,key\nsite,home-9\n")
+
+    async def imported(*, dry_run: bool) -> Imported:
+        return await import_registry(database, elsewhere, (*others, edited), dry_run=dry_run, random_bytes=bytes)
+
+    tried = await imported(dry_run=True)
+    done = await imported(dry_run=False)
+    for plan in (tried, done):
+        site, model = plan.fates
+        assert (site.kind, site.fate) == ("site", Fate.ADDED)
+        assert (model.place, model.kind, model.key, model.fate) == ("catalogue", "model", "panel_head", Fate.CHANGED)
+        assert model.reason == "modbus.gap_ms, report_interval_s (2 devices)"
+        assert (plan.applied, plan.number) == ((True, 2) if plan is done else (False, 0))
+    assert without_examples(edited) in (await newest(database)).models
+    assert [fate.fate for fate in (await imported(dry_run=True)).fates] == [Fate.UNCHANGED]
 
 
 async def test_a_dry_run_shows_every_fate_and_does_nothing(database: Connection) -> None:
