@@ -134,17 +134,8 @@ def want_closed(
         )
     )
     if wanted.hears_by:
-        _tell_that_it_sleeps(state, out, valve, wanted, at)
+        sleeping.tell(state, out, valve, at)
     return attempts.attempt(state, out, wanted, at)
-
-
-def _tell_that_it_sleeps(state: State, out: Out, valve: ShutOffValve, wanted: Wanted, at: int) -> None:
-    """Nothing has failed yet, but somebody on site could be quicker: people are told at once."""
-    rule = state.compiled.asleep
-    if rule >= 0:
-        said = sleeping.note(valve)
-        because, expected = wanted.alarm, wanted.hears_by
-        alarms.raise_alarm(state, out, valve.slot, rule, onset=at, at=at, because=because, note=said, expected=expected)
 
 
 def acknowledged(state: State, out: Out, command: str, at: int, note: str = "") -> None:
@@ -174,6 +165,8 @@ def replied(state: State, out: Out, command: str, device_no: int, position: Valv
     if slot >= 0 and position is not ValvePosition.UNKNOWN:
         state.position[slot] = position
         observed(state, out, slot, position, at)
+    if slot >= 0 and state.sleeps[slot]:
+        sleeping.follow(state, out, slot, at)
 
 
 def observed(state: State, out: Out, slot: int, position: ValvePosition, at: int) -> None:
@@ -234,6 +227,8 @@ def reachable(state: State, out: Out, device_no: int, at: int) -> None:
     if slot < 0:
         return
     sleeping.woke(state, slot, at)
+    if state.sleeps[slot]:
+        sleeping.follow(state, out, slot, at)
     wanted = state.wanted_by_slot.get(slot)
     if wanted is not None:
         attempts.soon(state, out, wanted, at)
@@ -244,14 +239,18 @@ def heard(state: State, out: Out, slot: int, position: ValvePosition, at: int, *
     sleeps, it is awake now. A late reading says neither; it was under way for nobody knows how long (G10)."""
     if late:
         sleeping.heard(state, slot, at)
+        if state.sleeps[slot]:
+            sleeping.follow(state, out, slot, at)
         return
     sleeping.woke(state, slot, at)
     if position is not ValvePosition.UNKNOWN and not _from_before(state, slot, measured, at):
         state.position[slot] = position
         observed(state, out, slot, position, at)
-    wanted = state.wanted_by_slot.get(slot)
-    if wanted is not None and state.sleeps[slot]:
-        attempts.soon(state, out, wanted, at)
+    if state.sleeps[slot]:
+        sleeping.follow(state, out, slot, at)
+        wanted = state.wanted_by_slot.get(slot)
+        if wanted is not None:
+            attempts.soon(state, out, wanted, at)
 
 
 def _from_before(state: State, slot: int, measured: int, at: int) -> bool:

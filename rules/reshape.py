@@ -6,14 +6,14 @@ H2  An open alarm whose rule or device is gone, or whose rule no longer looks at
 H3  A valve that is newly linked to a detector with an active closing alarm is closed; one that is linked no longer is
     free of that alarm. What a person cancelled stays cancelled.
 H4  A wanted valve whose actuator is described otherwise is attempted soon: a pause fit for a valve that slept for a day
-    is not kept for one that does not.
+    is not kept for one that does not. Whether and until when it sleeps is said as it is now, by the rule there is now.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from devices.fleet import Fleet
-from rules import alarms, attempts, interlock
+from rules import alarms, attempts, interlock, sleeping
 from rules.alarms import Out
 from rules.decisions import AlarmState, Change, Decision, Outcome
 from rules.kernels import Compiled, applies
@@ -104,12 +104,12 @@ def _end_unactuated(state: State, out: Out, now: int) -> None:
 
 def _hear_otherwise(state: State, out: Out, before: Fleet, now: int) -> None:
     """A valve whose model now says otherwise when it hears must not wait for a pause that no longer holds."""
-    for slot, wanted in list(state.wanted_by_slot.items()):
-        if state.fleet.valves[slot].actuator == before.valves[slot].actuator:
-            continue
-        attempts.soon(state, out, wanted, now)
-        if state.compiled.asleep >= 0 and not state.sleeps[slot]:
-            alarms.return_alarm(state, out, slot, state.compiled.asleep, at=now, comment="it does not sleep any more")
+    for slot in list(state.wanted_by_slot):
+        if state.fleet.valves[slot].actuator != before.valves[slot].actuator:
+            sleeping.follow(state, out, slot, now)
+            attempts.soon(state, out, state.wanted_by_slot[slot], now)
+        elif state.sleeps[slot]:
+            sleeping.tell(state, out, state.fleet.valves[slot], now)
 
 
 def _relink(state: State, out: Out, before: Fleet, closed_before: set[str], now: int) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from devices.quantities import ValvePosition
 from devices.readings import Batch
-from rules import alarms, attempts, interlock, way_in
+from rules import alarms, attempts, interlock, sleeping, way_in
 from rules.alarms import Out
 from rules.decisions import (
     Acknowledge,
@@ -103,7 +103,10 @@ def _event(state: State, out: Out, event: Event) -> None:
         case Paused():
             state.paused_since = state.paused_since or event.at
         case Resumed():
+            sleeping.follow_all(state, out, event.at)
             attempts.resumed(state, out, event.at)
+        case Listening():
+            sleeping.follow_all(state, out, event.at)
         case LinkDown() | LinkUp() | SessionLost() | ReadingsMissing() | ReadingsComplete():
             way_in.told(state, out, event)
         case Acknowledge() | Reset() | CloseValve() | CancelClose():

@@ -2,8 +2,8 @@
 
 W1  They stand at the device that the event names: the gateway or the broker, or the device whose readings are missing.
     A number that nobody has, or has no longer, is ignored.
-W2  The same thing told twice is one alarm, which says the newest (alarms, N1). A lost session is over when it is found, so its alarm returns at once and
-    waits to be seen; every further loss alarms again.
+W2  The same thing told twice is one alarm, which says the newest (alarms, N1). A lost session is over when it is found,
+    so its alarm returns at once and waits to be seen; every further loss alarms again.
 W3  What stands behind such a link is judged as always: its silence is its own alarm, its gas alarm stays.
 """
 

@@ -80,8 +80,10 @@ class Reference(Closings):
             self.woke(slot)
             if valve is not ValvePosition.UNKNOWN and not self.from_before(slot, ts, at):
                 self.observed(slot, valve, at)
-            if self.sleeps(slot) and slot in self.wants:
-                self.attempt_soon(self.wants[slot], at)
+        if not stale:
+            self.still_asleep(slot, at)
+        if not stale and not late and self.sleeps(slot) and slot in self.wants:
+            self.attempt_soon(self.wants[slot], at)
         for number, rule in enumerate(self.rules):
             if not self.looks(slot, rule):
                 continue
@@ -176,11 +178,17 @@ class Reference(Closings):
             want = self.wants.get(slot)
             self.came(slot, event.at)
             self.woke(slot)
+            self.still_asleep(slot, event.at)
             if want is not None:
                 self.attempt_soon(want, event.at)
         elif isinstance(event, Paused):
             self.paused = self.paused or event.at
+        elif isinstance(event, Listening):
+            for slot in self.wants:
+                self.still_asleep(slot, event.at)
         elif isinstance(event, Resumed):
+            for slot in self.wants:
+                self.still_asleep(slot, event.at)
             for want in list(self.wants.values()):
                 if want.since < event.at:
                     self.attempt(want, event.at)
@@ -234,6 +242,7 @@ class Reference(Closings):
             self.woke(slot)
             if slot >= 0 and event.valve is not ValvePosition.UNKNOWN:
                 self.observed(slot, event.valve, event.at)
+            self.still_asleep(slot, event.at)
         elif found is not None:
             want, attempt = found
             if isinstance(event, AttemptSent):

@@ -79,9 +79,7 @@ class Closings(Alarms):
                 hears_by=hears_by,
             )
         )
-        if hears_by:
-            note = f"it wakes every {valve.actuator.wake_interval_s:g} s at the latest"
-            self.raised(slot, self.only(Kind.ASLEEP), at, at, because=alarm, note=note, expected=hears_by)
+        self.still_asleep(slot, at)
         self.attempt(want, at)
         return want
 
@@ -90,6 +88,14 @@ class Closings(Alarms):
     def sleeps(self, slot: int) -> bool:
         valve = self.fleet.valves.get(slot)
         return valve is not None and valve.actuator.reachability is Reachability.WAKES
+
+    def still_asleep(self, slot: int, at: int) -> None:
+        """What is to be said of a valve that sleeps and whose closing is wanted."""
+        want = self.wants.get(slot)
+        if want is not None and self.sleeps(slot):
+            note = f"it wakes every {self.fleet.valves[slot].actuator.wake_interval_s:g} s at the latest"
+            due = self.hears_by(slot, at)
+            self.raised(slot, self.only(Kind.ASLEEP), at, at, because=want.alarm, note=note, expected=due)
 
     def came(self, slot: int, at: int) -> None:
         if self.sleeps(slot):

@@ -31,6 +31,7 @@ from rules.decisions import (
     command_id,
     wanted_id,
 )
+from rules.document import default_pack, load_pack
 from rules.kernels import compile_pack
 from rules.reshape import reshape
 from rules.sleeping import pause_us
@@ -171,6 +172,53 @@ def test_the_alarm_stays_while_the_closing_is_wanted_and_the_deadline_of_the_mod
     alarm = world.alarm("z1", "valve-asleep")
     assert alarm is not None
     assert alarm.state is AlarmState.UNACKNOWLEDGED
+
+
+def expected(world: World) -> tuple[float, float]:
+    """By when z1 hears, in seconds: as the closing says it, and as its alarm does."""
+    (wanted,) = [one for one in world.state.wanted() if one.device_no == Z1 and one.outcome is None]
+    alarm = world.alarm("z1", "valve-asleep")
+    assert alarm is not None
+    return (wanted.hears_by - at(0)) / SECOND, (alarm.expected - at(0)) / SECOND
+
+
+@pytest.mark.parametrize("how", ["open", "late", "connected", "replied"])
+def test_when_it_is_heard_and_not_seen_closed_it_hears_again_a_wake_interval_later(how: str) -> None:
+    world = leaking(t=1, heard_at=0.5)
+    assert expected(world) == (120.5, 120.5)
+    if how == "open":
+        world.hear("z1", 70, valve=ValvePosition.OPEN)
+    elif how == "late":
+        world.hear("z1", 70, ts_s=-30, flags=Flag.LATE)
+    elif how == "connected":
+        world.tell(Connected(at=at(70), device_no=Z1))
+    else:
+        world.tell(Replied(at=at(70), command=command(), device_no=Z1, valve=ValvePosition.OPEN))
+    assert expected(world) == (70 + WAKES_S, 70 + WAKES_S)
+    (noted,) = [c for c in of(AlarmChanged, world.decided) if c.change is Change.NOTED]
+    assert (noted.rule, noted.at, noted.expected) == ("valve-asleep", at(70), at(70 + WAKES_S))
+
+
+def test_a_valve_that_is_awake_and_talks_is_noted_once_a_minute() -> None:
+    world = leaking(t=0)
+    for n in range(1_000):
+        world.hear("z1", 100 + n / 10, valve=ValvePosition.OPEN)
+    world.tick(400)
+    noted = [c for c in of(AlarmChanged, world.decided) if c.change is Change.NOTED]
+    assert [(c.at, c.expected) for c in noted] == [
+        (at(100), at(220)),
+        (at(160), at(159.9 + WAKES_S)),
+        (at(220), at(199.9 + WAKES_S)),
+    ]
+
+
+def test_after_an_absence_it_is_expected_later() -> None:
+    world = leaking(t=20, heard_at=10)
+    world.tell(Resumed(at=at(200), down_us=150 * SECOND))
+    assert expected(world) == (200 + WAKES_S, 200 + WAKES_S)
+    world.tell(Paused(at=at(210)))
+    world.tell(Listening(at=at(300)))
+    assert expected(world) == (300 + WAKES_S, 300 + WAKES_S)
 
 
 def test_a_second_closing_alarms_again_with_the_time_that_holds_then() -> None:
@@ -316,8 +364,39 @@ def test_a_valve_whose_model_no_longer_sleeps_is_tried_soon_and_its_alarm_return
     world.fleet = build_fleet(registry(models=with_actuator(Actuator())), world.fleet)
     decided = reshape(world.state, world.fleet, compile_pack(world.rules), at(160))
     assert [a.at for a in of(AttemptRequested, decided)] == [at(160)]
+    assert [one.hears_by for one in world.state.wanted()] == [0]
     assert ("z1", "valve-asleep", "RETURNED_UNACKNOWLEDGED") in changed(decided)
     assert [a.at for a in of(AttemptRequested, world.tick(176))] == [at(175)]
+
+
+def test_a_wanted_valve_whose_model_begins_to_sleep_is_told_of_at_once() -> None:
+    world = World(what=registry(models=with_actuator(Actuator())))
+    world.hear("d5", 1, flags=Flag.HIGH_ALARM)
+    (gas,) = of(AlarmRaised, world.decided)
+    world.fleet = build_fleet(registry(), world.fleet)
+    (asleep,) = of(AlarmRaised, reshape(world.state, world.fleet, compile_pack(world.rules), at(5)))
+    assert (asleep.rule, asleep.device_no, asleep.at, asleep.because) == ("valve-asleep", Z1, at(5), gas.alarm)
+    assert expected(world) == (5 + WAKES_S, 5 + WAKES_S)
+
+
+def test_a_wanted_valve_that_wakes_more_often_from_now_on_is_expected_sooner() -> None:
+    world = leaking(t=20, heard_at=10)
+    often = Actuator(confirm_within_s=260.0, reachability=Reachability.WAKES, wake_interval_s=30.0)
+    world.fleet = build_fleet(registry(models=with_actuator(often)), world.fleet)
+    reshape(world.state, world.fleet, compile_pack(world.rules), at(25))
+    assert expected(world) == (40, 40)
+    (noted,) = [c for c in of(AlarmChanged, world.tick(100)) if c.change is Change.NOTED]
+    assert (noted.at, noted.comment, noted.expected) == (at(80), "it wakes every 30 s at the latest", at(40))
+
+
+def test_a_rule_of_another_name_goes_on_saying_that_a_wanted_valve_sleeps() -> None:
+    world = leaking(t=20, heard_at=10)
+    renamed = load_pack(default_pack().replace(b'"valve-asleep"', b'"asleep-on-battery"'), "renamed.toml")
+    decided = reshape(world.state, world.fleet, compile_pack(renamed), at(25))
+    assert ("z1", "valve-asleep", "NORMAL") in changed(decided)
+    (asleep,) = of(AlarmRaised, decided)
+    assert (asleep.rule, asleep.at, asleep.expected) == ("asleep-on-battery", at(25), at(10 + WAKES_S))
+    assert not reshape(world.state, world.fleet, compile_pack(renamed), at(26))
 
 
 def test_a_valve_that_left_and_came_back_was_never_heard() -> None:

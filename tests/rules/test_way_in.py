@@ -187,7 +187,7 @@ def test_other_words_of_a_standing_alarm_are_told_a_minute_after_the_last_at_the
 def test_the_same_words_again_tell_nothing() -> None:
     world = World()
     world.tell(down(5))
-    assert world.tell(down(200)) == []
+    assert noted(world.tell(down(200))) == []
     assert noted(world.tick(400)) == []
 
 
