@@ -5,9 +5,9 @@ V1  value = (raw x scale + offset, or by the ramp) / 10^decimals, negative by `s
     another field's scaled number (its own scale, offset, ramp, decimals and sign).
 V2  The quality of a value is the first of these that applies: a [[modbus.quality]] entry, in the order of the file;
     SENTINEL; OUT_OF_RANGE, by `valid`; SENSOR_FAULT, where there is no number: an f32 that is not finite, a digit above
-    9, decimals that are not 0 to 6, a full scale that is not above 0, a unit code that is not listed; and for an f32
-    that is denormal: nothing measures that, but 40.0 with its two words exchanged on the way looks so, and would read
-    as clean air; OUT_OF_RANGE, by what is physically possible.
+    9, decimals that are not a whole 0 to 6, a full scale that is not above 0, a unit code that is not listed; and for
+    an f32, be it the value or its full scale, that is neither 0 nor as large as LEAST_F32; OUT_OF_RANGE, by what is
+    physically possible.
 V3  As in C1 of native_columns.py, a number that may not be believed is kept as evidence, and a column holds NaN for
     NOT_MEASURED and OUT_OF_RANGE, whose number goes to `extra`; beyond C1 it holds NaN wherever there is no number
     (V2): a value in an unknown unit is not in ours.
@@ -28,8 +28,11 @@ from devices.register_numbers import RawNumbers, is_one_of
 MOST_DECIMALS = 6
 _POWERS_OF_TEN = 10.0 ** np.arange(MOST_DECIMALS + 1)
 
-#: The smallest normal number of IEEE 754 binary32.
-_LEAST_F32 = float(np.finfo(np.float32).smallest_normal)
+#: Nothing measures so little, but a number whose two words are exchanged on the way looks so and would read as clean
+#: air: 40.0 as 2.4e-41, 10.2 as 4.2e-8. Product choice: of all tenths from 0.1 to 256.0 none is then left that reads as
+#: possible and below itself (without it 1,023 are). Of finer steps and larger numbers some are left, 855 of the 10,000
+#: hundredths to 100.00 (10.14 reads as 0.059): against those only a map whose word order was seen on the device helps.
+LEAST_F32 = 1e-6
 
 #: (frame, quantity, number) of values whose column holds NaN though there is a number.
 Beyond = list[tuple[int, str, float]]
@@ -80,7 +83,7 @@ def scaled(field: Field, fields: Mapping[str, Field], raw: RawNumbers) -> NDArra
 
 
 def _without_decimals(number: NDArray[np.float64], decimals: NDArray[np.float64]) -> NDArray[np.float64]:
-    told = (decimals >= 0) & (decimals <= MOST_DECIMALS)
+    told = (decimals >= 0) & (decimals <= MOST_DECIMALS) & (np.trunc(decimals) == decimals)
     power = _POWERS_OF_TEN[np.where(told, decimals, 0).astype(np.int64)]
     return np.where(told, number / power, np.nan)
 
@@ -104,7 +107,15 @@ def _of_full_scale(
     if not isinstance(full_scale, str):
         return number * (full_scale / 100)
     full = scaled(fields[full_scale], fields, raw)
+    if fields[full_scale].type == "f32":
+        full = np.where(_next_to_nothing(raw.number(full_scale)), np.nan, full)
     return number * np.where(full > 0, full, np.nan) / 100
+
+
+def _next_to_nothing(plain: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(n,): where the raw number of an f32 is too small to be one (LEAST_F32)."""
+    size = np.abs(plain)
+    return np.asarray((size > 0) & (size < LEAST_F32))
 
 
 def fill_quantities(
@@ -148,8 +159,7 @@ def _quality(
     quality[(shown < one.quantity.lowest) | (shown > one.quantity.highest)] = Quality.OUT_OF_RANGE
     quality[~finite] = Quality.SENSOR_FAULT
     if one.field.type == "f32":
-        plain = np.abs(raw.number(one.field.name))
-        quality[(plain > 0) & (plain < _LEAST_F32)] = Quality.SENSOR_FAULT
+        quality[_next_to_nothing(raw.number(one.field.name))] = Quality.SENSOR_FAULT
     if one.field.valid is not None:
         lowest, highest = one.field.valid
         plain = raw.number(one.field.name)

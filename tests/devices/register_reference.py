@@ -96,7 +96,7 @@ class Reading:
             number = number * one.scale + one.offset
         if one.decimals:
             decimals = self.raw(one.decimals)
-            number = number / 10**decimals if 0 <= decimals <= 6 else math.nan
+            number = number / 10**decimals if decimals in range(7) else math.nan
         if one.sign and self.raw(one.sign) != 0:
             number = -number
         return number
@@ -105,7 +105,8 @@ class Reading:
         number = self.scaled(one)
         if isinstance(one.full_scale, str):
             full = self.scaled(self.fields[one.full_scale])
-            number = number * full / 100 if full > 0 else math.nan
+            usable = full > 0 and not self.next_to_nothing(self.fields[one.full_scale])
+            number = number * full / 100 if usable else math.nan
         elif one.full_scale is not None:
             number = number * one.full_scale / 100
         if one.unit is not None:
@@ -113,6 +114,9 @@ class Reading:
             factors = [known.scale for known in one.unit.codes if known.code == code]
             number = number * factors[0] if factors else math.nan
         return number
+
+    def next_to_nothing(self, one: Field) -> bool:
+        return one.type == "f32" and 0 < abs(self.raw(one.name)) < 0.000001
 
     def quality(self, one: Field) -> str:
         for rule in self.chart.quality:
@@ -123,7 +127,7 @@ class Reading:
             return "sentinel"
         if one.valid is not None and math.isfinite(raw) and not one.valid[0] <= raw <= one.valid[1]:
             return "out_of_range"
-        if not math.isfinite(number) or (one.type == "f32" and 0 < abs(raw) < 2.0**-126):
+        if not math.isfinite(number) or self.next_to_nothing(one):
             return "sensor_fault"
         lowest, highest = BOUNDS[one.quantity]
         return "good" if lowest <= np.float32(number) <= highest else "out_of_range"

@@ -426,6 +426,36 @@ def test_a_float_that_is_no_number_is_a_sensor_fault(number: float) -> None:
     assert told["extra"] == {}
 
 
+@pytest.mark.parametrize("quantity", ["combustible_lel", "co_ppm"])
+def test_no_tenth_whose_words_are_exchanged_on_the_way_reads_as_less_gas_than_there_is(quantity: str) -> None:
+    tenths = [number / 10 for number in range(1, 2561)]
+    decoder = decoder_of(at("x", 0, type="f32", quantity=quantity))
+    rows = decode(decoder, *(frame(*floats(number)[::-1]) for number in tenths)).rows
+    quality = rows["quality"] >> quality_shift(quantity) & 0xF
+    assert not ((quality == Quality.GOOD) & (rows[quantity] < tenths)).any()
+
+
+def test_a_float_counts_as_a_number_from_a_millionth_on_and_zero_does() -> None:
+    decoder = decoder_of(at("x", 0, type="f32", quantity="co_ppm"))
+    told = [one(decoder, *floats(number))["co_ppm"] for number in (0.0, -0.0, 1.01e-6, -1.01e-6, 9.9e-7, -9.9e-7)]
+    assert [word == "sensor_fault" for word in told] == [False] * 4 + [True] * 2
+
+
+def test_a_full_scale_whose_words_are_exchanged_does_not_make_gas_clean_air() -> None:
+    decoder = decoder_of(
+        at("x", 0, quantity="combustible_lel", full_scale="full"), at("full", 1, type="f32", scale=0.1)
+    )
+    assert one(decoder, 60, *floats(1000.0))["combustible_lel"] == 60
+    assert one(decoder, 60, *floats(1000.0)[::-1])["combustible_lel"] == "sensor_fault"
+
+
+def test_a_number_of_decimals_that_is_not_whole_is_a_sensor_fault() -> None:
+    decoder = decoder_of(at("x", 0, quantity="co_ppm", decimals="places"), at("places", 1, type="f32"))
+    assert one(decoder, 250, *floats(1.0))["co_ppm"] == 25
+    for places in (0.5, 1e-7, math.nan):
+        assert one(decoder, 250, *floats(places))["co_ppm"] == "sensor_fault"
+
+
 def test_a_digit_above_nine_is_a_sensor_fault() -> None:
     assert one(decoder_of(at("x", 0, type="bcd16", quantity="co_ppm")), 0x02A9)["co_ppm"] == "sensor_fault"
 
