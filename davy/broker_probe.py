@@ -4,17 +4,21 @@ Q1  Every verdict is from what happened. That a publish was denied is shown by i
     sent after it on the same connection, has arrived; and by the broker's reason, where MQTT 5 gives one.
 Q2  Nothing that is sent can be a reading or a command: payloads are `{"probe": ...}`. A live engine behind the same
     broker sets them aside in quarantine. Use the credentials of a spare device where that matters.
+Q3  A live engine keeps its connection and its session. Where the broker keeps sessions by user name, signing in with
+    Davy's would end them; so what Davy does is tried by another user with its rights, and by Davy's only where a
+    client identifier of our own is a session of our own. That is found out with the device's name, before.
 """
 
 import secrets
 import ssl
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
 
 from davy.broker_client import BrokerClient
+from davy.broker_files import PROBE_USER
 from devices.topics import Kind
 from ingest.broker_partition import client_context
 from ingest.broker_plan import Broker
@@ -61,18 +65,21 @@ class Probe:
         vendor = device.username.partition("/")[0]
         self._other = f"{vendor}/probe-{self._nonce}"
         self._tls: ssl.SSLContext | None = client_context(broker.tls) if broker.tls else None
+        self._filters = [topic for one in broker.partitions for topic in broker.filters(one)]
+        self._davy_id = f"davy-probe-{self._nonce}"
         self._found: list[Assertion] = []
 
     async def run(self) -> tuple[Assertion, ...]:
         """Raises OSError when the broker cannot be reached, ConnectionError or TimeoutError when it does not answer."""
         async with AsyncExitStack() as down:
             await self._strangers(down)
-            davy, device = self._client(down), self._client(down)
-            if not await self._signs_in(davy, self._davy, "Davy signs in"):
+            by_name = await self._sessions_by_name(down)
+            if by_name is None or (davy := await self._as_davy(down, by_name)) is None:
                 return tuple(self._found)
-            if not await self._signs_in(device, self._device, f"the device {self._device.username} signs in"):
-                return tuple(self._found)
-            await davy.subscribe(*(topic for one in self._broker.partitions for topic in self._broker.filters(one)))
+            davy = await self._thieves(down, davy)
+            device = self._client(down)
+            await self._connect(device, self._device)
+            await davy.subscribe(*self._filters)
             await self._device_writes(davy, device)
             await self._device_reads(davy, device)
         return tuple(self._found)
@@ -90,16 +97,67 @@ class Probe:
                 seen, refused = str(closed), True
             self._note(who, refused, seen)
 
-    async def _signs_in(self, client: BrokerClient, signer: Signer, what: str) -> bool:
-        reason = await self._connect(client, signer)
-        self._note(what, reason == 0, f"CONNACK 0x{reason:02x}")
-        return reason == 0
+    async def _sessions_by_name(self, down: AsyncExitStack) -> bool | None:
+        """Whether the broker keeps sessions by user name and not by client identifier: then a second connection of the
+        device ends the first. None: the device cannot sign in."""
+        first, second = self._client(down), self._client(down)
+        reason = await self._connect(first, self._device)
+        self._note(f"the device {self._device.username} signs in", reason == 0, f"CONNACK 0x{reason:02x}")
+        if reason:
+            return None
+        await self._connect(second, self._device)
+        return await self._ended(first, self._topic(self._device.username, Kind.ACK))
 
-    async def _connect(self, client: BrokerClient, signer: Signer | None) -> int:
+    async def _as_davy(self, down: AsyncExitStack, by_name: bool) -> BrokerClient | None:
+        """A client with Davy's rights, or None."""
+        signers = [Signer(PROBE_USER, self._davy.password)]
+        if not by_name:
+            signers.append(self._davy)
+        said: list[str] = []
+        for signer in signers:
+            client = self._client(down)
+            with suppress(ConnectionError):
+                if not (reason := await self._connect(client, signer, self._davy_id)):
+                    self._davy = signer
+                    self._note("Davy signs in", True, f"as {signer.username}")
+                    return client
+                said.append(f"as {signer.username}: CONNACK 0x{reason:02x}")
+        if by_name:
+            said.append(
+                f"as {self._davy.username} it was not tried, for the broker keeps sessions by user name: that would "
+                f"end Davy's; let {PROBE_USER} sign in with Davy's password and rights"
+            )
+        self._note("Davy signs in", False, "; ".join(said))
+        return None
+
+    async def _thieves(self, down: AsyncExitStack, davy: BrokerClient) -> BrokerClient:
+        """The device signs in by what Davy's session may be kept under. Returns a client with Davy's rights that is
+        still there."""
+        ended = ""
+        for client_id in (self._davy_id, self._davy.username):
+            await self._connect(self._client(down), self._device, client_id)
+            if await self._ended(davy, self._filters[0]):
+                ended = "a client with the same client identifier ended it"
+                davy = self._client(down)
+                await self._connect(davy, self._davy, self._davy_id)
+        seen = ended or "the device used its client identifier, and it is still there"
+        self._note("the device cannot end Davy's session", not ended, seen)
+        return davy
+
+    async def _ended(self, client: BrokerClient, topic: str) -> bool:
+        """Whether the broker has ended a connection: it does not answer on it any more."""
+        try:
+            await client.subscribe(topic)
+        except ConnectionError:
+            return True
+        return False
+
+    async def _connect(self, client: BrokerClient, signer: Signer | None, client_id: str = "") -> int:
+        """`client_id`: empty: one that nobody has."""
         connack = await client.connect(
             self._broker.host,
             self._broker.port,
-            f"davy-probe-{secrets.token_hex(6)}",
+            client_id or f"davy-probe-{secrets.token_hex(6)}",
             username=signer.username if signer else None,
             password=signer.password if signer else None,
             tls=self._tls,

@@ -11,6 +11,9 @@ from davy.exits import CannotGoOn, Exit
 from davy.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from davy.broker_files import BrokerFiles
     from devices.sites import Registry
     from ingest.broker_plan import Broker
 
@@ -30,13 +33,16 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 class Written(msgspec.Struct, frozen=True):
-    """`made`: users that got a password now; it stands in `passwords_at` and nowhere else."""
+    """`users`: how many besides Davy's. `made`: of these, who got a password now; it stands in `passwords_at` and
+    nowhere else. `kept`, `removed`: users of the password file that are in no registry."""
 
     folder: str
     files: tuple[str, ...]
     users: int
     made: int
     passwords_at: str
+    kept: tuple[str, ...]
+    removed: tuple[str, ...]
 
 
 def register(app: typer.Typer) -> None:
@@ -50,10 +56,15 @@ def register(app: typer.Typer) -> None:
 
 
 def list_brokers(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """List the brokers that are configured; says what is wrong with the file."""
+    """List the brokers that are configured; says what is wrong with the file, and which of those it names are missing.
+
+    Exit code 2 in both cases; a broker whose password or certificate is missing is listed all the same.
+    """
+    from davy.broker_settings import missing_files
     from davy.output import write_json, write_table
     from ingest.broker_plan import VERSIONS
 
+    brokers = _brokers(ctx.obj.settings())
     words = {level: word for word, level in VERSIONS.items()}
     listed = [
         Listed(
@@ -63,26 +74,24 @@ def list_brokers(ctx: typer.Context, as_json: AsJson = False) -> None:
             gateway=broker.gateway,
             partitions={one.client_id: one.devices for one in broker.partitions},
         )
-        for broker in _brokers(ctx.obj.settings())
+        for broker in brokers
     ]
     if as_json:
         write_json(listed)
-        return
-    rows = [
-        (
-            one.name,
-            one.where,
-            one.mqtt,
-            one.gateway,
-            "; ".join(f"{k}: {', '.join(v)}" for k, v in one.partitions.items()),
-        )
-        for one in listed
-    ]
-    write_table(("name", "where", "mqtt", "gateway", "partitions"), rows)
-
-
-def _partitions(one: Listed) -> str:
-    return "; ".join(f"{client_id}: {', '.join(devices)}" for client_id, devices in one.partitions.items())
+    else:
+        rows = [
+            (
+                one.name,
+                one.where,
+                one.mqtt,
+                one.gateway,
+                "; ".join(f"{k}: {', '.join(v)}" for k, v in one.partitions.items()),
+            )
+            for one in listed
+        ]
+        write_table(("name", "where", "mqtt", "gateway", "partitions"), rows)
+    if missing := missing_files(brokers):
+        raise CannotGoOn(Exit.USAGE, "\n".join(missing))
 
 
 def config(
@@ -95,47 +104,55 @@ def config(
     registry: Annotated[
         Path | None, typer.Option(help="JSON or CSV as for `davy registry import`; else what the engine has in force")
     ] = None,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="take users out of the password file that are in no registry")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make Mosquitto's configuration, access list and passwords for the devices of a broker.
 
     Passwords are made once: run again, devices that have one keep it, and those that are new get one. They are written
-    to a file of mode 0600 and shown nowhere.
+    to a file of mode 0600 and shown nowhere. Users that are in no registry keep theirs, and are named.
     """
-    from davy.broker_files import broker_files
     from davy.output import write_json
 
     settings = ctx.obj.settings()
     broker = _broker(settings, name)
-    if not broker.username or broker.password_file is None:
+    if broker.password_file is None or not all(map(broker.user, broker.partitions)):
         raise CannotGoOn(
             Exit.USAGE, f"brokers.{name}: set username and password_file first, for Davy has to sign in like all others"
         )
     known = _registry(settings, registry)
     folder = str(at or (out.absolute() if out else Path("/etc/mosquitto/davy")))
     if out is None:
-        files = broker_files(broker, known, folder, _password(broker.password_file), {})
+        files = _files(broker, known, folder, {}, remove=False)
         typer.echo(files.config + "\n" + files.acl, nl=False)
         return
-    written = _write(broker, known, folder, out)
+    written = _write(broker, known, folder, out, remove)
     if as_json:
         write_json(written)
     else:
         typer.echo(f"{', '.join(written.files)} in {written.folder}: {written.users} users besides Davy's")
         if written.made:
             typer.echo(f"{written.made} passwords were made now; they stand in {written.passwords_at} and nowhere else")
+        if written.kept:
+            words = "are in no registry: they keep their passwords and may do nothing; --remove takes them out"
+            typer.echo(f"{len(written.kept)} users {words}: {', '.join(written.kept)}")
+        if written.removed:
+            typer.echo(
+                f"{len(written.removed)} users that are in no registry were removed: {', '.join(written.removed)}"
+            )
 
 
-def _write(broker: "Broker", registry: "Registry", folder: str, out: Path) -> Written:
-    from davy.broker_files import ACL_FILE, CONFIG_FILE, GIVEN_FILE, PASSWORD_FILE, broker_files, read_hashes
+def _write(broker: "Broker", registry: "Registry", folder: str, out: Path, remove: bool) -> Written:
+    from davy.broker_files import ACL_FILE, CONFIG_FILE, GIVEN_FILE, PASSWORD_FILE, read_hashes
     from davy.exits import disk_refused
 
-    assert broker.password_file is not None
     try:
-        (out / "data").mkdir(parents=True, exist_ok=True)
         before = out / PASSWORD_FILE
         known = read_hashes(before.read_text("utf-8")) if before.exists() else {}
-        files = broker_files(broker, registry, folder, _password(broker.password_file), known)
+        files = _files(broker, registry, folder, known, remove)
+        (out / "data").mkdir(parents=True, exist_ok=True)
         given = out / GIVEN_FILE
         if files.made:  # before the hashes: a password must not be lost between the two
             told = given.read_text("utf-8") if given.exists() else "identity,password\n"
@@ -148,10 +165,24 @@ def _write(broker: "Broker", registry: "Registry", folder: str, out: Path) -> Wr
     return Written(
         folder=str(out),
         files=(CONFIG_FILE, ACL_FILE, PASSWORD_FILE),
-        users=files.passwords.count("\n") - 1,
+        users=len(files.users),
         made=len(files.made),
         passwords_at=str(given),
+        kept=() if remove else files.others,
+        removed=files.others if remove else (),
     )
+
+
+def _files(
+    broker: "Broker", registry: "Registry", folder: str, known: "Mapping[str, str]", remove: bool
+) -> "BrokerFiles":
+    from davy.broker_files import broker_files
+
+    assert broker.password_file is not None
+    try:
+        return broker_files(broker, registry, folder, _password(broker.password_file), known, remove)
+    except ValueError as wrong:
+        raise CannotGoOn(Exit.USAGE, f"brokers.{broker.name}: {wrong}") from wrong
 
 
 def _put(path: Path, text: str) -> None:
@@ -178,7 +209,7 @@ def probe(
     from davy.output import write_json, write_table
 
     broker = _broker(ctx.obj.settings(), name)
-    davy = Signer(broker.username, _password(broker.password_file) if broker.password_file else b"")
+    davy = Signer(_user_for(broker, device), _password(broker.password_file) if broker.password_file else b"")
     if device.count("/") != 1:
         raise CannotGoOn(Exit.USAGE, f"--device {device}: must be vendor/serial")
     try:
@@ -195,6 +226,14 @@ def probe(
         typer.echo(f"{'PASS' if ok else 'FAIL'}{f'; {open_ones} not shown' if open_ones else ''}")
     if not ok:
         raise typer.Exit(Exit.FAILED)
+
+
+def _user_for(broker: "Broker", device: str) -> str:
+    """As whom Davy reads from this device."""
+    from ingest.broker_plan import Devices
+
+    its = (partition for partition in broker.partitions if device in Devices(partition.devices))
+    return broker.user(next(its, broker.partitions[0]))
 
 
 def _brokers(settings: Settings) -> "tuple[Broker, ...]":

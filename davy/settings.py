@@ -152,7 +152,7 @@ KEYS: dict[str, Key] = {
     "retention_1m_days": Key(values.whole(3, 36500), "400", "days that one-minute roll-ups are kept"),
     "rules": Key(values.file, None, "a rule pack (TOML); not set: the one in force, at first the built-in one"),
     "models": Key(values.folder, None, "a folder with device models of your own (TOML), beside the catalogue"),
-    "brokers": Key(values.file, None, "MQTT brokers to listen behind (TOML, docs/BROKERS.md); not set: none"),
+    "brokers": Key(values.file_to_be, None, "MQTT brokers to listen behind (TOML, docs/BROKERS.md); not set: none"),
     "mode": Key(
         values.one_of("auto", "plain", "timescale-apache", "timescale-tsl"), "auto", "database mode when it is made"
     ),
@@ -162,6 +162,8 @@ KEYS: dict[str, Key] = {
 
 #: Read by the test suite, never by Davy; a server started by a test inherits them.
 _NOT_OURS = ("DAVY_CONFIG", "DAVY_TEST_")
+#: A relative path in the settings file is relative to that file.
+_PATHS = (values.file, values.file_to_be, values.folder)
 
 
 def variable(key: str) -> str:
@@ -226,7 +228,7 @@ def _validated(told: dict[str, tuple[str, Raw, Path]], faults: list[str]) -> Set
     for key, (name, raw, folder) in told.items():
         definition = KEYS[key]
         try:
-            if definition.read in (values.file, values.folder) and isinstance(raw, str) and raw.strip():
+            if definition.read in _PATHS and isinstance(raw, str) and raw.strip():
                 raw = os.path.normpath(folder.absolute() / Path(raw).expanduser())
             found[key] = definition.read(raw)
         except (ValueError, OSError) as wrong:

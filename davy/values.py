@@ -96,11 +96,16 @@ def folder(raw: Raw) -> Path:
     return path
 
 
-def file(raw: Raw) -> Path:
-    """A file that must exist."""
+def file_to_be(raw: Raw) -> Path:
+    """A file that may not exist yet: whoever needs it says when it is not there."""
     if not isinstance(raw, str) or not raw.strip() or "\0" in raw:
         raise ValueError("the path of a file")
-    path = Path(raw).expanduser()
+    return Path(raw).expanduser()
+
+
+def file(raw: Raw) -> Path:
+    """A file that must exist."""
+    path = file_to_be(raw)
     if not path.is_file():
         raise ValueError("the path of a file that exists")
     return path

@@ -1,5 +1,6 @@
 """The generated configuration in a real Mosquitto, and the probe that tells a tight broker from an open one."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import pytest
 
 from davy.bench.mosquitto import environment, free_port, program
 from davy.broker_files import hashed, read_hashes
+from ingest.mqtt_packets import Publish
+from ingest.mqtt_properties import Properties, Property
 from tests.broker.mosquitto import Mosquitto, need_mosquitto
 from tests.broker.stand import DETECTOR, Device, broker_at, open_stand, topic
 
@@ -58,6 +61,16 @@ class Made:
     def speaks(self, mqtt: str) -> None:
         (self.folder / "brokers.toml").write_text(BROKERS.format(port=self.port, mqtt=mqtt))
 
+    def config(self, *devices: dict[str, str], options: tuple[str, ...] = ()) -> "subprocess.CompletedProcess[str]":
+        """Make the files again for these devices, and no others."""
+        file = self.folder / "devices.json"
+        file.write_text(json.dumps(DEVICES | {"devices": list(devices)}))
+        return self.davy("config", "city", "--out", str(self.folder / "broker"), "--registry", str(file), *options)
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        return read_hashes((self.folder / "broker/mosquitto.passwords").read_text())
+
     def password(self, identity: str) -> bytes:
         told = (self.folder / "broker/device-passwords.csv").read_text().splitlines()
         return dict(line.split(",") for line in told)[identity].encode()
@@ -97,7 +110,12 @@ def broker(made: Made) -> Iterator[Mosquitto]:
 def test_passwords_are_made_once_and_shown_nowhere(made: Made) -> None:
     folder = made.folder / "broker"
     before = read_hashes((folder / "mosquitto.passwords").read_text())
-    assert sorted(before) == ["acme/d1", "acme/g1", "davy"]  # not those on a bus, behind a gateway, or elsewhere
+    assert sorted(before) == [
+        "acme/d1",
+        "acme/g1",
+        "davy",
+        "davy-probe",
+    ]  # not those on a bus, behind a gateway, or elsewhere
     for name in ("mosquitto.passwords", "device-passwords.csv", "mosquitto.acl"):
         assert (folder / name).stat().st_mode & 0o777 == 0o600
     given = (folder / "device-passwords.csv").read_text()
@@ -115,11 +133,11 @@ def test_the_probe_finds_the_generated_configuration_tight(made: Made, broker: M
     code, verdicts = made.probe("acme/d1")
     assert code == 0
     assert verdicts == dict.fromkeys(verdicts, "PASS")
-    assert len(verdicts) == 15
+    assert len(verdicts) == 16
     made.speaks("3.1.1")  # which has no reasons: two denials are not to be seen from outside
     code, verdicts = made.probe("acme/d1")
     assert code == 0
-    assert sorted(verdicts.values()) == ["PASS"] * 13 + ["not shown"] * 2
+    assert sorted(verdicts.values()) == ["PASS"] * 14 + ["not shown"] * 2
 
 
 def test_the_probe_finds_an_open_broker_open(made: Made) -> None:
@@ -132,8 +150,125 @@ def test_the_probe_finds_an_open_broker_open(made: Made) -> None:
     assert "nobody signs in without a name" in failed
     assert "the device cannot write another device's telemetry" in failed
     assert "the device cannot write its own command" in failed
+    assert "the device cannot end Davy's session" in failed
     assert "the device cannot read another device's commands" in failed
     assert "the device writes its own telemetry" not in failed
+
+
+async def test_another_s_client_identifier_ends_no_session_and_takes_no_command(
+    made: Made, broker: Mosquitto, tmp_path: Path
+) -> None:
+    kept = Properties(numbers={Property.SESSION_EXPIRY_S: 600})
+    gateway, detector = made.password("acme/g1"), made.password("acme/d1")
+
+    async def steal(client_id: str, username: str = "acme/g1", password: bytes = gateway) -> int:
+        thief = Device()
+        reason = (await thief.at(broker.port, client_id, username=username, password=password)).reason
+        await thief.close()
+        return reason
+
+    valve = Device()
+    await valve.at(broker.port, "valve", clean=False, username="acme/d1", password=detector, properties=kept)
+    await valve.subscribe("davy/v1/acme/d1/command")
+    await valve.close()
+    davy = broker_at(broker.port, username="davy", password_file=made.folder / "davy.password")
+    async with open_stand(davy, tmp_path) as stand:
+        await stand.connected()
+        for client_id in ("davy-1", "davy"):
+            assert await steal(client_id) == 0
+        assert await steal("davy-1", "davy", b"not its password") != 0
+        speaker = Device()
+        await speaker.at(broker.port, "davy-1", username="acme/g1", password=gateway)
+        await speaker.published("davy/v1/acme/b1/telemetry", b'{"co_ppm":1}')
+        await stand.until(lambda: len(stand.seen.readings) == 1)
+        assert stand.count("connections_lost") == 0
+    await speaker.published("davy/v1/acme/b1/telemetry", b'{"co_ppm":2}')  # waits in Davy's session
+    await speaker.close()
+    commanding = Device()  # as Davy would, while the valve is away
+    await commanding.at(broker.port, "", username="davy-probe", password=b"the password of Davy")
+    await commanding.published("davy/v1/acme/d1/command", b'{"verb":"close"}')
+    await commanding.close()
+    for client_id in ("davy-1", "davy", "valve", "acme/d1"):
+        assert await steal(client_id) == 0
+    connack = await valve.at(broker.port, "valve", clean=False, username="acme/d1", password=detector, properties=kept)
+    assert connack.session_present
+    assert (await valve.hear(Publish)).payload == b'{"verb":"close"}'
+    await valve.close()
+    async with open_stand(davy, tmp_path) as stand:
+        await stand.until(lambda: len(stand.seen.readings) == 1)
+        assert stand.seen.session_lost == []
+
+
+def test_the_probe_finds_out_that_client_identifiers_can_be_stolen(made: Made) -> None:
+    running = Mosquitto(made.folder / "run", port=made.port)
+    running.config = made.folder / "broker/mosquitto.conf"
+    as_made = running.config.read_text()
+    running.config.write_text(as_made.replace("use_username_as_clientid true", "") + "user root\n")
+    running.start()
+    code, verdicts = made.probe("acme/d1")
+    running.stop()
+    assert code == 1
+    assert [what for what, verdict in verdicts.items() if verdict == "FAIL"] == ["the device cannot end Davy's session"]
+
+
+async def test_a_probe_leaves_a_running_davy_its_connection(made: Made, broker: Mosquitto, tmp_path: Path) -> None:
+    davy = broker_at(broker.port, username="davy", password_file=made.folder / "davy.password")
+    async with open_stand(davy, tmp_path) as stand:
+        await stand.connected()
+        code, _ = await asyncio.to_thread(made.probe, "acme/d1")
+        assert code == 0
+        assert stand.count("connections_lost") == 0
+    without = made.folder / "broker/mosquitto.passwords"  # as at a broker where nobody made the probe's user
+    without.write_text("".join(line for line in without.open() if not line.startswith("davy-probe:")))
+    broker.stop()
+    broker.start()
+    async with open_stand(davy, tmp_path) as stand:
+        await stand.connected()
+        code, verdicts = await asyncio.to_thread(made.probe, "acme/d1")
+        assert code == 1
+        assert verdicts["Davy signs in"] == "FAIL"
+        assert stand.count("connections_lost") == 0
+
+
+def test_a_smaller_registry_locks_nobody_out_and_says_whom_it_does_not_know(made: Made) -> None:
+    before = made.hashes
+    detector, gateway = DEVICES["devices"][:2]
+    smaller = made.config(gateway)
+    assert smaller.returncode == 0
+    assert "1 users are in no registry" in smaller.stdout
+    assert "acme/d1" in smaller.stdout
+    assert made.hashes == before
+    assert "acme/d1" not in (made.folder / "broker/mosquitto.acl").read_text()
+    assert "no registry" not in made.config(detector, gateway).stdout
+    assert made.hashes == before
+    removing = json.loads(made.config(gateway, options=("--remove", "--json")).stdout)
+    assert (removing["kept"], removing["removed"], removing["users"]) == ([], ["acme/d1"], 1)
+    assert sorted(made.hashes) == ["acme/g1", "davy", "davy-probe"]
+
+
+def test_without_a_device_behind_the_broker_nothing_is_written(made: Made) -> None:
+    before = made.hashes
+    for devices in ((), DEVICES["devices"][-1:]):
+        refused = made.config(*devices, options=("--remove",))
+        assert refused.returncode == 2
+        assert "no registered device is behind the broker city" in refused.stderr
+    assert made.hashes == before
+
+
+def test_two_partitions_need_names_of_their_own_and_get_rights_of_their_own(made: Made) -> None:
+    file = made.folder / "brokers.toml"
+    second = '[[brokers.city.partitions]]\nclient_id = "davy-2"\ndevices = ["other/+"]\n'
+    file.write_text(file.read_text() + second)
+    refused = made.config(*DEVICES["devices"])
+    assert refused.returncode == 2
+    assert "give each [[partitions]] a username of its own" in refused.stderr
+    file.write_text(file.read_text() + 'username = "davy-other"\n')
+    assert made.config(*DEVICES["devices"]).returncode == 0
+    assert {"davy", "davy-other", "davy-probe", "other/x1"} <= set(made.hashes)
+    sections = (made.folder / "broker/mosquitto.acl").read_text().split("\n\n")
+    (others,) = [section for section in sections if section.startswith("user davy-other\n")]
+    assert "davy/v1/other/+/telemetry" in others
+    assert "acme" not in others
 
 
 def test_the_probe_of_a_broker_that_is_away_says_so(made: Made) -> None:

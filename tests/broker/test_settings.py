@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from davy.broker_settings import load_brokers, named
+from davy.broker_settings import load_brokers, missing_files, named, read_brokers
 from davy.exits import CannotGoOn, Exit
 from ingest.broker_plan import Devices, overlap
 from ingest.mqtt_wire import V5, V311
@@ -78,10 +78,12 @@ def test_a_good_file_is_read_with_defaults_and_paths_beside_it(tmp_path: Path) -
         ('mqtt = "3.1.1"', 'mqtt = "4"', "must be one of 5, 3.1.1"),
         ('prefix = "gas/north/"', 'prefix = "gas/#"', "whole topic levels"),
         ('password_file = "secret"', 'password = "s3cret"', "a password does not belong in this file"),
-        ('password_file = "secret"', 'password_file = "nothing"', "must be the path of a file that exists"),
+        ('password_file = "secret"', 'password_file = ""', "must be the path of a file"),
         ('username = "davy"', "", "password_file is set without username"),
         ('client_key = "ours.pem"', "", "client_cert and client_key go together"),
         ("session_expiry_s = 86400", "session_expire_s = 1", "session_expire_s: unknown key"),
+        ('devices = ["third/+"]', 'devices = ["third/+"]\nuser = "x"', "must have client_id and devices"),
+        ('devices = ["third/+"]', 'devices = ["third/+"]\nusername = ""', "must be 1 to 256 characters"),
         ('devices = ["third/+"]', 'devices = ["third"]', "must be a list of vendor/serial"),
         ('devices = ["third/+"]', 'devices = ["+/x1"]', "mean the same devices"),
         ('client_id = "davy-city-2"', 'client_id = "davy city"', "must be 1 to 64 of"),
@@ -107,6 +109,61 @@ def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
     said = faults(tmp_path, '[brokers.a]\nport = 0\nhost = "x y"\n[brokers.b]\nmqtt = "6"\n')
     assert sum("brokers.a" in line for line in said) >= 4
     assert sum("brokers.b" in line for line in said) >= 4
+
+
+def test_a_file_that_a_broker_names_may_come_later_and_is_said_to_be_missing(tmp_path: Path) -> None:
+    path = tmp_path / "brokers.toml"
+    path.write_text(GOOD)
+    (tmp_path / "ours.pem").write_text("x")
+    brokers = load_brokers(path)
+    assert len(brokers) == 2
+    (said,) = missing_files(brokers)
+    assert said == f"brokers.city.password_file: there is no file {tmp_path / 'secret'} that can be read"
+    (tmp_path / "secret").write_text("x")
+    assert missing_files(brokers) == ()
+
+
+def test_a_fault_costs_the_broker_it_is_at_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "brokers.toml"
+    path.write_text(GOOD.replace("tls = true", "tls = 7"))
+    found = read_brokers(path)
+    assert [one.name for one in found.brokers] == ["here"]
+    assert len(found.faults) >= 1
+    path.write_text(GOOD.replace("[brokers.city]", "[brokers.city"))
+    assert read_brokers(path).brokers == ()
+    assert "No such file" in read_brokers(tmp_path / "nowhere.toml").faults[0]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("localhost", "127.0.0.1", True),
+        ("LocalHost", "::1", True),
+        ("mqtt.example.org", "MQTT.example.org.", True),
+        ("127.0.0.1", "127.0.0.2", False),
+        ("mqtt.example.org", "mqtt2.example.org", False),
+    ],
+)
+def test_one_client_identifier_at_one_broker_in_two_spellings_is_refused(
+    tmp_path: Path, one: str, other: str, same: bool
+) -> None:
+    broker = (
+        '[brokers.{0}]\nhost = "{1}"\ngateway = "acme/{0}"\nallow_plain = true\n'
+        '[[brokers.{0}.partitions]]\nclient_id = "davy"\ndevices = ["{0}/+"]\n'
+    )
+    path = tmp_path / "brokers.toml"
+    path.write_text(broker.format("a", one) + broker.format("b", other))
+    found = read_brokers(path)
+    assert [broker.name for broker in found.brokers] == (["a"] if same else ["a", "b"])
+    assert ["is used twice" in fault for fault in found.faults] == [True] * same
+
+
+def test_a_partition_signs_in_with_its_own_name_or_the_broker_s(tmp_path: Path) -> None:
+    path = tmp_path / "brokers.toml"
+    path.write_text(GOOD.replace('devices = ["third/+"]', 'devices = ["third/+"]\nusername = "davy-2"'))
+    city, here = load_brokers(path)
+    assert [city.user(one) for one in city.partitions] == ["davy", "davy-2"]
+    assert here.user(here.partitions[0]) == ""
 
 
 def test_patterns_mean_what_mqtt_would_match() -> None:
