@@ -74,12 +74,13 @@ def _folder(settings: Settings) -> str:
 
 def _rules(settings: Settings) -> str:
     from rules.document import default_pack, load_pack
+    from rules.left_out import left_out
 
     if settings.rules is None:
         load_pack(default_pack(), "built-in rules")
         return "the built-in pack"
-    load_pack(settings.rules.read_bytes(), settings.rules.name)
-    return f"{settings.rules}"
+    note = left_out(load_pack(settings.rules.read_bytes(), settings.rules.name))
+    return f"{settings.rules}" + (f"; note: {note}" if note else "")
 
 
 def _models(settings: Settings) -> str:
@@ -90,11 +91,14 @@ def _models(settings: Settings) -> str:
 
 
 def _brokers(settings: Settings) -> str:
-    from davy.broker_settings import load_brokers
+    from davy.broker_settings import load_brokers, missing_files
 
     if settings.brokers is None:
         return "none: DAVY_BROKERS is not set"
-    return ", ".join(f"{one.name} ({one.host}:{one.port})" for one in load_brokers(settings.brokers))
+    brokers = load_brokers(settings.brokers)
+    if missing := missing_files(brokers):
+        raise ValueError("\n".join(missing))
+    return ", ".join(f"{one.name} ({one.host}:{one.port})" for one in brokers)
 
 
 def _engine(status: Status | None) -> str:

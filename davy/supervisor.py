@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from davy import embedded, folders, ports
+from davy.broker_settings import load_brokers
 from davy.exits import CannotGoOn, Exit
 from davy.log_files import keep_bounded
 from davy.part import Part, PartSpec, Say, davy_command
@@ -150,6 +151,8 @@ async def _preflight(settings: Settings, demo: bool, stack: AsyncExitStack) -> H
     last_was_killed = stack.enter_context(folders.held(settings))
     folders.prepare_door(settings)
     folders.administrator_token(settings)
+    if settings.brokers is not None:  # the engine itself goes on without a broker whose settings are wrong
+        load_brokers(settings.brokers)
     for host, port, side in (
         (settings.mqtt_host, settings.mqtt_port, "mqtt"),
         (settings.http_host, settings.http_port, "http"),

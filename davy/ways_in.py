@@ -8,7 +8,7 @@ from random import Random
 
 import structlog
 
-from davy.broker_settings import load_brokers
+from davy.broker_settings import missing_files, read_brokers
 from davy.open_files import connections_within, raise_limit
 from davy.settings import Settings
 from devices.fleet import Fleet
@@ -30,13 +30,12 @@ class WaysIn:
     """Every link of one engine."""
 
     def __init__(self, settings: Settings, cycle: Cycle, fleet: Fleet) -> None:
-        """Raises CannotGoOn when the file of brokers is wrong."""
         self._settings = settings
         self.directory = Directory.of(fleet.registry)
         self.endpoint = MqttEndpoint(self.directory, wake=cycle.wake, limits=_endpoint_limits())
         self.pushes = PushLink(cycle.wake)
         self._modbus = ModbusLink(cycle.wake, cycle.now, utc_us, monotonic_us, Random())  # noqa: S311  spreads polls
-        self._brokers = _brokers(settings, cycle, self.directory)
+        self._brokers, self._unusable = _brokers(settings, cycle, self.directory)
         self.replace(fleet)
 
     @property
@@ -67,19 +66,28 @@ class WaysIn:
     def gauges(self) -> dict[str, float]:
         """Figures for /metrics."""
         figures = self.pushes.gauges() | self._modbus.gauges() | self.endpoint.gauges()
+        figures["faults_in_the_file_of_brokers"] = float(self._unusable)
         for broker in self._brokers:
             figures |= broker.gauges()
         return figures
 
 
-def _brokers(settings: Settings, cycle: Cycle, directory: Directory) -> tuple[BrokerLink, ...]:
+def _brokers(settings: Settings, cycle: Cycle, directory: Directory) -> tuple[tuple[BrokerLink, ...], int]:
+    """The brokers of the settings, and how many faults their file has. A fault there must not take the bus, the
+    endpoint and the other brokers with it, so it is said and not raised; `davy up` refuses to begin with one."""
     if settings.brokers is None:
-        return ()
+        return (), 0
+    found = read_brokers(settings.brokers)
+    for fault in found.faults:
+        _log.critical("this broker cannot be used until its settings are mended and the engine restarted", why=fault)
+    for missing in missing_files(found.brokers):
+        _log.critical("a broker cannot be reached until this file is there", why=missing)
     sessions = KnownSessions(settings.broker_sessions)
-    return tuple(
+    links = tuple(
         BrokerLink(broker, directory, cycle.wake, sessions, utc_us, Random())  # noqa: S311  spreads reconnects
-        for broker in load_brokers(settings.brokers)
+        for broker in found.brokers
     )
+    return links, len(found.faults)
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:
