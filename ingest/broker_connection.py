@@ -3,7 +3,10 @@ at all, because packet identifiers and acknowledgements live and die with this o
 
 N1  Nothing is subscribed to with a clean start: the session outlives the connection, and the broker keeps what comes.
 N2  After a read the socket rests for `gather_s`; while its partition is full it is not read at all (G4).
-N3  An exception while reading ends the connection and says so; it never leaves one that looks alive and reads nothing.
+N3  A broker that does not read what it is sent is not read either, and given up when that lasts: acknowledgements that
+    it does not take are bounded (G4). One that is silent is given up after the silence that we configured, or a shorter
+    one that it asks for; what it asks for can make us speak more often, never listen less.
+N4  An exception while reading ends the connection and says so; it never leaves one that looks alive and reads nothing.
 """
 
 import asyncio
@@ -108,6 +111,7 @@ class Connection(asyncio.BufferedProtocol):
         self._connack: Connack | None = None
         self._rest: asyncio.TimerHandle | None = None
         self._held = False
+        self._unread_s = 0.0  # since when too much that we wrote is unread
         self._withheld_s = 0.0
         self._keep_alive_s = float(desk.broker.keep_alive_s)
         self._heard_s = self._spoke_s = loop.time()
@@ -120,6 +124,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are none by inheritance
+        self._transport.set_write_buffer_limits(high=self._desk.limits.outbound_bytes)
         broker = self._desk.broker
         numbers = {
             Property.SESSION_EXPIRY_S: broker.session_expiry_s,
@@ -162,9 +167,20 @@ class Connection(asyncio.BufferedProtocol):
                 self._take(item)
         except MalformedPacket as wrong:
             self.end(How.REFUSED, f"the broker broke the protocol: {wrong.words}", wrong.reason)
-        except Exception as failed:  # noqa: BLE001 - N3: a defect of ours must not leave a reader that reads nothing
+        except Exception as failed:  # noqa: BLE001 - N4: a defect of ours must not leave a reader that reads nothing
             _log.exception("reading from a broker failed", broker=self._desk.broker.name)
             self.end(How.REFUSED, f"reading failed: {type(failed).__name__}: {failed}", Reason.UNSPECIFIED)
+
+    def pause_writing(self) -> None:
+        """The broker does not read what it is sent (N3)."""
+        self._unread_s = self._loop.time()
+        if self._transport is not None and self._why is None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._unread_s = 0.0
+        if self._rest is None:
+            self._read_on()
 
     def eof_received(self) -> bool:
         return False
@@ -189,8 +205,13 @@ class Connection(asyncio.BufferedProtocol):
             self._read_on()
 
     def _read_on(self) -> None:
-        if not self._held and self._transport is not None and not self._transport.is_closing():
+        if not self._deaf and self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
+
+    @property
+    def _deaf(self) -> bool:
+        """It is we who do not read."""
+        return self._held or bool(self._unread_s)
 
     # ---- what the broker says ----
 
@@ -223,7 +244,8 @@ class Connection(asyncio.BufferedProtocol):
             self.end(How.REFUSED, "the broker has no QoS 1, without which nothing can be kept")
             return
         self._connack = connack
-        self._keep_alive_s = float(numbers.get(Property.SERVER_KEEP_ALIVE_S, self._desk.broker.keep_alive_s))
+        asked_s = numbers.get(Property.SERVER_KEEP_ALIVE_S, 0)
+        self._keep_alive_s = float(min(asked_s or self._desk.broker.keep_alive_s, self._desk.broker.keep_alive_s))
         filters = self._desk.broker.filters(self._desk.partition)
         handling = _RETAINED_WHEN_NEW if self._desk.broker.version == V5 else 0
         asked = tuple(Filter(topic, qos=1, retain_handling=handling) for topic in filters)
@@ -298,17 +320,19 @@ class Connection(asyncio.BufferedProtocol):
         now_s, limits = self._loop.time(), self._desk.limits
         if self._withheld_s and (reserve_over or now_s - self._withheld_s >= limits.withheld_for_s):
             self.end(How.LOST, "a message could not be stored; it is to be offered again")
+        elif self._unread_s and now_s - self._unread_s >= limits.connect_within_s:
+            self.end(How.LOST, f"the broker read nothing for {now_s - self._unread_s:.0f} s")
         elif self._connack is not None and self._keep_alive_s:
             self._keep_alive(now_s)
 
     def _keep_alive(self, now_s: float) -> None:
         """The broker wants to hear us, and we want to hear it, unless it is we who do not read."""
-        if self._asked_s and not self._held and now_s - self._asked_s >= self._desk.limits.connect_within_s:
+        if self._asked_s and not self._deaf and now_s - self._asked_s >= self._desk.limits.connect_within_s:
             self.end(How.LOST, f"the broker was silent for {now_s - self._heard_s:.0f} s")
             return
-        since_s = self._spoke_s if self._held or self._asked_s else min(self._heard_s, self._spoke_s)
+        since_s = self._spoke_s if self._deaf or self._asked_s else min(self._heard_s, self._spoke_s)
         if now_s - since_s >= self._keep_alive_s:
-            self._asked_s = 0.0 if self._held else self._asked_s or now_s
+            self._asked_s = 0.0 if self._deaf else self._asked_s or now_s
             self._say(Pingreq())
 
     def end(self, how: How, words: str, reason: int = 0, *, tell: bool = True) -> None:
@@ -327,7 +351,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._say(Disconnect())
         self._why = Ended(How.LEFT, "Davy stopped")
-        self._held = False
+        self._held, self._unread_s = False, 0.0
         self._read_on()
         await asyncio.wait([self.ended], timeout=self._desk.limits.close_within_s)
         if self._transport is not None:

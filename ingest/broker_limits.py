@@ -39,7 +39,8 @@ class BrokerLimits:
     acks_every_s: float = 0.1
     #: and so many each time: 10,000 a second. At it: the rest leaves the next time, the oldest first.
     acks_at_once: int = 1_000
-    #: Bytes written that the broker has not read. At it: no application acknowledgement is written.
+    #: Bytes written that the broker has not read. At it: no application acknowledgement is written, and the broker is
+    #: not read; after `connect_within_s` of that the connection ends. PUBACKs of all `unsettled_messages` fit.
     outbound_bytes: int = 256 * KIB
     #: A message that was withheld (the store is in its reserve) holds up every acknowledgement after it, until it is
     #: offered again on a new connection (MQTT 5.0, 4.4: on a live one it never is). At it: such a connection is made.
