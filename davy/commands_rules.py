@@ -10,12 +10,14 @@ from davy.exits import CannotGoOn, Exit, disk_refused
 
 
 class Looked(msgspec.Struct, frozen=True):
-    """A pack that may be used: its rules, or why it may not be: every fault with file, line, rule and key."""
+    """A pack that may be used: its rules, or why it may not be: every fault with file, line, rule and key. `note`: the
+    kinds of rule that it leaves out, and what is therefore said to nobody; empty: none."""
 
     file: str
     ok: bool
     rules: tuple[str, ...]
     faults: tuple[str, ...]
+    note: str = ""
 
 
 def register(app: typer.Typer) -> None:
@@ -37,7 +39,7 @@ def check(
         write_json(looked)
     else:
         lines = looked.faults or (f"{file}: {len(looked.rules)} rules, all sound: {', '.join(looked.rules)}",)
-        for line in lines:
+        for line in (*lines, *([f"{file}: note: {looked.note}"] if looked.note else [])):
             console().print(line, markup=False)
     if not looked.ok:
         raise typer.Exit(Exit.FAILED)
@@ -52,6 +54,7 @@ def default() -> None:
 
 def _look(file: Path) -> Looked:
     from rules.document import load_pack
+    from rules.left_out import left_out
 
     try:
         body = file.read_bytes()
@@ -63,4 +66,4 @@ def _look(file: Path) -> Looked:
         pack = load_pack(body, file.name)
     except ValueError as wrong:
         return Looked(str(file), False, (), tuple(str(wrong).splitlines()))
-    return Looked(str(file), True, tuple(rule.id for rule in pack.rules), ())
+    return Looked(str(file), True, tuple(rule.id for rule in pack.rules), (), left_out(pack))

@@ -24,7 +24,8 @@ from engine.memory import BUILT_IN
 from engine.store import Store, document
 from ingest.mqtt_endpoint import monotonic_us, utc_us
 from rules.decisions import RulesChanged
-from rules.document import default_pack, load_pack
+from rules.document import RulePack, default_pack, load_pack
+from rules.left_out import left_out
 
 _log = structlog.get_logger()
 
@@ -41,7 +42,8 @@ async def run_engine(settings: Settings, stop: asyncio.Event) -> None:
         down.callback(store.close)
         memory = recall(store, settings.checkpoints)
         cycle = Cycle(store, memory, (), utc_us, monotonic_us)
-        _rules_in_force(cycle, settings.rules)
+        if note := left_out(_rules_in_force(cycle, settings.rules)):
+            _log.warning("the rules in force leave something out", note=note)
 
         ways_in = WaysIn(settings, cycle, memory.fleet)
         cycle.links = ways_in.links
@@ -87,24 +89,26 @@ async def _until(stop: asyncio.Event, cycle: Cycle, keeper: Keeper) -> None:
             raise failed
 
 
-def _rules_in_force(cycle: Cycle, path: Path | None) -> None:
+def _rules_in_force(cycle: Cycle, path: Path | None) -> RulePack:
     """The pack named in the settings; else the one in force; else the built-in one, also in place of an older built-in
-    one. A named pack that cannot be used does not stop an engine that has another in force: it says so and protects."""
+    one. A named pack that cannot be used does not stop an engine that has another in force: it says so and protects.
+    Returns the one that the first cycle begins with."""
     current = cycle.store.current("rules")
     if path is None and current is not None and current.number != BUILT_IN:
-        return
+        return cycle.memory.state.compiled.pack
     try:
         body, name = (default_pack(), "built-in rules") if path is None else (path.read_bytes(), str(path))
-        load_pack(body, name)
+        pack = load_pack(body, name)
     except (OSError, ValueError) as wrong:
         if current is None:
             raise
         _log.critical("the rules named in the settings cannot be used; those in force stay", why=str(wrong))
-        return
+        return cycle.memory.state.compiled.pack
     doc = document("rules", body, BUILT_IN if path is None else 0)
     if current is None or current.sha256 != doc.sha256:
         event = RulesChanged(at=cycle.now(), sha256=doc.sha256, by=name)
         cycle.pending.changes.append(Change(event, doc, None, lambda _: None))
+    return pack
 
 
 def _gauges(cycle: Cycle, ways_in: WaysIn, feed: Feed) -> Callable[[], dict[str, float]]:
