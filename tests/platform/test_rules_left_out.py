@@ -1,4 +1,4 @@
-"""A pack of one's own that lacks kinds of rule that a newer Davy knows is used as it is, and every look at it says so."""
+"""A pack of one's own that lacks kinds of rule that a newer Davy knows is used as it is, and every look says so."""
 
 import asyncio
 import re
