@@ -39,6 +39,7 @@ class Fleet:
     simulated: bool.
     links: detector slot -> the valves it closes (shut-off valves only).
     watches: detector slot -> linked valves that only report (self-closing).
+    gateways: identities that devices name as their gateway.
     decoders: of the models that have a register map, by key. decoder_by_slot: i4, the index in them; -1: no map.
     place_by_slot: u8, where and by what map a device on a bus is read (codecs/frame.py W1); NOWHERE for any other.
     """
@@ -60,6 +61,13 @@ class Fleet:
     decoders: tuple[FrameDecoder, ...]
     decoder_by_slot: NDArray[np.int32]
     place_by_slot: NDArray[np.uint64]
+    gateways: frozenset[str]
+
+    @property
+    def numbered(self) -> NDArray[np.bool_]:
+        """Who may number its readings itself, (slots,), bool. What is polled is numbered by us, by time: nothing of it
+        can be missing."""
+        return self.present & (self.decoder_by_slot < 0)
 
     def __len__(self) -> int:
         return len(self.device_no)
@@ -123,6 +131,7 @@ def build_fleet(registry: Registry, before: Fleet | None = None, *, order: Seque
         decoders=decoders,
         decoder_by_slot=np.array([decoder_of.get(m.key, -1) if m else -1 for m in model_by_slot], np.int32),
         place_by_slot=_places(devices, model_by_slot),
+        gateways=frozenset(device.gateway for device in registry.devices if device.gateway),
     )
 
 

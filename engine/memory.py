@@ -79,8 +79,7 @@ class Memory:
             self.fleet = fleet or build_fleet(decode_registry(bodies(event.sha256)), self.fleet)
             self.registry_sha256, self.registry_number = event.sha256, event.number
             self.admission.resize(self.fleet)
-            # What is polled numbers itself by time: nothing of it can be missing.
-            self.contiguity.resize(self.fleet.present & (self.fleet.decoder_by_slot < 0))
+            self.contiguity.resize(self.fleet.numbered)
         elif isinstance(event, RulesChanged):
             self.pack = load_pack(bodies(event.sha256), "rules in force", kept=True)
             self.rules_sha256 = event.sha256

@@ -5,6 +5,7 @@ H2  An open alarm whose rule or device is gone, or whose rule no longer looks at
     A wanted position whose valve is gone ends as cancelled.
 H3  A valve that is newly linked to a detector with an active closing alarm is closed; one that is linked no longer is
     free of that alarm. What a person cancelled stays cancelled.
+    What is said of gateways, brokers and missing numbers is said as way_in, W3, has it.
 H4  A wanted valve whose actuator is described otherwise is attempted soon: a pause fit for a valve that slept for a day
     is not kept for one that does not. Whether and until when it sleeps is said as it is now, by the rule there is now.
 """
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.fleet import Fleet
-from rules import alarms, attempts, interlock, sleeping
+from rules import alarms, attempts, interlock, sleeping, way_in
 from rules.alarms import Out
 from rules.decisions import AlarmState, Change, Decision, Outcome
 from rules.kernels import Compiled, applies
@@ -25,6 +26,7 @@ def reshape(state: State, fleet: Fleet, compiled: Compiled, now: int) -> list[De
     """Returns what ended because of the change."""
     out: Out = []
     looks, by_flags = applies(compiled, fleet)
+    stood = way_in.standing(state, compiled)
     _end_orphans(state, out, fleet, compiled, looks, now)
     old_rules = [state.compiled.by_id.get(rule.id, -1) for rule in compiled.rules]
     closed_before = {
@@ -50,6 +52,7 @@ def reshape(state: State, fleet: Fleet, compiled: Compiled, now: int) -> list[De
     _end_unactuated(state, out, now)
     _hear_otherwise(state, out, before, now)
     _relink(state, out, before, closed_before, now)
+    way_in.changed(state, out, before, stood, now)
     state.refresh_busy(np.arange(len(fleet), dtype=np.int32))
     for slot in range(len(fleet)):
         if state.watched[slot] or slot in state.closed_for:

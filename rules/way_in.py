@@ -4,13 +4,21 @@ W1  They stand at the device that the event names: the gateway or the broker, or
     A number that nobody has, or has no longer, is ignored.
 W2  The same thing told twice is one alarm, which says the newest (alarms, N1). A lost session is over when it is found,
     so its alarm returns at once and waits to be seen; every further loss alarms again.
-W3  What stands behind such a link is judged as always: its silence is its own alarm, its gas alarm stays.
+W3  Nobody reaches out to a gateway whose address is a bus and which has no device behind it, so nothing of it is down;
+    an alarm that says so is over when the last device is moved away, or the address is taken from it. Nor can readings
+    be missing of a device that is polled from now on. A rule that has taken the place of another of its kind says what
+    that one said.
+W4  What stands behind such a link is judged as always: its silence is its own alarm, its gas alarm stays.
 """
 
+from devices.fleet import Fleet
 from rules import alarms
 from rules.alarms import Out
 from rules.decisions import LinkDown, LinkUp, ReadingsComplete, ReadingsMissing, SessionLost
-from rules.state import State
+from rules.document import Kind
+from rules.kernels import Compiled
+from rules.lifecycle import IS_ACTIVE
+from rules.state import OpenAlarm, State
 
 Told = LinkDown | LinkUp | SessionLost | ReadingsMissing | ReadingsComplete
 
@@ -22,6 +30,8 @@ def told(state: State, out: Out, event: Told) -> None:
     if slot < 0:
         return
     match event:
+        case LinkDown() if not _is_reached(state.fleet, slot):
+            pass
         case LinkDown():
             _alarm(state, out, slot, state.compiled.link_down, event.at, event.reason)
         case LinkUp():
@@ -33,6 +43,40 @@ def told(state: State, out: Out, event: Told) -> None:
             _alarm(state, out, slot, state.compiled.missing, event.at, _missing(event))
         case ReadingsComplete():
             _over(state, out, slot, state.compiled.missing, event.at, _complete(event))
+
+
+def standing(state: State, compiled: Compiled) -> list[tuple[Kind, OpenAlarm]]:
+    """Active alarms about the way in whose rule is not in `compiled`: to be said by another one, if there is."""
+    kinds = {state.compiled.link_down: Kind.LINK_DOWN, state.compiled.missing: Kind.MISSING}
+    return [
+        (kinds[rule], alarm)
+        for (_, rule), alarm in state.open.items()
+        if rule in kinds and alarm.rule not in compiled.by_id and IS_ACTIVE[alarm.state]
+    ]
+
+
+def changed(state: State, out: Out, before: Fleet, stood: list[tuple[Kind, OpenAlarm]], at: int) -> None:
+    """The registry or the rules are others now (`before`, `stood`: as they were): W3."""
+    heirs = {Kind.LINK_DOWN: state.compiled.link_down, Kind.MISSING: state.compiled.missing}
+    for kind, alarm in stood:
+        if heirs[kind] >= 0 and state.fleet.devices[alarm.slot] is not None:
+            alarms.raise_alarm(state, out, alarm.slot, heirs[kind], onset=at, at=at, note=alarm.note)
+    for slot, rule in list(state.open):
+        device, once = state.fleet.devices[slot], before.devices[slot] if slot < len(before) else None
+        if device is None:
+            continue
+        if rule == state.compiled.link_down and not _is_reached(state.fleet, slot):
+            _over(state, out, slot, rule, at, "there is no device behind it any more")
+        elif rule == state.compiled.link_down and once is not None and once.address and not device.address:
+            _over(state, out, slot, rule, at, "it has no address any more")
+        elif rule == state.compiled.missing and not state.fleet.numbered[slot]:
+            _over(state, out, slot, rule, at, "it is polled now, so nothing of it can be missing")
+
+
+def _is_reached(fleet: Fleet, slot: int) -> bool:
+    """Whether something may reach out to this gateway or broker. (Of one without an address only its link knows.)"""
+    device = fleet.devices[slot]
+    return device is not None and (not device.address or device.identity in fleet.gateways)
 
 
 def _alarm(state: State, out: Out, slot: int, rule: int, at: int, note: str) -> None:
