@@ -82,12 +82,14 @@ class Polls:
         before, self._stations = self._stations, plan.stations
         self._gateway, self._valves = plan.gateway, plan.valves
         kept = {key for key, station in plan.stations.items() if before.get(key) is station}
-        for key in before.keys() - kept:
+        known = {key: self._health.pop(key) for key in before.keys() - kept}
+        for key in known:
             self._schedule.drop(key)
-            self._health.pop(key, None)
             self._chases.pop(key, None)
         self._begun = [poll for poll in self._begun if poll.station.key in kept]
         self._add([station for key, station in plan.stations.items() if key not in kept])
+        for key in known.keys() & plan.stations.keys():
+            self._health[key].carry_over(known[key], _read_alike(before[key], plan.stations[key]))
         self._units = {key.unit: self._units.get(key.unit) or UnitHealth() for key in plan.stations}
         slowest = (station.within_s(read) for station in plan.stations.values() for read in station.plan.reads)
         self._line.longest_reply_s = max(slowest, default=self._line.longest_reply_s)
@@ -202,22 +204,26 @@ class Polls:
         health, unit = self._health[station.key], self._units[station.key.unit]
         now_us = self._clocks.steady()
         self._counts.answered += 1
-        had_failed = unit.answered()
+        again, had_failed = health.ever, unit.answered()
+        if health.to_be_taken_back():
+            event = "a unit on a bus is read again" if again else "a unit on a bus is read"
+            _log.info(event, gateway=self._gateway, unit=station.key.unit, model=station.key.model)
         if health.answered(now_us) or had_failed:
-            self._say(station, unit, "answers again", now_us)
             for valve in self._valves.values():
                 if valve.place.unit == station.key.unit:
                     self._inbox.connected(valve.device_no)
         seq = self._clocks.log()
         frames: list[tuple[int, bytes]] = []
-        bodies = station.frames(words)
-        for member, body in bodies:
+        observed: dict[int, bytes] = {}
+        for member, body in station.frames(words):
             state = FrameState.FRESH
             if station.chart.heartbeat is not None:
                 beat, within_s = station.heartbeat(body), station.chart.heartbeat.within_s
                 state = health.state(member.device_no, beat, within_s, now_us)
             frames.append((member.device_no, encode_frame(state, seq, body, member.place)))
-        self._chased(station, {member.device_no: body for member, body in bodies}, now_us)
+            if state is FrameState.FRESH:
+                observed[member.device_no] = body
+        self._chased(station, observed, now_us)
         self._inbox.frames(frames, partial(self._free, station.key))
 
     def _failed(self, station: Station, why: BusError, asked_us: int) -> None:
@@ -227,7 +233,9 @@ class Polls:
         now_us = self._clocks.steady()
         if isinstance(why, NoReply | WrongReply | LinkAway):
             unit.failed(asked_us, station.interval_us)
-        self._say(station, unit, str(why), now_us)
+        if self._health[station.key].to_be_said(str(why), now_us):
+            where = {"gateway": self._gateway, "unit": station.key.unit, "model": station.key.model}
+            _log.warning("a unit on a bus is not read", **where, why=str(why))
         self._chased(station, {}, now_us)
         self._not_heard(station, now_us)
 
@@ -275,7 +283,7 @@ class Polls:
         chase = self._chases.get(station.key)
         if chase is None:
             return
-        body = bodies.get(chase.valve.device_no)  # None: it did not answer
+        body = bodies.get(chase.valve.device_no)  # None: it did not answer, or is dead
         after_us = _LOOK_AFTER_US[min(chase.looks, len(_LOOK_AFTER_US) - 1)]
         chase.looks += 1
         over = now_us >= chase.until_us or after_us >= station.interval_us
@@ -284,6 +292,9 @@ class Polls:
             return
         self._schedule.hasten(station.key, now_us + after_us)
 
-    def _say(self, station: Station, unit: UnitHealth, words: str, now_us: int) -> None:
-        if unit.worth_saying(words, now_us):
-            _log.warning("a unit on a bus", gateway=self._gateway, unit=station.key.unit, says=words)
+
+def _read_alike(before: Station, now: Station) -> list[int]:
+    """The devices that are read from the same place by the same map as before."""
+    if before.chart != now.chart:
+        return []
+    return [member.device_no for member in now.members if member in before.members]

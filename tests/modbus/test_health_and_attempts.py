@@ -45,15 +45,41 @@ def test_silence_is_told_once_in_an_outage_and_not_before_the_interval_has_passe
     assert station.fell_silent(8 * S, S)
 
 
-def test_a_heartbeat_is_each_devices_own():
+def test_a_heartbeat_is_each_devices_own_and_is_not_believed_before_it_has_moved():
     station = StationHealth(0)
-    assert station.state(1, b"a", 2.0, 0) is FrameState.FRESH
-    assert station.state(2, b"a", 2.0, 0) is FrameState.FRESH
-    assert station.state(1, b"a", 2.0, 2 * S) is FrameState.FRESH
-    assert station.state(2, b"b", 2.0, 2 * S) is FrameState.FRESH
-    assert station.state(1, b"a", 2.0, 2 * S + 1) is FrameState.STALE
-    assert station.state(2, b"b", 2.0, 2 * S + 1) is FrameState.FRESH
+    assert station.state(1, b"a", 2.0, 0) is FrameState.STALE
+    assert station.state(2, b"a", 2.0, 0) is FrameState.STALE
+    assert station.state(1, b"b", 2.0, 1 * S) is FrameState.FRESH
     assert station.state(1, b"b", 2.0, 3 * S) is FrameState.FRESH
+    assert station.state(2, b"a", 2.0, 3 * S) is FrameState.STALE
+    assert station.state(1, b"b", 2.0, 3 * S + 1) is FrameState.STALE
+    assert station.state(2, b"b", 2.0, 3 * S + 1) is FrameState.FRESH
+    assert station.state(1, b"c", 2.0, 4 * S) is FrameState.FRESH
+
+
+def test_a_changed_station_remembers_the_heartbeats_of_those_that_are_read_as_before():
+    before, now = StationHealth(0), StationHealth(5 * S)
+    for beat in (b"a", b"b"):
+        assert before.state(1, beat, 2.0, S) is (FrameState.STALE if beat == b"a" else FrameState.FRESH)
+        before.state(2, beat, 2.0, S)
+    now.carry_over(before, [1, 3])
+    assert now.state(1, b"b", 2.0, 2 * S) is FrameState.FRESH
+    assert now.state(2, b"b", 2.0, 2 * S) is FrameState.STALE
+    assert now.state(3, b"b", 2.0, 2 * S) is FrameState.STALE
+
+
+def test_the_log_has_the_last_word_on_whether_a_station_is_read():
+    station = StationHealth(0)
+    assert not station.to_be_taken_back()
+    assert station.to_be_said("no reply", 0)
+    assert not station.to_be_said("no reply", 100 * S)
+    assert station.to_be_taken_back()  # however soon after the failure's own line
+    assert not station.to_be_taken_back()
+    assert not station.to_be_said("no reply", 59 * S)  # a minute after the last line
+    assert not station.to_be_taken_back()  # nothing was said, so nothing is taken back
+    assert station.to_be_said("no reply", 60 * S)
+    assert not station.to_be_said("garbled", 61 * S)
+    assert station.to_be_said("garbled", 120 * S)
 
 
 def attempt(device_no: int, command: str, until_us: int = 10 * S) -> Attempt:

@@ -11,6 +11,7 @@ from random import Random
 
 import msgspec
 import pytest
+import structlog
 
 from devices.codecs.frame import FrameState
 from devices.fleet import Fleet
@@ -199,3 +200,21 @@ async def test_a_link_that_is_down_says_what_came_last():
         assert taker.all("down")[0][1] == "a wrong reply: a reply of unit 10, where 9 was asked"
     finally:
         await server.stop()
+
+
+async def test_the_log_says_when_a_unit_is_read_and_read_again_and_calls_neither_a_warning(outstation):
+    outstation.tricks[9] = "exception 6"
+    with structlog.testing.capture_logs() as logged:
+        async with running(fleet(f"modbus+tcp://127.0.0.1:{outstation.port}", (20, "9", detector()))) as (_, taker):
+            await taker.until(lambda: NO_REPLY in taker.states(20))
+            outstation.tricks.clear()
+            await taker.until(lambda: FRESH in taker.states(20))
+            outstation.tricks[9] = "exception 2"
+            await taker.until(lambda: taker.states(20)[-1] is NO_REPLY)
+            outstation.tricks.clear()
+            await taker.until(lambda: taker.states(20)[-1] is FRESH)
+    said = [(line["event"], line["log_level"], line.get("why", "")) for line in logged if "unit" in line]
+    assert said == [
+        ("a unit on a bus is not read", "warning", "the device answers exception 6 (device busy)"),
+        ("a unit on a bus is read", "info", ""),
+    ]  # what came within a minute of the last warning was no news

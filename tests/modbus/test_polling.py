@@ -177,17 +177,59 @@ async def test_a_dead_unit_does_not_hold_up_the_others(outstation):
 
 async def test_a_heartbeat_that_stands_still_makes_the_reply_stale_until_it_moves(outstation):
     hold(outstation, 1, 9.0)
-    outstation.banks[1].holding[11] = 0
+    beat = outstation.banks[1].holding
+    beat[11] = 0
     model = detector("beating", interval_s=0.1, heartbeat_s=0.3)
     async with running(fleet(f"modbus+tcp://127.0.0.1:{outstation.port}", (11, "1", model))) as (_, taker):
-        await taker.until(lambda: STALE in taker.states(11))
-        outstation.banks[1].holding[11] = 0xFFF7  # other bits of the word are no heartbeat
+        await taker.until(lambda: taker.frames(11))
+        beat[11] = 0x0008
+        await taker.until(lambda: FRESH in taker.states(11))
+        await taker.until(lambda: taker.states(11)[-1] is STALE)
+        beat[11] = 0xFFFF  # other bits of the word are no heartbeat
         stale = len(taker.frames(11))
         await taker.until(lambda: len(taker.frames(11)) >= stale + 3)
         assert set(taker.states(11)[stale + 1 :]) == {STALE}
-        outstation.banks[1].holding[11] = 0x0008
+        beat[11] = 0x0000
         await taker.until(lambda: taker.states(11)[-1] is FRESH)
-    assert taker.states(11)[0] is FRESH
+    assert taker.states(11)[0] is STALE
+
+
+async def test_a_dead_heartbeat_is_brought_to_life_by_no_change_of_the_registry_and_no_restart(outstation):
+    hold(outstation, 1, 9.0)
+    url = f"modbus+tcp://127.0.0.1:{outstation.port}"
+    beat = outstation.banks[1].holding
+    model = detector("beating", interval_s=0.1, heartbeat_s=0.3, channels=2)
+    async with running(fleet(url, (11, "1", model))) as (link, taker):
+        await taker.until(lambda: taker.frames(11))
+        beat[11] = 0x0008
+        await taker.until(lambda: FRESH in taker.states(11))
+        await taker.until(lambda: taker.states(11)[-1] is STALE)
+        stale = len(taker.frames(11))
+        link.replace(fleet(url, (11, "1", model), (12, "1/2", model)))
+        await taker.until(lambda: len(taker.frames(11)) >= stale + 3)
+        assert set(taker.states(11)[stale:]) == {STALE}
+        beat[11] = 0x0000
+        await taker.until(lambda: taker.states(11)[-1] is FRESH)
+    async with running(fleet(url, (11, "1", model))) as (_, taker):
+        await taker.until(lambda: len(taker.frames(11)) >= 3)
+        assert set(taker.states(11)) == {STALE}
+        beat[11] = 0x0008
+        await taker.until(lambda: taker.states(11)[-1] is FRESH)
+
+
+async def test_a_living_heartbeat_is_not_forgotten_when_a_neighbour_is_registered(outstation):
+    hold(outstation, 1, 9.0)
+    url = f"modbus+tcp://127.0.0.1:{outstation.port}"
+    model = detector("beating", interval_s=0.1, heartbeat_s=30, channels=2)
+    async with running(fleet(url, (11, "1", model))) as (link, taker):
+        await taker.until(lambda: taker.frames(11))
+        outstation.banks[1].holding[11] = 0x0008
+        await taker.until(lambda: FRESH in taker.states(11))
+        fresh = taker.states(11).index(FRESH)
+        link.replace(fleet(url, (11, "1", model), (12, "1/2", model)))
+        await taker.until(lambda: taker.frames(12) and len(taker.frames(11)) >= fresh + 3)
+    assert set(taker.states(11)[fresh:]) == {FRESH}
+    assert set(taker.states(12)) == {STALE}
 
 
 async def test_nothing_is_polled_again_before_it_was_taken_so_what_waits_is_bounded(outstation):

@@ -150,4 +150,6 @@ async def closes_both_valves(tmp_path: Path, by: str) -> None:
     assert all(pulse.ended_s is not None for one in room.valves for pulse in one.valve.pulses)
     assert not room.burning
     for positions in side.seen.values():
-        assert positions[0] is ValvePosition.OPEN
+        # The first reply is not believed: its heartbeat was not seen to move yet.
+        assert positions[0] is ValvePosition.UNKNOWN
+        assert next(one for one in positions if one is not ValvePosition.UNKNOWN) is ValvePosition.OPEN
