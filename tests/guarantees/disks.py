@@ -13,10 +13,12 @@ import apsw
 
 @dataclass(slots=True)
 class Disk:
-    """synced: when each fsync of a file had returned (time.perf_counter). full: writes fail as on a full disk."""
+    """synced: when each fsync of a file had returned (time.perf_counter). full: writes fail as on a full disk.
+    fills_at: it is full from the first write on that holds these bytes."""
 
     synced: list[float] = field(default_factory=list)
     full: bool = False
+    fills_at: bytes = b""
 
 
 class _File(apsw.VFSFile):
@@ -31,6 +33,8 @@ class _File(apsw.VFSFile):
         self._disk.synced.append(time.perf_counter())
 
     def xWrite(self, data: bytes, offset: int) -> None:
+        if self._disk.fills_at and self._disk.fills_at in data:
+            self._disk.full = True
         if self._disk.full:
             raise apsw.FullError("no space left on device (the test says so)")
         super().xWrite(data, offset)

@@ -9,10 +9,12 @@ import pytest
 
 from devices.sites import encode_registry
 from engine.client import DoorClient
+from engine.cycle import Ended
 from engine.messages import AlarmView, WantedView
 from rules.decisions import AlarmState, CloseValve, Outcome, Step
 from simulators.modbus.faults import UnitFaults
 from tests.guarantees.bus_town import DETECTOR_NO, GATEWAY_OF_VALVE_NO, VALVE_NO, BusTown, bus_town
+from tests.guarantees.disks import Disk, watched_disk
 from tests.guarantees.engines import EngineProcess, door_of, engine_inside
 
 WITHIN_S = 25.0
@@ -153,6 +155,30 @@ BLINDED: dict[str, Callable[[BusTown], None]] = {
     "zeros for every register": _zeros,
     "a dead heartbeat": lambda town: setattr(town.detector, "faults", UnitFaults(dead_heartbeat=True)),
 }
+
+
+@pytest.mark.parametrize("model", VALVES)
+async def test_g1_a_close_on_a_busy_bus_is_written_even_when_the_commit_that_decided_it_fails(
+    tmp_path: Path, model: str
+) -> None:
+    """The one exception to "dispatch after commit": the engine ends, and the CLOSE leaves before it has."""
+    async with bus_town(model) as town:
+        with watched_disk() as disk:
+            with pytest.raises(Ended):
+                await _leak_that_no_disk_takes(tmp_path / "data", town, disk)
+            disk.full = False
+        assert town.written
+        assert not town.valve.pulses or town.valve.pulses[-1].ended_s is not None
+
+
+async def _leak_that_no_disk_takes(data: Path, town: BusTown, disk: Disk) -> None:
+    async with engine_inside(data, town.registry) as (_, door):
+        await heard(door, 3)
+        town.valve_unit.faults = UnitFaults(delay_s=0.2)
+        await heard(door, 1)
+        disk.fills_at = b"ch4-high"
+        town.leaks()
+        await until(lambda: disk.full)
 
 
 @pytest.mark.parametrize("blinded", BLINDED)
