@@ -1,6 +1,6 @@
 """Whether a device model makes sense as a whole, beyond the types of its keys. Every fault is found, with its key."""
 
-import math
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,13 @@ from devices.register_check_fields import Fault
 
 if TYPE_CHECKING:
     from devices.models import Actuator, DeviceModel
+
+#: devices/topics.py, in lower case.
+_VENDOR = re.compile(r"[a-z0-9_-]{1,64}\Z")
+#: Every duration of a model is within these, in seconds. Product choice: no device is worth asking more often, an
+#: interval that is less than a microsecond would be none at all, and any sum of a time and a year fits in microseconds.
+LEAST_S, LONGEST_S = 0.05, 366 * 86_400.0
+_WITHIN = f"from {LEAST_S:g} s to {LONGEST_S / 86_400:g} days"
 
 
 def model_faults(model: "DeviceModel") -> list[Fault]:
@@ -31,11 +38,13 @@ def _plain_faults(model: "DeviceModel") -> Iterator[Fault]:
     for key, text in (("vendor", model.vendor), ("name", model.name), ("source", model.source)):
         if not text.strip():
             yield key, "is empty" + ("; where the facts are from" if key == "source" else "")
-    if not 0 < model.max_age_s < math.inf:
-        yield "max_age_s", "must be positive"
+    if model.vendor.strip() and not _VENDOR.match(model.vendor):
+        yield "vendor", f"{model.vendor!r} must be 1 to 64 of a-z 0-9 _ -, as in the identity of its devices"
+    if not LEAST_S <= model.max_age_s <= LONGEST_S:
+        yield "max_age_s", f"must be positive, {_WITHIN}"
     promises_nothing = model.report_interval_s == 0 and model.kind == "gateway"
-    if not promises_nothing and not 0 < model.report_interval_s < math.inf:
-        yield "report_interval_s", "must be positive, or 0 for a gateway that sends no readings of its own"
+    if not promises_nothing and not LEAST_S <= model.report_interval_s <= LONGEST_S:
+        yield "report_interval_s", f"must be positive, or 0 for a gateway that sends no readings of its own; {_WITHIN}"
     if model.life_days is not None and model.life_days <= 0:
         yield "life_days", "must be positive"
     if model.lel_percent_vol is not None and not 0 < model.lel_percent_vol <= 100:
@@ -81,12 +90,12 @@ def _actuator_faults(actuator: "Actuator") -> Iterator[Fault]:
         ("confirm_within_s", actuator.confirm_within_s),
         ("attempt_expires_s", actuator.attempt_expires_s),
     ):
-        if not 0 < seconds < math.inf:
-            yield key, "must be positive"
+        if not LEAST_S <= seconds <= LONGEST_S:
+            yield key, f"must be positive, {_WITHIN}"
     if actuator.reachability == "connected":
         if actuator.wake_interval_s:
             yield "wake_interval_s", 'is only for reachability = "wakes"'
-    elif not 0 < actuator.wake_interval_s < math.inf:
-        yield "wake_interval_s", "must be positive: a valve that wakes does so at least this often"
+    elif not LEAST_S <= actuator.wake_interval_s <= LONGEST_S:
+        yield "wake_interval_s", f"must be positive, {_WITHIN}: a valve that wakes does so at least this often"
     elif actuator.confirm_within_s < actuator.wake_interval_s:
         yield "confirm_within_s", "must not be less than wake_interval_s: before that the valve may not have heard"

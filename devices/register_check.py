@@ -58,8 +58,8 @@ def _number_faults(chart: RegisterMap) -> Iterator[Fault]:
         yield "serial.baud", "must be 300 to 4000000"
     heartbeat = chart.heartbeat
     if heartbeat is not None:
-        if not heartbeat.within_s > 0:
-            yield "heartbeat.within_s", "must be positive"
+        if not 0 < heartbeat.within_s < math.inf:
+            yield "heartbeat.within_s", "must be positive and finite, or a dead device would never be seen dead"
         beating = next((field for field in chart.field if field.name == heartbeat.field), None)
         if beating is None:
             yield "heartbeat.field", f"there is no field {heartbeat.field!r}"

@@ -83,8 +83,8 @@ class DeviceModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: DeviceKind
     #: Where the facts are from: a document with its number and page.
     source: str
-    #: The device promises a reading at least this often; 3 x it without one is silence. 0, of a gateway: it sends none
-    #: of its own, so it cannot be silent; whether it can be reached is said by what reaches it.
+    #: The device promises a reading at least this often (0.05 s to 366 days); 3 x it without one is silence. 0, of a
+    #: gateway: it sends none of its own, so it cannot be silent; whether it can be reached is said by what reaches it.
     report_interval_s: float
     #: A device time older than this is not believed (the clock is suspect); younger is backfill or a slow link.
     max_age_s: float = 7 * 86_400.0

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from devices.codecs.native import decode
+from devices.fleet import build_fleet
 from devices.models import DeviceKind, DeviceModel, Example, load_catalogue, load_model
+from devices.sites import Device, Registry, Site
 
 CATALOGUE = load_catalogue()
 EXAMPLES = [
@@ -41,6 +43,10 @@ def test_the_catalogue_has_both_kinds_of_valve() -> None:
     assert {DeviceKind.SHUT_OFF_VALVE, DeviceKind.SELF_CLOSING_VALVE} <= {model.kind for model in CATALOGUE}
 
 
+#: Less than a poll takes, less than a microsecond, and more than microseconds can count.
+UNUSABLE_INTERVALS = ("0.049", "1e-7", "31622401", "1e18", "inf", "nan")
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -49,8 +55,15 @@ def test_the_catalogue_has_both_kinds_of_valve() -> None:
         (VALID.replace("= 10", "= 0"), "must be positive"),
         (VALID.replace("detector", "gateway").replace("= 10", "= -1"), "must be positive, or 0"),
         (VALID + "max_age_s = -1\n", "must be positive"),
+        (VALID + "max_age_s = 1e18\n", "to 366 days"),
+        *((VALID.replace("= 10", f"= {wrong}"), "from 0.05 s to 366 days") for wrong in UNUSABLE_INTERVALS),
         (VALID + 'colour = "red"\n', "colour"),
-        (VALID.replace('"detector"', '"toaster"'), "toaster"),
+        (
+            VALID.replace('"detector"', '"toaster"'),
+            "kind: 'toaster' is not one of detector, shut_off_valve, self_closing",
+        ),
+        (VALID.replace('"v"', '"Acme Ltd"'), "vendor: 'Acme Ltd' must be 1 to 64 of a-z 0-9 _ -"),
+        (VALID.replace('"v"', '"ACME"'), "vendor: 'ACME' must be 1 to 64 of a-z 0-9 _ -"),
         (VALID.replace('"v"', "v"), "wrong.toml"),
         ("", "vendor"),
     ],
@@ -61,3 +74,14 @@ def test_a_wrong_model_file_is_named_with_the_reason(tmp_path: Path, text: str, 
     with pytest.raises(ValueError, match=why) as wrong:
         load_model(path)
     assert "wrong.toml" in str(wrong.value)
+
+
+@pytest.mark.parametrize("interval", ["0.05", "31622400"])
+def test_the_shortest_and_the_longest_interval_can_be_laid_out_in_microseconds(tmp_path: Path, interval: str) -> None:
+    path = tmp_path / "sound.toml"
+    path.write_text(VALID.replace("= 10", f"= {interval}"), "utf-8")
+    model = load_model(path)
+    fleet = build_fleet(
+        Registry(models=(model,), sites=(Site("plant"),), devices=(Device(1, "v", "d", "sound", "plant"),))
+    )
+    assert fleet.interval_us.tolist() == [round(float(interval) * 1_000_000)]

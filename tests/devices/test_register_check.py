@@ -96,8 +96,8 @@ DETECTOR_FAULTS = [
     ("at = 40003,", "at = 'x',", "modbus.field[1].at", "Expected `int`, got `str`"),
     ("bits = [0, 3]", "bitz = [0, 3]", "modbus.field[2].bitz", "there is no such key"),
     ("at = 40004, ", "", "modbus.field[2].at", "is missing"),
-    ('"f32"', '"f64"', "modbus.field[0].type", "Invalid enum value 'f64'"),
-    ('"warm_up"', '"cold"', "modbus.quality[0].quality", "Invalid enum value 'cold'"),
+    ('"f32"', '"f64"', "modbus.field[0].type", "'f64' is not one of"),
+    ('"warm_up"', '"cold"', "modbus.quality[0].quality", "'cold' is not one of"),
     ("within_s = 5", "within_s = 'soon'", "modbus.heartbeat.within_s", "Expected `float`"),
     ('vendor = "v"', 'vendor = "v"\ncolour = "red"', "colour", "there is no such key"),
     ("words = [9]", "words = 9", "modbus.example[1].registers[0].words", "Expected `array`"),
@@ -109,6 +109,7 @@ DETECTOR_FAULTS = [
     ("channels = 2", "channels = 2\nreply_within_ms = 0", "modbus.reply_within_ms", "must be 1 to"),
     ("channels = 2", "channels = 2\nserial = { baud = 1 }", "modbus.serial.baud", "must be 300"),
     ("within_s = 5", "within_s = 0", "modbus.heartbeat.within_s", "must be positive"),
+    ("within_s = 5", "within_s = inf", "modbus.heartbeat.within_s", "must be positive and finite"),
     ('heartbeat = { field = "state"', 'heartbeat = { field = "pulse"', "modbus.heartbeat.field", "no field 'pulse'"),
     ('heartbeat = { field = "state"', 'heartbeat = { field = "label"', "modbus.heartbeat.field", "is text"),
     (
@@ -219,18 +220,19 @@ VALVE_FAULTS = [
     ('cause = "remote" }]', 'cause = "whim" }]', "modbus.valve[0].cause", "'whim' is not one of"),
     ('"shut_off_valve"', '"detector"', "modbus.command", "only a shut_off_valve takes commands"),
     ('"close"', '"fan_on"', "modbus.command", "must say how it is closed"),
-    ('"close"', '"open"', "modbus.command[0].verb", "Invalid enum value 'open'"),
+    ('"close"', '"open"', "modbus.command[0].verb", "'open' is not one of"),
     ('"one_shot"', '"latched"', "modbus.command[0].style", "neither pulse_ms nor release"),
     ("release = [{ function = 5, at = 3, values = [0] }]", "", "modbus.command[0].release", "how the pulse ends"),
     ("pulse_ms = 500", "", "modbus.command[0].pulse_ms", "above 0"),
     ("function = 16", "function = 6", "modbus.command[0].write[0].at", "function 6 takes one value"),
-    ("function = 16", "function = 22", "modbus.command[0].write[0].function", "Invalid enum value 22"),
+    ("function = 16", "function = 22", "modbus.command[0].write[0].function", "22 is not one of 5, 6, 15, 16"),
     ("values = [1, 2]", "values = [65536]", "modbus.command[0].write[0].at", "0 to 65535"),
     ("values = [0] }]", "values = [255] }]", "modbus.command[0].release[0].at", "0 to 1"),
     ("at = 90", "at = 65535", "modbus.command[0].write[0].at", "beyond wire address 65535"),
     ("at = 90", "at = 90, pause_ms = -1", "modbus.command[0].write[0].pause_ms", "must be 0 to"),
     ("bit = 0, set = false", "bit = 1", "modbus.command[0].write[0].then[0].bit", "bits 0 to 0"),
     ("confirm_within_s = 60", "confirm_within_s = 0", "actuator.confirm_within_s", "must be positive"),
+    ("confirm_within_s = 60", "confirm_within_s = 1e18", "actuator.confirm_within_s", "to 366 days"),
     ("confirm_within_s = 60", 'reachability = "wakes"', "actuator.wake_interval_s", "must be positive"),
     (
         "within_s = 60",
@@ -285,6 +287,15 @@ def test_a_mistake_of_type_does_not_hide_those_in_other_tables(tmp_path: Path) -
         load(tmp_path, text)
     keys = [line.split(": ")[1] for line in str(wrong.value).splitlines()]
     assert keys == ["modbus.field[1].at", "modbus.field[2].bitz", "modbus.heartbeat.within_s", "report_interval_s"]
+
+
+def test_a_word_that_is_none_of_those_allowed_is_named_with_them(tmp_path: Path) -> None:
+    text = DETECTOR.replace('type = "f32"', 'type = "u17"', 1)
+    assert text != DETECTOR
+    with pytest.raises(
+        ValueError, match=r"modbus\.field\[\d\]\.type: 'u17' is not one of bit, u16, s16, u32, s32, f32,"
+    ):
+        load(tmp_path, text)
 
 
 def test_a_map_says_itself_what_the_model_measures(tmp_path: Path) -> None:
