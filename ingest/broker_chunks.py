@@ -136,9 +136,11 @@ class Waiting:
 
 @dataclass(slots=True)
 class Taken(Arrivals):
-    """Arrivals of a link, and the chunks they came in: (whose, chunk, its first message)."""
+    """Arrivals of a link, and the chunks they came in: (whose, chunk, its first message). lost_sessions: names of those
+    of `session_lost`."""
 
     parts: list[tuple[Waiting, Chunk, int]] = field(default_factory=list)
+    lost_sessions: list[str] = field(default_factory=list)
 
     def put(self, waiting: Waiting, chunk: Chunk) -> None:
         first = len(self.payload)

@@ -96,12 +96,14 @@ class Desk:
 
 
 class Connection(asyncio.BufferedProtocol):
-    """`let_in` and `ended` are futures: the CONNACK once the subscriptions stand, and how it was over."""
+    """`let_in` and `ended` are futures: the CONNACK once the subscriptions stand, and how it was over. `greeted`: is
+    given the CONNACK that accepts us, before anything is asked on the session."""
 
-    def __init__(self, desk: Desk, password: bytes | None) -> None:
+    def __init__(self, desk: Desk, password: bytes | None, greeted: Callable[[Connack], None]) -> None:
         loop = asyncio.get_running_loop()
         self._desk = desk
         self._password = password
+        self._greeted = greeted
         self._loop = loop
         self._stream = BrokerStream(
             self, desk.broker.link_name, desk.broker.version, desk.book, desk.limits, desk.counts
@@ -244,6 +246,7 @@ class Connection(asyncio.BufferedProtocol):
             self.end(How.REFUSED, "the broker has no QoS 1, without which nothing can be kept")
             return
         self._connack = connack
+        self._greeted(connack)
         asked_s = numbers.get(Property.SERVER_KEEP_ALIVE_S, 0)
         self._keep_alive_s = float(min(asked_s or self._desk.broker.keep_alive_s, self._desk.broker.keep_alive_s))
         filters = self._desk.broker.filters(self._desk.partition)

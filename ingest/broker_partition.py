@@ -1,8 +1,8 @@
 """One partition's life: connecting, being let in, connecting again. It never gives up.
 
 R1  At most one connection at a time, so that we never take over our own session.
-R2  A session that was there before and is not any more is said (`session_lost`), also across restarts of ours: what the
-    broker held for us may be gone.
+R2  A session that was there before and is not any more is said (`session_lost`), also across restarts of ours, at
+    whatever moment they come (broker_sessions, H2): what the broker held for us may be gone.
 R3  Pauses between attempts grow and have jitter, and begin anew only after a connection that held: so two processes
     with one name do not throw each other out many times a second. Where the broker refuses us they are longer.
 """
@@ -27,16 +27,12 @@ from ingest.why_away import why_not_connected
 _log = structlog.get_logger()
 
 
-#: Lost sessions that wait to be said, besides the newest: nobody hears them while the broker's gateway is not
-#: registered.
-_MOST_SAID = 15
-
-
 @dataclass(slots=True)
 class Said:
     """What a partition has to say, until the link takes it."""
 
-    session_lost: list[str] = field(default_factory=list)
+    #: Whether the session was lost; while the broker's gateway is not registered nobody hears it.
+    session_lost: bool = False
     #: Devices that were called in vain, and can be called again since.
     connected: list[int] = field(default_factory=list)
 
@@ -47,7 +43,7 @@ class PartitionLife:
     def __init__(self, desk: Desk, sessions: KnownSessions, randomness: random.Random) -> None:
         self.desk = desk
         self.acks = ApplicationAcks(desk.broker.version)
-        self.said = Said()
+        self.said = Said(session_lost=sessions.unsaid(self.name))
         self.connection: Connection | None = None
         self.up = False
         #: On the loop's clock: since when there is no connection; and why, in words.
@@ -65,6 +61,10 @@ class PartitionLife:
     def name(self) -> str:
         broker = self.desk.broker
         return f"{self.desk.partition.client_id}@{broker.host}:{broker.port}"
+
+    @property
+    def lost_words(self) -> str:
+        return f"the broker has forgotten the session {self.name}: messages it held for us may be gone"
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._live(), name=f"broker {self.name}")
@@ -161,13 +161,21 @@ class PartitionLife:
         context = await asyncio.to_thread(client_context, broker.tls) if broker.tls else None
         async with asyncio.timeout(self.desk.limits.connect_within_s):
             _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: Connection(self.desk, password),
+                lambda: Connection(self.desk, password, self._greeted),
                 broker.host,
                 broker.port,
                 ssl=context,
                 server_hostname=broker.host if context else None,
             )
         return connection
+
+    def _greeted(self, connack: Connack) -> None:
+        if not connack.session_present and self.name in self._sessions:
+            self.desk.counts.sessions_lost += 1
+            self._sessions.lost(self.name)
+            self.said.session_lost = True
+            _log.critical(self.lost_words, broker=self.desk.broker.name)
+            self.desk.arrived()
 
     def _let_in(self, connack: Connack) -> None:
         broker = self.desk.broker
@@ -176,11 +184,6 @@ class PartitionLife:
         _log.info(
             "connected to the broker", broker=broker.name, session=self.name, session_present=connack.session_present
         )
-        if not connack.session_present and self.name in self._sessions:
-            self.desk.counts.sessions_lost += 1
-            words = f"the broker has forgotten the session {self.name}: messages it held for us may be gone"
-            self.said.session_lost = [*self.said.session_lost[-_MOST_SAID:], words]
-            _log.critical(words, broker=broker.name)
         self._sessions.add(self.name)
         kept_s = connack.properties.numbers.get(Property.SESSION_EXPIRY_S, broker.session_expiry_s)
         if broker.version == V5 and kept_s < broker.session_expiry_s:

@@ -52,6 +52,8 @@ class BrokerLink:
         self._limits = limits or BrokerLimits()
         self._wake = wake
         self._utc_us = utc_us
+        self._sessions = sessions
+        self._lost_told: set[str] = set()
         self._lives = [PartitionLife(self._desk(partition), sessions, randomness) for partition in broker.partitions]
         self._timers: list[asyncio.TimerHandle] = []
         self._reserve = self._reserve_over = False
@@ -142,9 +144,10 @@ class BrokerLink:
             outgoing.sent, outgoing.failed = [], []
             taken.connected += said.connected
             said.connected = []
-            if self._gateway_no:
-                taken.session_lost += [(self._gateway_no, words) for words in said.session_lost]
-                said.session_lost = []
+            if self._gateway_no and said.session_lost:
+                taken.session_lost.append((self._gateway_no, life.lost_words))
+                taken.lost_sessions.append(life.name)
+                said.session_lost = False
         news = self._down_news()
         if news is not None:
             self._down = bool(news)
@@ -175,6 +178,9 @@ class BrokerLink:
         assert isinstance(arrivals, Taken)
         self._reserve_over |= self._reserve and not settled.in_reserve
         self._reserve = settled.in_reserve
+        self._lost_told.update(arrivals.lost_sessions)
+        if self._lost_told and not settled.in_reserve:  # with a full disk the cycle may have kept the event for later
+            self._forget_losses()
         acknowledged, dropped = arrivals.settle(settled.withheld)
         self.counts.acknowledged += acknowledged
         self.counts.acknowledgements_dropped += dropped
@@ -185,6 +191,13 @@ class BrokerLink:
         for life in self._lives:
             if life.connection is not None:
                 life.connection.settled()
+
+    def _forget_losses(self) -> None:
+        """A commit holds that these sessions were lost; one that was lost once more since then is still to be said."""
+        for life in self._lives:
+            if life.name in self._lost_told and not life.said.session_lost:
+                self._sessions.told(life.name)
+        self._lost_told.clear()
 
     def send(self, device_no: int, command: Command, expires_us: int) -> Sending:
         life = self._route(device_no)
