@@ -1,13 +1,15 @@
 """What is wrong with the types of a document: not only the first mistake, but one of every table in it."""
 
 import re
-from typing import Any, get_args, get_type_hints
+from enum import Enum
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
 #: (dotted key, reason).
 Fault = tuple[str, str]
 _PATH = re.compile(r" - at `\$\.?(.*)`\Z")
+_FIRST = re.compile(r"[.\[]")
 _NAMED = re.compile(r"`([^`]+)`\Z")
 
 
@@ -38,7 +40,7 @@ def typed_faults(document: dict[str, Any], kind: type[msgspec.Struct], prefix: s
     try:
         msgspec.convert(rest, kind)
     except msgspec.ValidationError as wrong:
-        faults.append(_fault(wrong, prefix))
+        faults.append(_fault(wrong, kind, prefix))
     return faults
 
 
@@ -60,11 +62,23 @@ def _is_array(hint: Any) -> bool:
     return getattr(hint, "__origin__", None) is tuple
 
 
-def _fault(wrong: msgspec.ValidationError, prefix: str) -> Fault:
+def _allowed(hint: Any) -> tuple[object, ...]:
+    """The values that a type hint lists one by one."""
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return tuple(member.value for member in hint)
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    return tuple(value for inner in get_args(hint) for value in _allowed(inner))
+
+
+def _fault(wrong: msgspec.ValidationError, kind: type[msgspec.Struct], prefix: str) -> Fault:
     text = str(wrong)
     path = _PATH.search(text)
     reason = text[: path.start()] if path else text
     key = path.group(1) if path else ""
+    if reason.startswith("Invalid enum value"):
+        allowed = _allowed(get_type_hints(kind).get(_FIRST.split(key)[0]))
+        reason = f"{reason.removeprefix('Invalid enum value ')} is not one of {', '.join(map(str, allowed))}"
     named = _NAMED.search(reason)
     if named is not None and ("unknown field" in reason or "missing required field" in reason):
         key = f"{key}.{named.group(1)}" if key else named.group(1)

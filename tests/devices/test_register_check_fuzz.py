@@ -67,7 +67,7 @@ def loaded(path: Path) -> DeviceModel | None:
     except ValueError as refused:
         lines = str(refused).splitlines()
     assert lines
-    assert [line for line in lines if not line.startswith(f"{path.name}: ")] == []
+    assert [line for line in lines if not line.startswith(f"{path}: ")] == []
     return None
 
 
