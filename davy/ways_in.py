@@ -10,6 +10,7 @@ import structlog
 
 from davy.broker_settings import missing_files, read_brokers
 from davy.open_files import connections_within, raise_limit
+from davy.put_aside import PutAside
 from davy.settings import Settings
 from devices.fleet import Fleet
 from engine.cycle import Cycle
@@ -36,12 +37,15 @@ class WaysIn:
         self.pushes = PushLink(cycle.wake)
         self._modbus = ModbusLink(cycle.wake, cycle.now, utc_us, monotonic_us, Random())  # noqa: S311  spreads polls
         self._brokers, self._unusable = _brokers(settings, cycle, self.directory)
+        named = None if self._unusable else frozenset(broker.broker.gateway for broker in self._brokers)
+        self._put_aside = PutAside(lambda: cycle.memory.state, named)
         self.replace(fleet)
 
     @property
     def links(self) -> tuple[Link, ...]:
         """The smaller shares first, so that none is left out of a cycle; and a command goes by the last that can."""
-        return (self.pushes, self._modbus, *self._brokers, self.endpoint)
+        # Last, so that it is taken after what the others still had to say.
+        return (self.pushes, self._modbus, *self._brokers, self.endpoint, self._put_aside)
 
     def replace(self, fleet: Fleet) -> None:
         """A new registry holds from now on."""
@@ -51,6 +55,7 @@ class WaysIn:
         on_a_bus = frozenset(fleet.device_no[fleet.decoder_by_slot >= 0].tolist())
         for broker in self._brokers:
             broker.replace_directory(self.directory, on_a_bus)
+        self._put_aside.replace(fleet)
 
     async def start(self, down: AsyncExitStack) -> None:
         """Listen, poll, connect; `down` takes each down again. Raises OSError when the port cannot be had."""

@@ -19,6 +19,7 @@ from rules.decisions import (
     ReadingsMissing,
     SessionLost,
 )
+from rules.document import default_pack, load_pack
 from rules.kernels import compile_pack
 from rules.reshape import reshape
 from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
@@ -249,6 +250,19 @@ def test_a_rule_or_a_device_that_is_gone_takes_the_alarm_with_it(event: Event) -
         decided: list[Decision] = reshape(world.state, world.fleet, compile_pack(rules or world.rules), at(6))
         assert [change.change for change in of(AlarmChanged, decided)] == [Change.REMOVED]
         assert not world.state.alarms()
+
+
+@pytest.mark.parametrize(
+    ("event", "name", "rule"), [(down(5), "g1", b"link-down"), (missing(5), "d1", b"readings-missing")]
+)
+def test_a_rule_of_another_name_goes_on_saying_what_stands(event: Event, name: str, rule: bytes) -> None:
+    world = World()
+    world.tell(event)
+    renamed = load_pack(default_pack().replace(b'"%s"' % rule, b'"of-another-name"'), "renamed.toml")
+    decided = reshape(world.state, world.fleet, compile_pack(renamed), at(6))
+    assert (name, rule.decode(), "NORMAL") in changed(decided)
+    (alarm,) = of(AlarmRaised, decided)
+    assert (alarm.rule, alarm.device_no, alarm.at, alarm.note != "") == ("of-another-name", NUMBERS[name], at(6), True)
 
 
 def _fields(event: Event) -> dict[str, object]:
