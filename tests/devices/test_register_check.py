@@ -224,6 +224,8 @@ VALVE_FAULTS = [
     ('"one_shot"', '"latched"', "modbus.command[0].style", "neither pulse_ms nor release"),
     ("release = [{ function = 5, at = 3, values = [0] }]", "", "modbus.command[0].release", "how the pulse ends"),
     ("pulse_ms = 500", "", "modbus.command[0].pulse_ms", "above 0"),
+    ("pulse_ms = 500", "pulse_ms = 5001", "modbus.command[0].pulse_ms", "at most 5000"),
+    ("values = [0] }]", "values = [0], pause_ms = 4501 }]", "modbus.command[0].pulse_ms", "with the pauses of release"),
     ("function = 16", "function = 6", "modbus.command[0].write[0].at", "function 6 takes one value"),
     ("function = 16", "function = 22", "modbus.command[0].write[0].function", "22 is not one of 5, 6, 15, 16"),
     ("values = [1, 2]", "values = [65536]", "modbus.command[0].write[0].at", "0 to 65535"),
