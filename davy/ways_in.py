@@ -62,11 +62,11 @@ class WaysIn:
         settings = self._settings
         await self.endpoint.start(settings.mqtt_host, settings.mqtt_port, _tls(settings))
         down.push_async_callback(self.endpoint.close)
-        await self._modbus.start()
-        down.push_async_callback(self._modbus.close)
         for broker in self._brokers:
             await broker.start()
             down.push_async_callback(broker.close)
+        await self._modbus.start()
+        down.push_async_callback(self._modbus.close)  # so first of all: it may still have pulses to end
 
     def gauges(self) -> dict[str, float]:
         """Figures for /metrics."""
