@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ingest.modbus_probe import Found, Probe
 
 _T = TypeVar("_T")
+_BASE = typer.Option(min=0, max=65_535, help="added to every address, as the device's maker or its menu says")
 _LINK = typer.Argument(help="modbus+tcp://host:port, modbus+rtu+tcp://host:port or modbus+rtu:/dev/ttyUSB0?baud=9600")
 
 
@@ -35,7 +36,7 @@ def read(
     unit: Annotated[int, typer.Argument(min=0, max=255, help="the unit's address on the bus")],
     model: Annotated[str, typer.Option(help="a model file (TOML), or a model's key")],
     channel: Annotated[int, typer.Option(min=1, help="measuring point of the unit")] = 1,
-    base: Annotated[int, typer.Option(min=0, max=65_535, help="added to every address")] = 0,
+    base: Annotated[int, _BASE] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Read one unit as a model says, and print the registers and what they mean side by side. Exit code 1 when they
@@ -70,32 +71,47 @@ def scan(
     link: Annotated[str, _LINK],
     units: Annotated[str, typer.Option(help="which to ask: 1-247, or 1,5,20-30")] = "1-247",
     timeout_ms: Annotated[int, typer.Option(min=10, max=10_000, help="how long a unit may take to answer")] = 500,
+    base: Annotated[int, _BASE] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Ask every unit, and say which models of the catalogue fit what it answers. It takes the time-out for each unit
-    that is not there."""
+    that is not there, on a serial line twice that. Exit code 1 when the link goes away and stays away; what was found
+    is printed all the same."""
     from davy.catalogue import catalogue
     from davy.modbus_tables import Counted, print_scan
     from davy.output import write_json
+    from ingest.modbus_errors import LinkAway
 
     address, asked = _address(link), _units(units)
     models = [model for model in catalogue(ctx.obj.settings()) if model.modbus is not None]
 
-    async def work(probe: "Probe") -> "list[Found]":
+    async def work(probe: "Probe") -> "tuple[list[Found], str]":
         found: list[Found] = []
         with Counted("asking unit", asked) as counted:
             for unit in counted:
-                one = await probe.look(unit, models)
+                try:
+                    one = await probe.look(unit, models, base)
+                except LinkAway as why:
+                    if not probe.was_open:
+                        raise
+                    return found, _cut_short(unit, asked, why)
                 if one is not None:
                     found.append(one)
                     counted.say(f"unit {unit} answers")
-        return found
+        return found, ""
 
-    found = _asked(address, timeout_ms / 1000, "the link", work)
+    found, cut_short = _asked(address, timeout_ms / 1000, "the link", work)
     if as_json:
         write_json(found)
     else:
         print_scan(found, len(asked))
+    if cut_short:
+        raise CannotGoOn(Exit.FAILED, cut_short)
+
+
+def _cut_short(unit: int, asked: list[int], why: Exception) -> str:
+    rest = "was" if unit == asked[-1] else "and those after it were"
+    return f"the link went away, so unit {unit} {rest} not asked: {why}"
 
 
 def _asked(address: "BusAddress", within_s: float, what: str, work: "Callable[[Probe], Awaitable[_T]]") -> _T:

@@ -133,6 +133,55 @@ async def test_scan_finds_the_units_and_names_the_models_that_fit(outstation, mo
     assert "2 of 2 units answer" in out
 
 
+async def test_scan_asks_again_where_a_gateway_restarts_and_keeps_what_it_found_where_it_stays_away(outstation, model):
+    link = f"modbus+tcp://127.0.0.1:{outstation.port}"
+    units = ("--units", "7-9", "--timeout-ms", "500", "--json")
+    serve, gone = outstation.serve, []
+
+    async def restarts(*asked) -> None:
+        if asked[0] == 8 and not gone:
+            gone.append(asyncio.create_task(away(0.5)))
+        elif not gone or gone[0].done():
+            await serve(*asked)
+
+    async def away(for_s: float) -> None:
+        await outstation.stop()
+        if for_s:
+            await asyncio.sleep(for_s)
+            await outstation.start()
+
+    outstation.serve = restarts
+    code, out, err = await davy("modbus", "scan", link, *units, DAVY_MODELS=str(model.parent))
+    assert code == 0, err
+    assert [one["unit"] for one in msgspec.json.decode(out)] == [7, 8, 9]
+    assert gone
+
+    async def leaves(*asked) -> None:
+        if asked[0] == 8:
+            gone.append(asyncio.create_task(away(0.0)))
+        else:
+            await serve(*asked)
+
+    outstation.serve = leaves
+    code, out, err = await davy("modbus", "scan", link, *units, DAVY_MODELS=str(model.parent))
+    assert code == 1
+    assert [one["unit"] for one in msgspec.json.decode(out)] == [7]
+    assert "the link went away, so unit 8 and those after it were not asked: nobody listens" in err
+    assert err.count("\n") == 1
+
+
+async def test_scan_finds_a_model_at_the_base_its_devices_are_set_to(outstation, model):
+    outstation.banks[5].holding = {40_000 + at: word for at, word in outstation.banks[7].holding.items()}
+    del outstation.tricks[5]
+    link = f"modbus+tcp://127.0.0.1:{outstation.port}"
+    for base, fits in (("0", False), ("40000", True)):
+        asked = ("modbus", "scan", link, "--units", "5", "--base", base, "--json")
+        code, out, err = await davy(*asked, DAVY_MODELS=str(model.parent))
+        assert code == 0, err
+        (found,) = msgspec.json.decode(out)
+        assert ("acme_unseen" in [fit["model"] for fit in found["fits"] if not fit["zeros"]]) is fits
+
+
 async def test_what_cannot_be_is_said_in_one_plain_line(outstation, model):
     link = f"modbus+tcp://127.0.0.1:{outstation.port}"
     for words, code, said in (
