@@ -192,7 +192,8 @@ class Cycle:
         taken = take(self.links, MOST_MESSAGES, turn=self._turns)
         self._turns += 1
         in_reserve = self.store.in_reserve
-        intake = read(taken, self.memory, now, self.store.last_cycle + 1, in_reserve=in_reserve)
+        no_room = in_reserve and self.store.no_room
+        intake = read(taken, self.memory, now, self.store.last_cycle + 1, in_reserve=in_reserve, no_room=no_room)
         if in_reserve and self._can_wait(intake, pending, now):
             self.pending = pending
             self._keep_for_later(intake)
