@@ -6,7 +6,7 @@ protects without PostgreSQL (G3).
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -135,10 +135,13 @@ def registry_faults(registry: Registry) -> list[str]:
     return faults
 
 
-def registry_warnings(registry: Registry) -> list[str]:
-    """What is probably wrong with a registry without faults, each with place, reason and remedy: it may be used."""
+def registry_warnings(registry: Registry, about: Collection[str] | None = None) -> list[str]:
+    """What is probably wrong with a registry without faults, each with place, reason and remedy: it may be used.
+    `about`: only what has to do with these identities."""
     models = {model.key: model for model in registry.models}
     buses = _buses(registry.devices, models)[0]
+    # A simulated line, such as a pseudo-terminal, has neither speed nor parity.
+    simulated = {site.key for site in registry.sites if site.simulated}
     warnings: list[str] = []
     places: dict[tuple[str, UnitAddress], Device] = {}
     for device in registry.devices:
@@ -147,6 +150,8 @@ def registry_warnings(registry: Registry) -> list[str]:
         if bus is None or unit is None or bus_map is None:
             continue
         at, there = f"device {device.identity}", places.setdefault((device.gateway, unit), device)
+        if about is not None and not {device.identity, device.gateway, there.identity}.intersection(about):
+            continue
         if there.model != device.model:
             warnings.append(
                 f"{at}: stands at {device.address!r} of {device.gateway}, as {there.identity} of model"
@@ -158,7 +163,7 @@ def registry_warnings(registry: Registry) -> list[str]:
                 " see whether the device really answers to it"
             )
         said = (bus.baud, bus.parity, bus.stop_bits)
-        line = bus_map.serial
+        line = bus_map.serial if device.site not in simulated else None
         if bus.framing is Framing.RTU and line and said != (line.baud, line.parity, line.stop_bits):
             warnings.append(
                 f"{at}: is delivered with {line.baud} baud, parity {line.parity}, {line.stop_bits} stop bits, and the"

@@ -32,7 +32,7 @@ _KEPT_DOCUMENTS = 5
 class Imported:
     """What an import did, or would do. number: of the document in the outbox; 0: none was needed, or nothing was
     applied. tokens: (identity, token) made now; they are stored only as hashes, so this is the one time they are
-    seen. warnings: what is probably wrong with the whole registry, and stopped nothing."""
+    seen. warnings: what is probably wrong with the devices of the file, and stopped nothing."""
 
     applied: bool
     fates: tuple[RowFate, ...]

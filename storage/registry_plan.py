@@ -47,7 +47,7 @@ class Plan:
     credentials: dict[str, str] = field(default_factory=dict)
     to_make: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
-    #: What is probably wrong with the registry that would be, and does not stop it.
+    #: What is probably wrong with the devices of the file, as the registry would be, and does not stop it.
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -85,7 +85,8 @@ def plan_import(known: Known, rows: Sequence[SourceRow], models: Sequence[Device
     merged = known.registry(models)
     _blame(plan, registry_faults(merged))
     plan.fates += model_fates(known.models, models, known.devices.values())
-    plan.warnings += registry_warnings(merged)
+    named = {row.given.identity for row in rows if isinstance(row.given, DeviceGiven)}
+    plan.warnings += registry_warnings(merged, named)
     return plan
 
 

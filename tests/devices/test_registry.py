@@ -155,11 +155,22 @@ def test_a_wrong_bus_is_one_fault_however_many_stand_on_it() -> None:
 )
 def test_what_is_probably_wrong_on_a_bus_is_said_and_stops_nothing(device: Device, warning: str) -> None:
     slow = Device(13, "davysim", "slow", "sim_gateway", "home", address="modbus+rtu:/dev/ttyS1?baud=2400&parity=even")
-    registry = replace(BUS, devices=(*BUS.devices, slow, device))
+    real = tuple(replace(site, simulated=False) for site in BUS.sites)
+    registry = replace(BUS, sites=real, devices=(*BUS.devices, slow, device))
     assert registry_faults(registry) == []
     (said,) = registry_warnings(registry)
+    assert registry_warnings(registry, {device.identity}) == [said]
+    assert registry_warnings(registry, {"davysim/native"}) == [], "who is not spoken of is not warned of"
     assert said.startswith(f"device {device.identity}: ")
     assert warning in said
+
+
+def test_a_simulated_line_has_no_settings_that_could_be_wrong() -> None:
+    slow = Device(13, "davysim", "slow", "sim_gateway", "home", address="modbus+rtu:/tmp/pty?baud=2400")
+    registry = replace(BUS, devices=(*BUS.devices, slow, head(20, "x", "9", gateway="davysim/slow")))
+    for simulated, warnings in ((True, 0), (False, 1)):
+        sites = tuple(replace(site, simulated=simulated) for site in registry.sites)
+        assert len(registry_warnings(replace(registry, sites=sites))) == warnings
 
 
 def test_the_engines_document_holds_every_model_without_its_examples() -> None:

@@ -334,6 +334,11 @@ async def test_what_is_probably_wrong_is_said_and_stops_nothing(database: Connec
     done = await put_bus(database, BUS)
     assert done.applied
     assert [warning.split(":")[0] for warning in done.warnings] == ["device davysim/h1", "device davysim/h2"]
+    assert (await put_bus(database, CSV)).warnings == (), "an import of another home is not about this bus"
+    gateway = BUS.splitlines()[0] + "\n" + BUS.splitlines()[2]
+    assert len((await put_bus(database, gateway.replace("2400", "1200"))).warnings) == 2, (
+        "its bus is what they stand on"
+    )
     assert (await put_bus(database, BUS.replace("2400", "9600"))).warnings == ()
 
 
