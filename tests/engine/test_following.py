@@ -17,7 +17,7 @@ from ingest.links import Upto
 from rules.decisions import AlarmRaised, AlarmState, ReadingsComplete, ReadingsMissing
 from tests.engine.history import SECOND, frozen
 from tests.engine.test_ways_in import DETECTOR, Reserved, frame
-from tests.engine.ways import D1, D2, ON_BUS, VALVE, Ways, places, registry, ways
+from tests.engine.ways import D1, D2, ON_BUS, VALVE, Ways, registry, stands_at, ways
 
 
 def reopened(folder: Path) -> Store:
@@ -170,7 +170,7 @@ def test_a_device_that_moves_to_a_bus_or_leaves_is_followed_no_longer(tmp_path: 
     ]
     bench.register(msgspec.structs.replace(before, devices=tuple(moved)), number=2)
     bench.turn(1)
-    bench.bus.bring((D1, frame("clean air", bench.now)))
+    bench.bus.bring((D1, frame("clean air", bench.now, D1, fleet=bench.memory.fleet)))
     bench.turn(1)
     assert bench.bus.last.stored.tolist() == [1]
     assert not bench.memory.contiguity
@@ -237,7 +237,7 @@ def test_a_journal_and_a_checkpoint_of_before_can_still_be_read() -> None:
 def test_frames_are_numbered_by_time_and_nobody_misses_the_time_between(tmp_path: Path) -> None:
     bench = ways(tmp_path)
     for _ in range(3):
-        bench.bus.bring((ON_BUS, encode_frame(FrameState.NO_REPLY, bench.now, b"", places()[ON_BUS])))
+        bench.bus.bring((ON_BUS, encode_frame(FrameState.NO_REPLY, bench.now, b"", stands_at(ON_BUS))))
         bench.turn(20)
     assert told(bench) == []
     assert DETECTOR.modbus is not None

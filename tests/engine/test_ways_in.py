@@ -7,6 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from devices.codecs.frame import HEADER, FrameState, encode_frame
+from devices.fleet import Fleet
 from devices.models import DeviceModel, load_catalogue
 from devices.quantities import QUANTITY_NAMES, Flag, Quality, quality_shift
 from devices.register_examples import example_payload
@@ -26,17 +27,19 @@ from rules.decisions import (
     Step,
     WantedEnded,
 )
-from tests.engine.ways import BROKER, BUS, BUS_VALVE, D1, D2, ON_BUS, ON_BUS_2, Ways, places, registry, ways
+from tests.engine.ways import BROKER, BUS, BUS_VALVE, D1, D2, ON_BUS, ON_BUS_2, Ways, registry, stands_at, ways
 
 DETECTOR = next(model for model in load_catalogue() if model.key == "sim_modbus_detector")
 
 
-def frame(title: str, seq: int, device_no: int = ON_BUS, model: DeviceModel = DETECTOR) -> bytes:
+def frame(
+    title: str, seq: int, device_no: int = ON_BUS, model: DeviceModel = DETECTOR, fleet: Fleet | None = None
+) -> bytes:
     """The frame of one of the model's own examples, read where the device stands."""
     assert model.modbus is not None
     example = next(one for one in model.modbus.example if one.title.startswith(title))
     words = example_payload(model.modbus, example)[HEADER.size :]
-    return encode_frame(FrameState.FRESH, seq, words, places()[device_no])
+    return encode_frame(FrameState.FRESH, seq, words, stands_at(device_no, fleet))
 
 
 def records(bench: Ways) -> list[CycleRecord]:
@@ -196,7 +199,7 @@ def test_what_waits_from_before_a_valve_moved_does_not_confirm_the_close_of_wher
     known = registry()
     moved = [msgspec.structs.replace(one, address="8") if one.device_no == BUS_VALVE else one for one in known.devices]
     bench.register(msgspec.structs.replace(known, devices=tuple(moved)), number=2)
-    silent = encode_frame(FrameState.NO_REPLY, 4, b"", places()[BUS_VALVE])
+    silent = encode_frame(FrameState.NO_REPLY, 4, b"", stands_at(BUS_VALVE))
     bench.bus.bring((BUS_VALVE, silent), (BUS_VALVE, frame(closed, 5, BUS_VALVE, valve)), (ON_BUS, frame("clean", 6)))
     bench.turn(0.1)
     last = records(bench)[-1]

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from devices.commands import Command
-from devices.fleet import build_fleet
+from devices.fleet import Fleet, build_fleet
 from devices.models import load_catalogue
 from devices.sites import Device, Link, Registry, Site
 from engine.cycle import Cycle
@@ -108,7 +108,11 @@ def registry(number_on_bus: int = 2) -> Registry:
 
 
 @cache
-def places() -> dict[int, int]:
-    """Device number -> the place that a poller writes into its frames."""
-    fleet = build_fleet(registry())
-    return dict(zip(fleet.device_no.tolist(), fleet.place_by_slot.tolist(), strict=True))
+def _town() -> Fleet:
+    return build_fleet(registry())
+
+
+def stands_at(device_no: int, fleet: Fleet | None = None) -> int:
+    """What a poller writes into the device's frames; without a fleet, where `registry` has it."""
+    known = fleet or _town()
+    return int(known.place_by_slot[known.slot_of[device_no]])
