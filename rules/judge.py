@@ -3,7 +3,8 @@
 R1  Every device's readings are judged in their order; devices do not see each other here, so the result does not
     depend on how readings of different devices are mixed or batched (G5).
 R2  Only devices at which something is true or under way cost more than the matrix of conditions: their readings go
-    through in rounds, the n-th reading of each device in round n.
+    through in rounds, the n-th reading of each device in round n; without those before its first that moves anything
+    (an alarm that stands for days is under way, and moves nothing).
 R3  What changes is collected and applied in the order of the readings, because there effects meet (two detectors, one
     valve).
 """
@@ -103,6 +104,23 @@ def _apply(state: State, out: Out, rows: Rows, slots: NDArray[np.int32], items: 
                 state.expect(slot)
 
 
+def _moves(state: State, found: Conditions, row: NDArray[np.intp], slots: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Whether each of these rows would move anything if it were its device's first, shape (len(row),)."""
+    active = IS_ACTIVE[state.phase[slots]]
+    going = np.where(active, found.cleared[row] == 1, found.raised[row] == 1)
+    moves: NDArray[np.bool_] = (going | (state.since[slots] != 0)).any(axis=1)
+    return moves
+
+
+def _from_first(moves: NDArray[np.bool_], device: NDArray[np.intp], devices: int) -> NDArray[np.bool_]:
+    """Each device's rows from the first of them that moves anything."""
+    first = np.full(devices, len(moves))
+    which = np.flatnonzero(moves)
+    np.minimum.at(first, device[which], which)
+    following: NDArray[np.bool_] = np.arange(len(moves)) >= first[device]
+    return following
+
+
 class _Touched:
     """The devices of a batch at which something is true or under way, and the copies the rounds work on.
 
@@ -135,7 +153,9 @@ class _Touched:
         distinct = np.unique(slots[live[busy]])
         at = np.minimum(np.searchsorted(distinct, slots[live]), len(distinct) - 1)
         mine = distinct[at] == slots[live]
-        return cls(state, rows, found, distinct, live[mine], at[mine])
+        row, device = live[mine], at[mine]
+        moving = _from_first(_moves(state, found, row, slots[row]), device, len(distinct))
+        return cls(state, rows, found, distinct, row[moving], device[moving]) if moving.any() else None
 
     def rounds(self, at: int) -> list[_Item]:
         order = np.argsort(self.device, kind="stable")
