@@ -47,6 +47,8 @@ def offered_numbers(
         newest=stored & ((flags[mine] & Flag.LATE) == 0),
         stored=stored,
         message=message[mine],
+        anew=judged.anew[mine],
+        older=judged.older[mine],
     )
     refused = [one.message for one in admitted.refused]
     if not refused:
@@ -74,13 +76,14 @@ def _with_refused(seen: Offered, shown: list[tuple[int, int, int, int, int]]) ->
         return seen
     message, slot, boot, seq, first = np.array(shown, np.int64).T
     none = np.zeros(len(shown), np.bool_)
-    more = Offered(slot.astype(np.int32), boot, seq, first, none, none, message.astype(np.int32))
+    more = Offered(slot.astype(np.int32), boot, seq, first, none, none, message.astype(np.int32), none, none)
     both = seen.with_more(more)
     return both.take(np.argsort(both.message, kind="stable"))
 
 
 def numbers_of(batch: Batch) -> Offered:
-    """What a journaled batch settles: its rows that have a number."""
+    """What a journaled batch settles: its rows that have a number. (Of a device whose window started anew, or to which
+    something from before that came, there is a mark.)"""
     rows = batch.rows
     mine = np.flatnonzero((rows["flags"] & _UNNUMBERED) == 0)
     return Offered(
@@ -91,4 +94,6 @@ def numbers_of(batch: Batch) -> Offered:
         newest=(rows["flags"][mine] & Flag.LATE) == 0,
         stored=np.ones(len(mine), np.bool_),
         message=mine.astype(np.int32),
+        anew=np.zeros(len(mine), np.bool_),
+        older=np.zeros(len(mine), np.bool_),
     )

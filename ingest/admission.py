@@ -42,12 +42,15 @@ ROWS_PER_CYCLE = 1 << 20
 @dataclass(frozen=True, slots=True)
 class Judged:
     """Every decoded row of a known device, duplicates too, in order of arrival. rows: (n,), with all flags set.
-    slot: (n,), i4. source: (n,), its index among the decoded rows. duplicate: (n,), bool."""
+    slot: (n,), i4. source: (n,), its index among the decoded rows. duplicate, anew, older: (n,), bool, as in Verdicts.
+    """
 
     rows: Rows
     slot: NDArray[np.int32]
     source: NDArray[np.intp]
     duplicate: NDArray[np.bool_]
+    anew: NDArray[np.bool_]
+    older: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ class Admission:
         admitted = rows[kept]
         _number_the_nameless(admitted, cycle)
         batch = Batch(admitted, slot[kept], _follow(decoded.extra, mine[kept], len(decoded.rows)))
-        judged = Judged(rows, slot, mine, verdicts.duplicate)
+        judged = Judged(rows, slot, mine, verdicts.duplicate, verdicts.anew, verdicts.older)
         return Admitted(batch, message[kept], message[verdicts.duplicate], refused, judged)
 
     def replay(self, batch: Batch) -> None:

@@ -9,7 +9,10 @@ Q1  `upto` of a boot: every number up to it is settled, or given up: the device 
 Q2  Of a boot, WINDOW numbers above `upto` are remembered one by one and none beyond, so no sender makes memory grow:
     a device costs 250 bytes here, and about twice that for each of at most EARLIER earlier boots.
 Q3  A device starts at the first number that comes, or at that reading's `first`. A higher boot starts anew; so does a
-    lower one, or a number that lies WINDOW and more below `upto`, when its reading is newest: its counters were wiped.
+    lower one whose reading is newest, and a boot where the window of admission does (its counters were wiped): nothing
+    that it numbered before may be said of what it numbers now. So a number from before that comes once more, known by
+    its clock, is not taken for a leap; nor is one that lies WINDOW and more below `upto` although its reading is newest
+    taken for old: what brought us up there was no reading.
     An earlier boot is still acknowledged while it is offered. What is missing of it when it was not heard of for
     EARLIER_KEPT_US, or when EARLIER others came after it, is lost.
 Q4  In one cycle the numbers of a boot come before the `first`s, so their order does not lose what came beside it.
@@ -42,6 +45,7 @@ class Offered:
 
     slot: i4. boot, seq: i8. first: i8, the oldest number of the boot that the device holds, -1 where it did not say.
     newest: bool, the reading was newest for admission. stored: bool, there is a row of it. message: i4, where it came.
+    anew: bool, admission's window started anew here. older: bool, its clock is believed and earlier than one before it.
     """
 
     slot: NDArray[np.int32]
@@ -51,6 +55,8 @@ class Offered:
     newest: NDArray[np.bool_]
     stored: NDArray[np.bool_]
     message: NDArray[np.int32]
+    anew: NDArray[np.bool_]
+    older: NDArray[np.bool_]
 
     def take(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> "Offered":
         return Offered(*(getattr(self, column.name)[which] for column in fields(self)))
@@ -123,7 +129,7 @@ class Contiguity:
 
     def _odd(self, offered: Offered, row: NDArray[np.int32], upto: NDArray[np.int64]) -> NDArray[np.bool_]:
         """What makes its device's turn more than a few bits: the first of it, another boot, a number out of reach."""
-        odd = (row < 0) | (offered.seq - WINDOW > upto) | (offered.newest & (offered.seq <= upto))
+        odd = (row < 0) | (offered.seq - WINDOW > upto) | (offered.newest & (offered.seq <= upto)) | offered.anew
         if self._followed.used:
             odd |= offered.boot != self._followed.numbers["boot"][np.maximum(row, 0)]
         return odd
@@ -145,30 +151,31 @@ class Contiguity:
             followed.changed.update(numbers["slot"][told].tolist())
         marked = set(offered.slot[fresh[~offered.stored[fresh]]].tolist())
         to = np.minimum(offered.first, seq) - 1
-        for at in np.flatnonzero(to > numbers["upto"][row]).tolist():
-            turn = DeviceTurn(followed, int(offered.slot[at]), 0)
-            turn.give_up(int(offered.boot[at]), int(to[at]))
-            turn.end()
-            marked.add(int(offered.slot[at]))
+        no_longer = np.flatnonzero(to > numbers["upto"][row])
+        if len(no_longer):
+            given_up = np.full(followed.used, -1, np.int64)
+            np.maximum.at(given_up, row[no_longer], to[no_longer])
+            for one in np.unique(row[no_longer]).tolist():
+                slot, boot = int(numbers["slot"][one]), int(numbers["boot"][one])
+                turn = DeviceTurn(followed, slot, 0)
+                turn.give_up(boot, int(given_up[one]))
+                turn.end()
+                marked.add(slot)
         return marked
 
     def _walk(self, offered: Offered, now: int) -> tuple[NDArray[np.int64], set[int]]:
         """A few devices, one number after the other: what to say, and the slots to mark."""
         turns: dict[int, DeviceTurn] = {}
-        marked: set[int] = set()
-        said: list[tuple[int, int, int]] = []  # message, slot, boot
-        slots, boots, seqs = offered.slot.tolist(), offered.boot.tolist(), offered.seq.tolist()
-        for at, slot in enumerate(slots):
+        said: dict[tuple[int, int, int], None] = {}  # message, slot, boot: each once, in order
+        columns = (getattr(offered, column.name).tolist() for column in fields(Offered))
+        for slot, boot, seq, first, newest, stored, message, anew, older in zip(*columns, strict=True):
             turn = turns.get(slot) or turns.setdefault(slot, DeviceTurn(self._followed, slot, now))
-            first, stored = int(offered.first[at]), bool(offered.stored[at])
-            if turn.is_new or not stored or first >= 0:
-                marked.add(slot)
-            turn.number(boots[at], seqs[at], first, newest=bool(offered.newest[at]), again=not stored)
-            said.append((int(offered.message[at]), slot, boots[at]))
+            turn.number(boot, seq, first, newest=newest, again=not stored, anew=anew, older=older)
+            said[message, slot, boot] = None
         for turn in turns.values():
             turn.end()
         words = np.array([(m, s, b, turns[s].to_say(b)) for m, s, b in said], np.int64).reshape(-1, 4)
-        return words[words[:, 3] >= 0], marked
+        return words[words[:, 3] >= 0], {slot for slot, turn in turns.items() if turn.unseen}
 
     def look(self, now: int, *, anew: bool) -> tuple[list[Missing], list[Complete]]:
         """What there is to tell at `now`; once in each committed cycle. `anew`: nobody was heard until now, so what is

@@ -21,22 +21,27 @@ class DeviceTurn:
         self._current = OneBoot(-1, -1, -1) if self.is_new else followed.current(self._row)
         self._earlier = {one.boot: one for one in followed.earlier.get(slot, ())}
         self._firsts: dict[int, int] = {}
-        self._lost: list[tuple[int, int, int]] = []  # boot, first number, how many
+        self._lost = (-1, -1, 0)  # of the first that is lost, its boot and number; how many are
         self._before: dict[int, int] = {self._current.boot: self._current.upto}
         self._again: set[int] = set()
         self._anew = self.is_new
+        self._wiped = -1 if self.is_new else int(followed.numbers["wiped"][self._row])
+        #: Whether something happened that the rows of this cycle do not show.
+        self.unseen = self.is_new
 
-    def number(self, boot: int, seq: int, first: int, *, newest: bool, again: bool) -> None:
-        """One number is settled; `again`: it was before, or has no row."""
+    def number(self, boot: int, seq: int, first: int, *, newest: bool, again: bool, anew: bool, older: bool) -> None:
+        """One number is settled. `again`: it was before, or has no row; the others as in Offered."""
         start = min(first, seq) if first >= 0 else seq
         current = self._current
+        self.unseen |= again or first >= 0 or anew
+        if older and boot == current.boot and current.highest + WINDOW < seq <= self._wiped:
+            self.unseen = True
+            return  # from before the counters were wiped
         self._before.setdefault(boot, self._earlier[boot].upto if boot in self._earlier else -1)
-        if boot > current.boot or (boot < current.boot and newest):
-            self._change_to(boot, start)
-        elif boot == current.boot and newest and seq <= current.upto - WINDOW:
-            self._lose(current, current.highest)
-            self._start(OneBoot.before(boot, start))
-            self._before[boot] = -1
+        if boot > current.boot or (boot < current.boot and (newest or anew)):
+            self._change_to(boot, seq, start, anew=anew)
+        elif boot == current.boot and (anew or (newest and seq <= current.upto - WINDOW)):
+            self._start_over(current, start)
         if again or seq <= self._before[boot]:
             self._again.add(boot)
         if first >= 0:
@@ -67,9 +72,10 @@ class DeviceTurn:
         if self._anew:
             followed.notes[:, self._row] = -1
             followed.numbers["told_to"][self._row] = -1
+        followed.numbers["wiped"][self._row] = self._wiped
         followed.keep(self._slot, tuple(self._earlier.values()))
-        for boot, first, many in self._lost:
-            count_lost(followed, self._row, boot, first, many)
+        if self._lost[2]:
+            count_lost(followed, self._row, *self._lost)
         followed.changed.add(self._slot)
 
     def to_say(self, boot: int) -> int:
@@ -80,16 +86,26 @@ class DeviceTurn:
         moved = upto > self._before.get(boot, -1)
         return upto if moved or boot in self._again else -1
 
-    def _change_to(self, boot: int, start: int) -> None:
-        """Another boot is the current one now; the one before may still be offered."""
-        old = self._current
+    def _change_to(self, boot: int, seq: int, start: int, *, anew: bool) -> None:
+        """Another boot is the current one now; the one before may still be offered. What is kept of this one goes on,
+        unless its numbers come again under a later clock: then it is another one by the same name."""
+        old, kept = self._current, self._earlier.pop(boot, None)
         if old.boot >= 0:
             self._keep(Earlier.closed(old, self._missing_since(old), self._now))
-        kept = self._earlier.pop(boot, None)
-        self._start(kept.opened() if kept else OneBoot.before(boot, start))
+        one = kept.opened() if kept else OneBoot.before(boot, start)
+        if kept and anew and seq <= one.upto:
+            self._start_over(one, start)
+        else:
+            self._start(one)
 
-    def _start(self, one: OneBoot) -> None:
-        self._current, self._anew = one, True
+    def _start_over(self, one: OneBoot, start: int) -> None:
+        """The counters of this boot were wiped. It is the current one, begins at `start`, and what it lacks is lost."""
+        self._lose(one, one.highest)
+        self._start(OneBoot.before(one.boot, start), wiped=one.highest)
+        self._before[one.boot] = -1
+
+    def _start(self, one: OneBoot, wiped: int = -1) -> None:
+        self._current, self._anew, self._wiped = one, True, wiped
         self._firsts.pop(one.boot, None)
 
     def _missing_since(self, one: OneBoot) -> int:
@@ -121,5 +137,6 @@ class DeviceTurn:
 
     def _lose(self, one: OneBoot, to: int) -> None:
         first = one.upto + 1
-        if lost := one.give_up(to):
-            self._lost.append((one.boot, first, lost))
+        if to >= first and (lost := one.give_up(to)):
+            boot, lost_first, many = self._lost
+            self._lost = (boot, lost_first, many + lost) if many else (one.boot, first, lost)

@@ -27,7 +27,8 @@ MOST_LOST = 1 << 40
 
 #: boot, upto, highest: as in OneBoot. told: 1 while it stands that readings are missing. told_to: of this boot that was
 #: said up to here; -1 for nothing. lost: numbers that never came since the device is followed; stated: how many of
-#: them the last word that nothing is missing had counted. lost_boot, lost_first: the first of those since.
+#: them the last word that nothing is missing had counted. lost_boot, lost_first: the first of those since. wiped: the
+#: highest number of this boot before its counters were wiped; -1 when they were not.
 ROW = np.dtype(
     [
         ("slot", "<i8"),
@@ -40,6 +41,7 @@ ROW = np.dtype(
         ("stated", "<i8"),
         ("lost_boot", "<i8"),
         ("lost_first", "<i8"),
+        ("wiped", "<i8"),
     ]
 )
 _NUMBERS = tuple(name for name in ROW.names or () if name != "slot")
@@ -148,7 +150,7 @@ class Followed:
                 )
             self.used += 1
             self._row[slot] = row
-            self.numbers[row] = (slot, -1, -1, -1, 0, -1, 0, 0, 0, 0)
+            self.numbers[row] = (slot, -1, -1, -1, 0, -1, 0, 0, 0, 0, -1)
             self.notes[:, row] = -1
         return row
 

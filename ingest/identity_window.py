@@ -56,10 +56,15 @@ class Sightings:
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """duplicate, newest: shape (n,), bool. A duplicate's `newest` means nothing."""
+    """Each of shape (n,), bool. A duplicate's `newest` means nothing.
+
+    anew: the window started anew at this reading (W3). older: its clock is believed, and earlier than one before it.
+    """
 
     duplicate: NDArray[np.bool_]
     newest: NDArray[np.bool_]
+    anew: NDArray[np.bool_]
+    older: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,32 +127,32 @@ class IdentityWindow:
         """Say of each reading whether it is a duplicate and whether it is newest, and remember the admitted ones."""
         n = len(arrived.slot)
         if n == 0:
-            return Verdicts(np.zeros(0, np.bool_), np.zeros(0, np.bool_))
+            return Verdicts(*(np.zeros(0, np.bool_) for _ in range(4)))
         order = np.argsort(arrived.slot, kind="stable")
-        by_device = arrived.take(order)
-        duplicate, newest = self._judge_sorted(by_device)
-        verdicts = Verdicts(np.empty(n, np.bool_), np.empty(n, np.bool_))
-        verdicts.duplicate[order] = duplicate
-        verdicts.newest[order] = newest
+        found = self._judge_sorted(arrived.take(order))
+        verdicts = Verdicts(*(np.empty(n, np.bool_) for _ in range(4)))
+        for column in fields(Verdicts):
+            getattr(verdicts, column.name)[order] = getattr(found, column.name)
         return verdicts
 
-    def _judge_sorted(self, rows: Sightings) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def _judge_sorted(self, rows: Sightings) -> Verdicts:
         n = len(rows.slot)
-        duplicate, later, below = (np.zeros(n, np.bool_) for _ in range(3))
+        duplicate, later, below, anew = (np.zeros(n, np.bool_) for _ in range(4))
         walk = np.zeros(n, np.bool_)  # readings whose devices must be walked in order
         numbered, hashed = np.flatnonzero(rows.numbered), np.flatnonzero(rows.hashed)
         window = self._judge_numbered(rows.slot[numbered], rows.boot[numbered], rows.seq[numbered])
         duplicate[numbered], later[numbered], below[numbered] = window.duplicate, window.later, window.below
         duplicate[hashed], walk[hashed] = self._judge_hashed(rows.slot[hashed], rows.seq[hashed])
         clock = np.where(duplicate, NO_CLOCK, rows.clock)
-        newer = clock > self._clock_before(rows.slot, clock)
+        before = self._clock_before(rows.slot, clock)
+        newer, older = clock > before, (clock < before) & (clock != NO_CLOCK)
         newest = newer | later | (rows.hashed & rows.suspect) | ~(rows.numbered | rows.hashed)
         walk |= below & newer
         if walk.any():
             walk = np.isin(rows.slot, np.unique(rows.slot[walk]))
-            duplicate[walk], newest[walk] = self._walk(rows.take(np.flatnonzero(walk)))
+            duplicate[walk], newest[walk], anew[walk], older[walk] = self._walk(rows.take(np.flatnonzero(walk)))
         self._remember(rows, window, duplicate, walk)
-        return duplicate, newest
+        return Verdicts(duplicate, newest, anew, older)
 
     def _judge_numbered(self, slot: NDArray[np.int32], boot: NDArray[np.int64], seq: NDArray[np.int64]) -> _Numbered:
         start, segment = segments(slot)
@@ -192,27 +197,31 @@ class IdentityWindow:
             before[inner] = np.maximum(before[inner], clock[highest[inner - 1]])
         return before
 
-    def _walk(self, rows: Sightings) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """The same verdicts for a few devices, one reading after the other."""
-        verdicts = np.empty((2, len(rows.slot)), np.bool_)
+    def _walk(self, rows: Sightings) -> NDArray[np.bool_]:
+        """The same verdicts for a few devices, one reading after the other; shape (4, n)."""
+        verdicts = np.empty((4, len(rows.slot)), np.bool_)
         edges = np.flatnonzero(np.append(segments(rows.slot)[0], True)).tolist()
         for begin, end in itertools.pairwise(edges):
             slot = int(rows.slot[begin])
             seen, (ring, pushed) = self._seen.of(slot), self._rings.of(slot)
             device = OneDevice(int(self._boot[slot]), int(self._seq[slot]), seen, int(self._clock[slot]), ring, pushed)
             for at in range(begin, end):
-                verdicts[:, at] = device.sight(
+                highest, clock = (device.boot, device.seq), int(rows.clock[at])
+                older = NO_CLOCK < clock < device.clock
+                duplicate, newest = device.sight(
                     int(rows.boot[at]),
                     int(rows.seq[at]),
-                    int(rows.clock[at]),
+                    clock,
                     numbered=bool(rows.numbered[at]),
                     hashed=bool(rows.hashed[at]),
                     suspect=bool(rows.suspect[at]),
                 )
+                went_back = (device.boot, device.seq) < highest
+                verdicts[:, at] = duplicate, newest, went_back, older and not duplicate
             self._boot[slot], self._seq[slot], self._clock[slot] = device.boot, device.seq, device.clock
             self._seen.put(slot, device.seen)
             self._rings.put(slot, device.ring, device.pushed)
-        return verdicts[0], verdicts[1]
+        return verdicts
 
     def _remember(
         self, rows: Sightings, window: _Numbered, duplicate: NDArray[np.bool_], walked: NDArray[np.bool_]

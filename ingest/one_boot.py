@@ -43,8 +43,9 @@ class OneBoot:
         """What is not settled up to `to` never comes; returns how many numbers that is."""
         if to <= self.upto:
             return 0
-        passed = places(self.upto + 1, min(to - self.upto, WINDOW))
-        lost = to - self.upto - (self.seen & passed).bit_count()
+        many = to - self.upto
+        passed = places(self.upto + 1, many) if many < WINDOW else _MASK
+        lost = many - (self.seen & passed).bit_count()
         self.seen &= ~passed
         self.upto = to
         self.highest = max(self.highest, to)
@@ -53,6 +54,8 @@ class OneBoot:
 
     def _advance(self) -> None:
         begin = (self.upto + 1) % WINDOW
+        if not self.seen >> begin & 1:
+            return
         ahead = (self.seen >> begin | self.seen << WINDOW - begin) & _MASK
         run = (~ahead & ahead + 1).bit_length() - 1
         self.seen &= ~places(self.upto + 1, run)

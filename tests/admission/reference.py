@@ -39,11 +39,11 @@ class Reference:
     def __init__(self) -> None:
         self.memory: dict[int, Memory] = {}
 
-    def admit(self, rows: Rows, device_no: list[int], now: int) -> list[tuple[bool, int, int]]:
-        """(duplicate, ts, flags) of each row."""
+    def admit(self, rows: Rows, device_no: list[int], now: int) -> list[tuple[bool, int, int, bool, bool]]:
+        """(duplicate, ts, flags, the window started anew, its clock is earlier than one before) of each row."""
         return [self._admit(row, no, now) for row, no in zip(rows, device_no, strict=True)]
 
-    def _admit(self, row: np.void, no: int, now: int) -> tuple[bool, int, int]:
+    def _admit(self, row: np.void, no: int, now: int) -> tuple[bool, int, int, bool, bool]:
         flags, said = int(row["flags"]), int(row["device_ts"])
         slot = int(FLEET.slots(np.array([no], np.int32))[0])
         believed = said != NO_TIME and now - int(FLEET.max_age_us[slot]) <= said <= now + FUTURE_US
@@ -53,12 +53,14 @@ class Reference:
             flags |= Flag.SIMULATED
         memory = self.memory.setdefault(no, Memory())
         by_clock = believed and (memory.clock is None or said > memory.clock)
+        earlier = believed and memory.clock is not None and said < memory.clock
+        highest = memory.highest
         duplicate, newest = self._judge(memory, row, flags, by_clock)
         if not duplicate and believed:
             memory.clock = said if memory.clock is None else max(memory.clock, said)
         if not newest or flags & Flag.BACKFILL:
             flags |= Flag.LATE
-        return duplicate, said if believed else now, flags
+        return duplicate, said if believed else now, flags, memory.highest < highest, earlier and not duplicate
 
     def _judge(self, memory: Memory, row: np.void, flags: int, by_clock: bool) -> tuple[bool, bool]:
         identity = (int(row["boot"]), int(row["seq"]))

@@ -16,6 +16,8 @@ class Item:
     first: int = -1
     newest: bool = True
     stored: bool = True
+    anew: bool = False
+    older: bool = False
 
 
 @dataclass
@@ -28,6 +30,11 @@ class Numbers:
     since: dict[int, int] = field(default_factory=dict)
     told: set[int] = field(default_factory=set)
     heard: int = 0
+    wiped: int = -1
+
+    @property
+    def highest(self) -> int:
+        return max(self.done, default=self.upto)
 
     @property
     def upto(self) -> int:
@@ -54,6 +61,8 @@ class Device:
         firsts: dict[int, int] = {}
         again: set[int] = set()
         for item in items:
+            if self._is_from_before(item):
+                continue
             self._choose(item, now, before, firsts)
             numbers = self.boots[item.boot]
             if not item.stored or item.seq <= before.get(item.boot, -1):
@@ -75,18 +84,33 @@ class Device:
     def _choose(self, item: Item, now: int, before: dict[int, int], firsts: dict[int, int]) -> None:
         start = item.seq if item.first < 0 else min(item.first, item.seq)
         old = self.current
-        if old is None or item.boot > old or (item.boot < old and item.newest):
+        if old is None or item.boot > old or (item.boot < old and (item.newest or item.anew)):
             if old is not None:
                 self.boots[old].heard = now
             self.current = item.boot
             firsts.pop(item.boot, None)
-        elif item.boot == old and item.newest and item.seq <= self.boots[old].upto - WINDOW:
-            self._give_up(self.boots[old], max(self.boots[old].done))
-            self.boots[old] = Numbers(start)
-            before[old] = -1
-            firsts.pop(old, None)
+            kept = self.boots.get(item.boot)
+            if kept is not None:
+                kept.wiped = -1
+                if item.anew and item.seq <= kept.upto:
+                    self._start_over(item.boot, start, before, firsts)
+        elif item.boot == old and (item.anew or (item.newest and item.seq <= self.boots[old].upto - WINDOW)):
+            self._start_over(old, start, before, firsts)
         self.boots.setdefault(item.boot, Numbers(start))
         self._forget_the_oldest(item.boot)
+
+    def _start_over(self, boot: int, start: int, before: dict[int, int], firsts: dict[int, int]) -> None:
+        highest = self.boots[boot].highest
+        self._give_up(self.boots[boot], highest)
+        self.boots[boot] = Numbers(start, wiped=highest)
+        before[boot] = -1
+        firsts.pop(boot, None)
+
+    def _is_from_before(self, item: Item) -> bool:
+        if not item.older or item.boot != self.current:
+            return False
+        numbers = self.boots[item.boot]
+        return numbers.highest + WINDOW < item.seq <= numbers.wiped
 
     def _forget_the_oldest(self, but: int = -1) -> None:
         earlier = [(n.heard, boot) for boot, n in self.boots.items() if boot not in (self.current, but)]

@@ -33,6 +33,8 @@ def offered(items: Sequence[Arrived]) -> Offered:
         newest=np.array([item.newest for _, item in items], np.bool_),
         stored=np.array([item.stored for _, item in items], np.bool_),
         message=np.arange(len(items), dtype=np.int32),
+        anew=np.array([item.anew for _, item in items], np.bool_),
+        older=np.array([item.older for _, item in items], np.bool_),
     )
 
 
@@ -85,6 +87,9 @@ seqs = st.one_of(
 )
 
 
+boots = st.sampled_from([1, 1, 1, 1, 1, 1, 2, 2, 3, 4, 5, 7])
+
+
 @st.composite
 def items(draw: st.DrawFn) -> list[Arrived]:
     made: list[Arrived] = []
@@ -93,8 +98,12 @@ def items(draw: st.DrawFn) -> list[Arrived]:
         newest = stored and draw(st.integers(0, 3)) > 0
         first = draw(st.one_of(st.just(-1), st.just(-1), seqs))
         run = draw(st.integers(1, 5))
-        slot, boot, seq = draw(st.integers(0, DEVICES - 1)), draw(st.sampled_from([1, 1, 1, 1, 2, 3, 7])), draw(seqs)
+        slot, boot, seq = draw(st.integers(0, DEVICES - 1)), draw(boots), draw(seqs)
         made += [(slot, Item(boot, seq + n, first, newest, stored)) for n in range(run)]
+        if draw(st.integers(0, 5)) == 0:
+            made[-run][1].anew = made[-run][1].stored = True
+        elif draw(st.booleans()):
+            made[-1][1].older = True
     return draw(st.permutations(made)) if draw(st.booleans()) else made
 
 
@@ -307,6 +316,55 @@ def test_counters_that_were_wiped_start_anew() -> None:
     engine.cycle(numbers(3_000, slot=1))
     assert engine.cycle(numbers(2, 3, slot=1)) == [Upto(11, 1, 3)]
     assert engine.contiguity.lost == 0
+
+
+def anew(seq: int, boot: int = 1) -> list[Arrived]:
+    """What admission takes for a counter that was wiped."""
+    return [(0, Item(boot, seq, anew=True))]
+
+
+def test_after_wiped_counters_a_device_is_told_no_number_of_before() -> None:
+    engine = Engine()
+    engine.cycle(numbers(*range(0, 1_001), *range(1_002, 1_501)))
+    assert engine.cycle(anew(400)) == [Upto(10, 1, 400)]
+    assert engine.cycle(numbers(401)) == [Upto(10, 1, 401)]
+    assert engine.contiguity.lost == 1
+    assert engine.replayed().frozen() == engine.contiguity.frozen()
+
+
+def test_a_number_of_before_the_wipe_that_comes_once_more_moves_nothing_and_one_in_order_does() -> None:
+    engine = Engine()
+    engine.cycle(numbers(*range(4_900, 5_000)))
+    assert engine.cycle(anew(0)) == [Upto(10, 1, 0)]
+    assert engine.cycle([(0, Item(1, 4_999, older=True))]) == []
+    assert engine.cycle(numbers(1)) == [Upto(10, 1, 1)]
+    assert engine.contiguity.lost == 0
+    assert engine.cycle([(0, Item(1, 2, older=True)), (0, Item(1, 3, older=True))]) == [Upto(10, 1, 3)]
+    assert engine.replayed().frozen() == engine.contiguity.frozen()
+
+
+def test_a_boot_that_begins_again_after_a_wipe_is_told_no_number_of_its_first_life() -> None:
+    engine = Engine()
+    engine.cycle(numbers(0, 1, 2, 3))
+    engine.cycle(numbers(0, boot=2))
+    assert engine.cycle(anew(1)) == [Upto(10, 1, 1)]
+
+
+def test_changing_to_an_earlier_boot_keeps_what_it_lacks() -> None:
+    engine = Engine()
+    for boot in range(1, 6):
+        engine.cycle(numbers(0, 1, 5, boot=boot), after_s=1)
+    assert engine.cycle(numbers(6, boot=1)) == []
+    assert engine.cycle(numbers(2, 3, 4, boot=1)) == [Upto(10, 1, 6)]
+    assert engine.contiguity.lost == 0
+
+
+def test_firsts_of_one_cycle_are_given_up_once() -> None:
+    engine = Engine()
+    engine.cycle(numbers(0))
+    assert engine.cycle([(0, Item(1, seq, first=seq)) for seq in range(3, 1_000, 3)]) == [Upto(10, 1, 999)]
+    assert engine.contiguity.lost == 999 - 333
+    assert engine.told == [Missing(0, 1, 1, 666), Complete(0, 666)]
 
 
 @pytest.mark.parametrize("seq", [0, 2**63 - 1])
