@@ -59,12 +59,16 @@ def simulate(
         return
     plan = find_plan(scenario)
     if plan is not None:
+        by_mqtt = {"--host": host, "--port": port, "--tls-ca": tls_ca, "--homes": homes}
+        if given := [name for name, value in by_mqtt.items() if value is not None]:
+            reason = f"{', '.join(given)}: for homes, which connect by MQTT; {plan.key} is on a bus that Davy polls"
+            raise CannotGoOn(Exit.USAGE, f"{reason} (--modbus-port, --rtu)")
         _simulate_bus(plan, modbus_port, rtu, seed, homes_to, tell)
         return
     if modbus_port is not None or rtu is not None:
         raise CannotGoOn(Exit.USAGE, f"--modbus-port and --rtu are for a bus ({', '.join(plan_names())}) only")
     try:
-        found = find_scenario(scenario)
+        found = find_scenario(scenario, also=plan_names())
         trusted = ssl.create_default_context(cafile=tls_ca) if tls_ca else None
         source = decode_homes(homes.read_bytes()) if homes else scenario_homes(found, seed)
     except (ValueError, OSError) as wrong:

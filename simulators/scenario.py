@@ -5,6 +5,7 @@ the rooms may run faster (`speed`), so that an hour's leak can be shown in minut
 """
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -202,9 +203,11 @@ def scenario_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 
 
-def find_scenario(name: str) -> Scenario:
-    """A scenario by its name, or by the path of a TOML file. Raises ValueError for neither."""
+def find_scenario(name: str, also: Sequence[str] = ()) -> Scenario:
+    """A scenario by its name, or by the path of a TOML file. Raises ValueError for neither. `also`: other names that
+    the one who asked might have meant."""
     path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
     if not path.is_file():
-        raise ValueError(f"no scenario {name!r}; there are {', '.join(scenario_names())}, or give a .toml file")
+        names = ", ".join(sorted((*scenario_names(), *also)))
+        raise ValueError(f"no scenario {name!r}; there are {names}, or give a .toml file")
     return load_scenario(path)

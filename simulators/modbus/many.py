@@ -185,14 +185,18 @@ async def _follow_orders(many: Many) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="simulators.modbus.many", description="Many simulated Modbus units.")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--ports", type=int, default=20)
-    parser.add_argument("--units", type=int, default=50, help="on each port, valves included")
-    parser.add_argument("--valves", type=int, default=1, help="of them; the last ones")
-    parser.add_argument("--model", default="sim_modbus_detector", help="key or .toml file")
-    parser.add_argument("--valve-model", default="sim_modbus_valve_latched")
-    parser.add_argument("--stroke-s", type=float, default=0.5)
+    parser.add_argument("--host", default="127.0.0.1", help="the address of this machine to serve on (127.0.0.1)")
+    parser.add_argument(
+        "--ports", type=int, default=20, help="how many ports, each a bus of its own; free ones are taken (20)"
+    )
+    parser.add_argument("--units", type=int, default=50, help="on each port, valves included (50)")
+    parser.add_argument("--valves", type=int, default=1, help="of them; the last ones (1)")
+    parser.add_argument("--model", default="sim_modbus_detector", help="of the detectors: key or .toml file")
+    parser.add_argument("--valve-model", default="sim_modbus_valve_latched", help="of the valves: key or .toml file")
+    parser.add_argument("--stroke-s", type=float, default=0.5, help="how long a valve takes from open to closed (0.5)")
     options = parser.parse_args(arguments)
+    if options.ports < 1:
+        parser.error("--ports is how many ports are served, at least 1")
     if not 0 <= options.valves <= options.units <= 247:
         parser.error("--units is at most 247, valves included")
     try:

@@ -82,9 +82,18 @@ def test_an_unknown_command_or_option_is_code_2(offline: Settings) -> None:
 def test_scenarios_are_listed_and_an_unknown_one_is_refused_with_the_list(offline: Settings) -> None:
     names = [scenario["name"] for scenario in result(offline, "simulate", "list", "--json")]
     assert {"leak-demo", "slow-leak", "stuck-valve"} <= {*names}
-    refused = davy(offline, "simulate", "earthquake")
+    refused = davy(offline, "simulate", "boiler")
     assert refused.returncode == Exit.USAGE
+    assert "boiler-room" in refused.stderr
     assert "leak-demo" in refused.stderr
+
+
+@pytest.mark.parametrize("option", ["--host", "--port", "--tls-ca", "--homes"])
+def test_an_option_of_homes_is_refused_for_a_bus(offline: Settings, tmp_path: Path, option: str) -> None:
+    refused = davy(offline, "simulate", "boiler-room", option, "1", "--homes-to", str(tmp_path / "rows.json"))
+    assert refused.returncode == Exit.USAGE
+    assert refused.stderr.startswith(f"davy: {option}: for homes, which connect by MQTT; boiler-room is on a bus")
+    assert not (tmp_path / "rows.json").exists()
 
 
 def test_commands_about_data_say_so_when_there_is_no_database_yet(offline: Settings, tmp_path: Path) -> None:

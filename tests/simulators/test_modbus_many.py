@@ -82,3 +82,14 @@ async def test_a_model_that_is_not_there_is_refused_with_those_that_are() -> Non
     _, errors = await process.communicate()
     assert process.returncode == 1
     assert b"sim_modbus_detector" in errors
+
+
+async def test_ports_are_a_number_of_ports_and_the_help_says_so() -> None:
+    for options, code, words in ((["--help"], 0, b"how many ports"), (["--ports", "0"], 2, b"how many ports")):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "simulators.modbus.many", *options),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await process.communicate()
+        assert (process.returncode, words in said) == (code, True)
