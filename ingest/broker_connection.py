@@ -321,12 +321,17 @@ class Connection(asyncio.BufferedProtocol):
     def check(self, reserve_over: bool) -> None:
         """What time asks for. `reserve_over`: what was withheld may be stored now."""
         now_s, limits = self._loop.time(), self._desk.limits
-        if self._withheld_s and (reserve_over or now_s - self._withheld_s >= limits.withheld_for_s):
+        if self._withheld_s and (reserve_over or self.withheld_long):
             self.end(How.LOST, "a message could not be stored; it is to be offered again")
         elif self._unread_s and now_s - self._unread_s >= limits.connect_within_s:
             self.end(How.LOST, f"the broker read nothing for {now_s - self._unread_s:.0f} s")
         elif self._connack is not None and self._keep_alive_s:
             self._keep_alive(now_s)
+
+    @property
+    def withheld_long(self) -> bool:
+        """A message was withheld so long ago that it is to be offered again."""
+        return bool(self._withheld_s) and self._loop.time() - self._withheld_s >= self._desk.limits.withheld_for_s
 
     def _keep_alive(self, now_s: float) -> None:
         """The broker wants to hear us, and we want to hear it, unless it is we who do not read."""

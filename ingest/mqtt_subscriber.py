@@ -6,7 +6,9 @@ S2  No message that was read is dropped: strangers' messages and those that cann
     too much waits, sockets are not read, and the broker keeps the rest (G4).
 S3  The broker's acknowledgement of a command is the broker's, not the device's: `acknowledged` is never said. That
     nobody was subscribed (MQTT 5) is said as `failed`.
-S4  What the broker lost is not hidden: a forgotten session is an event, and numbered devices are acknowledged by the
+S4  In the store's reserve withheld messages may fill what the broker has under way to us, and alarms behind them are
+    not heard; that is said (`down`) as soon as some were withheld for `withheld_for_s`, until the reserve is over.
+S5  What the broker lost is not hidden: a forgotten session is an event, and numbered devices are acknowledged by the
     application, so that they know what to send again (broker_acks).
 """
 
@@ -30,6 +32,11 @@ from ingest.links import MOST_ARRAYS, MOST_BYTES, Arrivals, Sending, Settled
 from ingest.mqtt_directory import Directory
 
 _log = structlog.get_logger()
+
+_MESSAGES_WAIT = (
+    "its messages wait: the store is in its reserve; an alarm behind more of them than the broker has under way to us "
+    "at once is not heard"
+)
 
 
 class BrokerLink:
@@ -57,6 +64,7 @@ class BrokerLink:
         self._lives = [PartitionLife(self._desk(partition), sessions, randomness) for partition in broker.partitions]
         self._timers: list[asyncio.TimerHandle] = []
         self._reserve = self._reserve_over = False
+        self._messages_wait = False
         self._down: bool | None = None
         self.replace_directory(directory)
 
@@ -157,15 +165,17 @@ class BrokerLink:
                 taken.up.append(self._gateway_no)
 
     def _down_news(self) -> str | None:
-        """Why the broker cannot be reached, when that is news; empty when it is news that it can; else None."""
+        """Why the broker cannot be heard, when that is news; empty when it is news that it can; else None."""
         if not self._gateway_no:
             return None
         lost = [life for life in self._lives if not life.up]
-        if not lost:
+        if not lost and not self._messages_wait:
             return None if self._down is False else ""
+        if self._down:
+            return None
         now_s = asyncio.get_running_loop().time()
         late = [life for life in lost if now_s - life.lost_s >= self._limits.down_after_s]
-        return late[0].why if late and not self._down else None
+        return late[0].why if late else _MESSAGES_WAIT if self._messages_wait else None
 
     @staticmethod
     def _heard_again(life: PartitionLife, taken: Taken) -> None:
@@ -178,6 +188,7 @@ class BrokerLink:
         assert isinstance(arrivals, Taken)
         self._reserve_over |= self._reserve and not settled.in_reserve
         self._reserve = settled.in_reserve
+        self._messages_wait &= settled.in_reserve
         self._lost_told.update(arrivals.lost_sessions)
         if self._lost_told and not settled.in_reserve:  # with a full disk the cycle may have kept the event for later
             self._forget_losses()
@@ -234,6 +245,7 @@ class BrokerLink:
         self._again(0, self._limits.watch_every_s, self._watch)
         reserve_over, self._reserve_over = self._reserve_over, False
         for life in self._lives:
+            self._messages_wait |= self._reserve and life.connection is not None and life.connection.withheld_long
             life.watch(reserve_over)
         if self._down_news() is not None:
             self._wake()
