@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.codecs.decoded import Decoded
-from devices.codecs.shown_numbers import shown_numbers
+from devices.codecs.shown_numbers import Shown, shown_numbers
 from devices.fleet import Fleet
 from devices.quantities import Flag
 from devices.readings import Batch
+from engine.records import MOST_RAW_BYTES
 from engine.taken import Messages, Taken, numbered
 from ingest.admission import Admitted
 from ingest.contiguity import Contiguity, Offered
@@ -67,8 +68,15 @@ def _shown(
         slot = int(slots[at])
         if slot >= 0 and fleet.present[slot] and (followed[at] or asks[number]):
             kind = messages.content_type.get(number, "")
-            shown += [(number, slot, *one) for one in shown_numbers(messages.payloads[number], kind)]
+            shown += [(number, slot, *one) for one in _kept_numbers(messages.payloads[number], kind)]
     return shown
+
+
+def _kept_numbers(payload: bytes, kind: str) -> tuple[Shown, ...]:
+    """Of what quarantine keeps, for nothing else is on disk. Of several readings the last may be cut through: left out,
+    it is offered again; where it is the only one, that would be so for ever."""
+    shown = shown_numbers(payload[:MOST_RAW_BYTES], kind)
+    return shown[:-1] if len(payload) > MOST_RAW_BYTES and len(shown) > 1 else shown
 
 
 def _with_refused(seen: Offered, shown: list[tuple[int, int, int, int, int]]) -> Offered:

@@ -21,7 +21,7 @@ from devices.readings import Batch
 from engine.decoding import decode_messages
 from engine.following import offered_numbers
 from engine.memory import Memory
-from engine.records import Quarantined, SourceCount
+from engine.records import MOST_RAW_BYTES, Quarantined, SourceCount
 from engine.spoken import reply_source, spoken
 from engine.taken import Messages, Taken, joined
 from ingest.contiguity import NOTHING_SETTLED, Settling
@@ -29,8 +29,6 @@ from ingest.followed import Mark
 from ingest.links import Settled, Upto
 from rules.decisions import LinkEvent
 
-#: Raw bytes of one quarantined message that are kept; the reason says how long it was.
-MOST_RAW_BYTES = 65_536
 #: Refused messages of one link and cycle that are named one by one in the reserve: 2 KiB, less than a commit writes.
 MOST_NAMED_IN_RESERVE = 16
 

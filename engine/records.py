@@ -31,6 +31,11 @@ class Inputs(msgspec.Struct, frozen=True):
     marks: tuple[Mark, ...] = ()
 
 
+#: Raw bytes of one quarantined message that are kept; the reason says how long it was. Product choice: all of the
+#: largest message that MQTT and HTTP take, for its sender is told that it is here and forgets it.
+MOST_RAW_BYTES = 262_144
+
+
 class Quarantined(msgspec.Struct, frozen=True):
     """Input that could not be a reading. `device_no` is 0 where none could be named. `reason` names place and cause."""
 
