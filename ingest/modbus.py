@@ -2,7 +2,7 @@
 
 Readings come as frames (devices/codecs/frame.py); what is not stored is read again, so nothing is acknowledged.
 What holds is stated where it is kept: modbus_wire (W), modbus_line (K), modbus_schedule (S), modbus_health (H),
-modbus_attempts (A), modbus_actuation (C), modbus_inbox (B), modbus_bus (G, W, D).
+modbus_attempts (A), modbus_actuation (C), modbus_inbox (B), modbus_bus (G, F, E).
 """
 
 import asyncio

@@ -130,6 +130,28 @@ async def test_g3_g6_an_engine_killed_while_the_bus_is_away_closes_the_valve_whe
             engine.kill()
 
 
+async def test_g3_g6_an_engine_killed_during_a_pulse_ends_it_when_it_is_back(tmp_path: Path) -> None:
+    async with bus_town("sim_modbus_valve_one_shot") as town:
+        engine = EngineProcess(tmp_path / "data")
+        try:
+            await engine.started(town.registry)
+            door = await door_of(engine.settings)
+            await heard(door, 3)
+            town.valve.on_command = lambda _: engine.kill()
+            town.leaks()
+            await until(lambda: bool(town.valve.pulses))
+            await door.close()
+            town.valve.on_command = lambda _: None
+            assert town.valve.pulses[0].ended_s is None, "nobody is there to end it"
+            engine.start()
+            await until(lambda: town.valve.pulses[0].ended_s is not None)
+            door = await door_of(engine.settings)
+            await wanted_when(door, lambda one: one.outcome is Outcome.CONFIRMED)
+            await door.close()
+        finally:
+            engine.kill()
+
+
 async def test_g6_a_person_closes_a_valve_on_a_bus_and_nothing_else_on_it_can_be_commanded(tmp_path: Path) -> None:
     async with bus_town() as town, engine_inside(tmp_path / "data", town.registry) as (_, door):
         await heard(door, 3)
