@@ -8,6 +8,8 @@ K3  A chunk belongs to the connection it was read from, its **epoch**. When that
     dropped: on another connection the same packet identifiers are another message's.
 K4  `bytes` and `messages` count what was read and not settled, of ended connections too; both are bounded by not
     reading on (G4).
+K5  One take holds at most ARRAYS_OF_ONE of one device: judged one after the other where its alarms come and go, more
+    would make a cycle take seconds. (As of one connection to our own endpoint: links, L4.)
 """
 
 from bisect import bisect_left
@@ -16,7 +18,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ingest.links import Arrivals
+from ingest.broker_topics import STRANGER
+from ingest.links import ARRAY_COUNTS_FOR, MOST_PER_SENDER, Arrivals
+
+#: K5.
+ARRAYS_OF_ONE = MOST_PER_SENDER // ARRAY_COUNTS_FOR
 
 
 class Epoch(Protocol):
@@ -97,8 +103,10 @@ class Waiting:
     def take(self, most: int, most_bytes: int, most_arrays: int) -> Iterator[Chunk]:
         """Whole chunks, and the beginning of one, within the bounds; the first message in any case."""
         given = False
+        of_one: dict[int, int] = {}
         while self._chunks:
             fits = self._fitting(self._chunks[0], most, most_bytes, most_arrays)
+            fits = self._share(self._chunks[0], fits, of_one)
             if fits == 0 and (given or most == 0):
                 return
             chunk = self._chunks.popleft()
@@ -111,6 +119,17 @@ class Waiting:
             most_arrays -= len(chunk.arrays)
             given = True
             yield chunk
+
+    @staticmethod
+    def _share(chunk: Chunk, fits: int, of_one: dict[int, int]) -> int:
+        """How many of the `fits` first messages leave every device its share (K5); counted in `of_one`."""
+        for at in chunk.arrays:
+            device_no = chunk.device_no[at]
+            if at >= fits or of_one.get(device_no, 0) >= ARRAYS_OF_ONE:
+                return min(fits, at)
+            if device_no != STRANGER:
+                of_one[device_no] = of_one.get(device_no, 0) + 1
+        return fits
 
     @staticmethod
     def _fitting(chunk: Chunk, most: int, most_bytes: int, most_arrays: int) -> int:
