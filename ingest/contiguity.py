@@ -10,9 +10,9 @@ Q2  Of a boot, WINDOW numbers above `upto` are remembered one by one and none be
     a device costs 250 bytes here, and about twice that for each of at most EARLIER earlier boots.
 Q3  A device starts at the first number that comes, or at that reading's `first`. A higher boot starts anew; so does a
     lower one whose reading is newest, and a boot where the window of admission does (its counters were wiped): nothing
-    that it numbered before may be said of what it numbers now. So a number from before that comes once more, known by
-    its clock, is not taken for a leap; nor is one that lies WINDOW and more below `upto` although its reading is newest
-    taken for old: what brought us up there was no reading.
+    that it numbered before may be said of what it numbers now, and a number from before that comes once more, known by
+    its earlier clock, is no leap. It starts anew as well at a newest number that lies WINDOW and more below `upto`:
+    what went so far ahead was no reading, but a number that a refused message showed.
     An earlier boot is still acknowledged while it is offered. What is missing of it when it was not heard of for
     EARLIER_KEPT_US, or when EARLIER others came after it, is lost.
 Q4  In one cycle the numbers of a boot come before the `first`s, so their order does not lose what came beside it.
