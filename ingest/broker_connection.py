@@ -69,8 +69,11 @@ class How(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
+    """`by_broker`: it closed the connection, and said nothing."""
+
     how: How
     words: str
+    by_broker: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,8 @@ class Connection(asyncio.BufferedProtocol):
             self._rest.cancel()
         self._desk.outgoing.disconnected()
         self._transport = None
-        ended = self._why or Ended(How.LOST, f"connection lost: {exc}" if exc else "the broker closed the connection")
+        words = f"connection lost: {exc}" if exc else "the broker closed the connection"
+        ended = self._why or Ended(How.LOST, words, by_broker=True)
         if not self.ended.done():
             self.ended.set_result(ended)
         if not self.let_in.done():

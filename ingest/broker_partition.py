@@ -113,7 +113,7 @@ class PartitionLife:
         """A broker that lets us in and closes again, and again, may have let in another client with our name. It may
         also be dying again and again, so the pauses stay those of a lost connection: they grow in either case."""
         age_s = asyncio.get_running_loop().time() - began_s
-        brief = self.up and ended.how is How.LOST and age_s < self.desk.limits.steady_after_s
+        brief = self.up and ended.by_broker and age_s < self.desk.limits.steady_after_s
         self._short = self._short + 1 if brief else 0
         if self._short == self.desk.limits.short_ones:
             self.desk.counts.taken_over += 1

@@ -26,7 +26,8 @@ async def test_people_are_told_that_messages_wait_at_a_broker_and_that_they_wait
         assert no == GATEWAY
         assert "its messages wait: the store is in its reserve" in why
         connections = stand.count("connections")
-        await stand.until(lambda: stand.count("connections") >= connections + 2)
+        await stand.until(lambda: stand.count("connections") >= connections + 3)
+        assert stand.count("taken_over") == 0  # it was we who ended them
         assert len(stand.seen.down) == 1  # told once, however often it is offered again
         assert stand.seen.up == [GATEWAY]
         stand.in_reserve = False
