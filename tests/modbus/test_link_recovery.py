@@ -15,6 +15,7 @@ import structlog
 
 from devices.codecs.frame import FrameState
 from devices.fleet import Fleet
+from devices.models import DeviceModel
 from devices.register_map import Field, Notation, RegisterMap, Space
 from devices.sites import Device
 from ingest.links import Sending
@@ -106,23 +107,32 @@ async def test_a_gateway_that_comes_back_with_nonsense_is_no_storm_and_its_valve
         await healthy.stop()
 
 
+def gas_and_heat(server: TcpOutstation) -> DeviceModel:
+    """60 %LEL and 1.5 degrees of unit 9, which answers after 0.2 s: two reads of one length."""
+    words = struct.unpack(">4H", struct.pack(">2f", 60.0, 1.5))
+    server.banks[9].holding = dict(zip((0, 1, 100, 101), words, strict=True))
+    server.delay_s = 0.2
+    fields = (
+        Field(name="gas", at=0, space=Space.HOLDING, type="f32", quantity="combustible_lel"),
+        Field(name="heat", at=100, space=Space.HOLDING, type="f32", quantity="temperature_c"),
+    )
+    chart = RegisterMap(field=fields, notation=Notation.ZERO_BASED, reply_within_ms=300)
+    return msgspec.structs.replace(detector(interval_s=0.2), modbus=chart)
+
+
+def told(taker: Taker) -> set[tuple[float, float]]:
+    return {struct.unpack(">2f", words) for state, _, words in taker.frames(20) if state is FRESH}
+
+
 @pytest.mark.parametrize("passed_on", ["at once", "after a while"])
 async def test_the_reply_to_a_request_that_was_hung_up_on_is_not_taken_for_anothers(passed_on):
     """A serial server hangs up on a request; the unit's reply goes to whoever is connected next: 1.5 degrees, and it
     has the length of the 60 %LEL that are asked for next."""
     server = TcpOutstation(rtu=True)
     await server.start()
-    server.banks[9].holding = dict(
-        zip((0, 1, 100, 101), struct.unpack(">4H", struct.pack(">2f", 60.0, 1.5)), strict=True)
-    )
-    fields = (
-        Field(name="gas", at=0, space=Space.HOLDING, type="f32", quantity="combustible_lel"),
-        Field(name="heat", at=100, space=Space.HOLDING, type="f32", quantity="temperature_c"),
-    )
-    chart = RegisterMap(field=fields, notation=Notation.ZERO_BASED, reply_within_ms=300)
-    model = msgspec.structs.replace(detector(interval_s=0.2), modbus=chart)
+    model = gas_and_heat(server)
     serve, owed = server.serve, []
-    after_s = 0.0 if passed_on == "at once" else 0.15
+    after_s = 0.02 if passed_on == "at once" else 0.15
 
     async def served(unit, pdu, connection, send, close, framed):
         at = struct.unpack_from(">H", pdu, 1)[0]
@@ -143,8 +153,7 @@ async def test_the_reply_to_a_request_that_was_hung_up_on_is_not_taken_for_anoth
             heard = len(taker.frames(20))
             await taker.until(lambda: len(taker.frames(20)) >= heard + 3)
         assert not owed
-        told = [struct.unpack(">2f", words) for state, _, words in taker.frames(20) if state is FRESH]
-        assert set(told) == {(60.0, 1.5)}
+        assert told(taker) == {(60.0, 1.5)}
     finally:
         await server.stop()
 
@@ -153,15 +162,14 @@ async def test_what_was_asked_before_the_start_is_over_before_a_serial_server_is
     """Who asked before was killed, and the reply comes to us: a true frame of the same unit and length."""
     server = TcpOutstation(rtu=True)
     await server.start()
-    server.banks[9].holding = {0: 0x4270, 1: 0}  # 60 %LEL
-    stale = rtu(9, bytes((3, 22)) + bytes(22))
+    model = gas_and_heat(server)
+    stale = rtu(9, bytes((3, 4)) + struct.pack(">f", 0.5))
     server.on_connect = lambda send: asyncio.get_running_loop().call_later(0.05, send, stale)
-    server.delay_s = 0.1
     try:
         url = f"modbus+rtu+tcp://127.0.0.1:{server.port}"
-        async with running(fleet(url, (20, "9", detector(reply_ms=300)))) as (_, taker):
+        async with running(fleet(url, (20, "9", model))) as (_, taker):
             await taker.until(lambda: len(taker.frames(20)) >= 2)
-        assert {struct.unpack_from(">f", words)[0] for _, _, words in taker.frames(20) if words} == {60.0}
+        assert told(taker) == {(60.0, 1.5)}
     finally:
         await server.stop()
 
