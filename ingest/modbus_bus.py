@@ -72,6 +72,8 @@ class Bus:
         same = {key: before[key] if before.get(key) == station else station for key, station in plan.stations.items()}
         self.plan = replace(plan, stations=same)
         self._line.gap_s = plan.gap_s
+        if plan.stations and not before:
+            self._line.begin_anew()
         self._take_in()
         self._stir.set()
 

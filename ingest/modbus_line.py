@@ -12,7 +12,8 @@ K3  A link that cannot be opened, or hangs up twice in a row, is left alone for 
     command waits for none of this: it may be tried as long as the link can be opened.
 K4  The link is down when it was away, or nothing has been reached since the start, for `down_after_s`; and up again at
     the first thing that shows it: a reply, or a unit's silence on a connection that holds. A wrong reply shows nothing:
-    it takes down no link that is up, and brings up none that is down.
+    it takes down no link that is up, and brings up none that is down. One that nobody was asked on for want of units
+    is not known to be down any more: if it is, that is told again.
 """
 
 import asyncio
@@ -105,6 +106,11 @@ class Line:
         if self._unreached_us is None or self._told is False:
             return None
         return self._unreached_us + self._down_after_us
+
+    def begin_anew(self) -> None:
+        """There is somebody to ask again (K4)."""
+        if self._told is False:
+            self._told, self._unreached_us, self._open_us = None, self._clocks.steady(), 0
 
     def is_to_be_tried(self, now_us: int) -> bool:
         retry_us = self.retry_us()
