@@ -59,10 +59,7 @@ def simulate(
         return
     plan = find_plan(scenario)
     if plan is not None:
-        by_mqtt = {"--host": host, "--port": port, "--tls-ca": tls_ca, "--homes": homes}
-        if given := [name for name, value in by_mqtt.items() if value is not None]:
-            reason = f"{', '.join(given)}: for homes, which connect by MQTT; {plan.key} is on a bus that Davy polls"
-            raise CannotGoOn(Exit.USAGE, f"{reason} (--modbus-port, --rtu)")
+        _refuse_for_a_bus(plan, {"--host": host, "--port": port, "--tls-ca": tls_ca, "--homes": homes})
         _simulate_bus(plan, modbus_port, rtu, seed, homes_to, tell)
         return
     if modbus_port is not None or rtu is not None:
@@ -79,6 +76,13 @@ def simulate(
     settings = ctx.obj.settings()
     where = Endpoint(host or settings.mqtt_host, port or settings.mqtt_port, trusted)
     asyncio.run(_run(found, source, where, seed, tell))
+
+
+def _refuse_for_a_bus(plan: "BoilerRoomPlan", of_homes: dict[str, object]) -> None:
+    """Raises CannotGoOn for an option that would be without effect."""
+    if given := [option for option, value in of_homes.items() if value is not None]:
+        reason = f"{', '.join(given)}: for homes, which connect by MQTT; {plan.key} is on a bus that Davy polls"
+        raise CannotGoOn(Exit.USAGE, f"{reason} (--modbus-port, --rtu)")
 
 
 def _simulate_bus(
