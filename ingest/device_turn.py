@@ -129,9 +129,11 @@ class DeviceTurn:
         self._keep(Earlier.closed(one, since if one.missing else 0, self._now))
 
     def _keep(self, one: Earlier) -> None:
+        """Remember it; where there are too many, the one that was silent longest goes, never this one."""
+        others = [kept for kept in self._earlier.values() if kept.boot != one.boot]
         self._earlier[one.boot] = one
-        if len(self._earlier) > EARLIER:
-            oldest = min(self._earlier.values(), key=lambda kept: (kept.heard, kept.boot))
+        if len(others) == EARLIER:
+            oldest = min(others, key=lambda kept: (kept.heard, kept.boot))
             del self._earlier[oldest.boot]
             self._lose(oldest.opened(), oldest.highest)
 

@@ -97,7 +97,7 @@ class Device:
         elif item.boot == old and (item.anew or (item.newest and item.seq <= self.boots[old].upto - WINDOW)):
             self._start_over(old, start, before, firsts)
         self.boots.setdefault(item.boot, Numbers(start))
-        self._forget_the_oldest(item.boot)
+        self._forget_the_oldest(item.boot, old)
 
     def _start_over(self, boot: int, start: int, before: dict[int, int], firsts: dict[int, int]) -> None:
         highest = self.boots[boot].highest
@@ -112,8 +112,8 @@ class Device:
         numbers = self.boots[item.boot]
         return numbers.highest + WINDOW < item.seq <= numbers.wiped
 
-    def _forget_the_oldest(self, but: int = -1) -> None:
-        earlier = [(n.heard, boot) for boot, n in self.boots.items() if boot not in (self.current, but)]
+    def _forget_the_oldest(self, *but: int | None) -> None:
+        earlier = [(n.heard, boot) for boot, n in self.boots.items() if boot not in (self.current, *but)]
         spare = len(self.boots) - 1 - EARLIER
         for _, boot in sorted(earlier)[: max(spare, 0)]:
             self.lost += len(self.boots.pop(boot).missing)

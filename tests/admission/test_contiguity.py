@@ -359,6 +359,13 @@ def test_changing_to_an_earlier_boot_keeps_what_it_lacks() -> None:
     assert engine.contiguity.lost == 0
 
 
+def test_an_earlier_boot_that_is_offered_now_is_not_the_one_to_be_forgotten() -> None:
+    engine = Engine()
+    for boot in range(2, 7):
+        engine.cycle(numbers(0, boot=boot))
+    assert engine.cycle([(0, Item(1, 0, newest=False))]) == [Upto(10, 1, 0)]
+
+
 def test_firsts_of_one_cycle_are_given_up_once() -> None:
     engine = Engine()
     engine.cycle(numbers(0))
