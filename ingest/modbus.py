@@ -23,6 +23,11 @@ from ingest.modbus_stations import BusPlan, lay_out
 
 _log = structlog.get_logger()
 
+#: What is read within this time of the last take is taken together: a thousand units each second would else be a
+#: thousand cycles of one reading, at 1 ms each. After a pause nothing waits. Product choice: a reading is as old as its
+#: poll interval anyway, and that is at least five times as long.
+GATHER_US = 10_000
+
 
 class ModbusLink:
     """All buses of an engine. Implements ingest.links.Link; all calls on the engine's event loop."""
@@ -45,7 +50,9 @@ class ModbusLink:
         self._clocks = Clocks(_rising(now), utc, steady)
         self._random = random
         self._down_after_s = down_after_s
-        self._inbox = Inbox(wake)
+        self._inbox = Inbox(self._gather)
+        self._wake = wake
+        self._taken_us = -GATHER_US
         self._counts = BusCounts()
         self._buses: dict[int, Bus] = {}
         self._bus_of: dict[int, Bus] = {}
@@ -118,7 +125,18 @@ class ModbusLink:
     # ---- the link ----
 
     def take(self, most: int) -> Arrivals | None:
-        return self._inbox.take(most)
+        arrivals = self._inbox.take(most)
+        if arrivals is not None:
+            self._taken_us = self._clocks.steady()
+        return arrivals
+
+    def _gather(self) -> None:
+        """Wake the cycle: at once, or when GATHER_US have passed since the last take."""
+        wait_us = self._taken_us + GATHER_US - self._clocks.steady()
+        if wait_us <= 0:
+            self._wake()
+        else:
+            asyncio.get_running_loop().call_later(wait_us / 1e6, self._wake)
 
     def settle(self, arrivals: Arrivals, settled: Settled) -> None:
         """What was withheld is read again anyway; only later (G4)."""

@@ -1,8 +1,12 @@
 """What waits to be taken: bounded, in order, and never a reading from before a write together with `sent`."""
 
+import asyncio
+from random import Random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.modbus import GATHER_US, ModbusLink
 from ingest.modbus_inbox import Inbox
 
 
@@ -84,3 +88,28 @@ def test_a_frame_from_before_the_write_is_always_taken_before_sent_is(steps):
         for body in one.payload:
             if body in frames:
                 assert all(sent_in[str(number + 1)] > at for number in range(frames[body], commands))
+
+
+async def test_what_comes_after_a_pause_wakes_the_cycle_at_once_and_a_stream_only_now_and_then() -> None:
+    time_us, woken = [1_000_000], asyncio.Event()
+    link = ModbusLink(woken.set, lambda: time_us[0], lambda: time_us[0], lambda: time_us[0], Random(1))
+    inbox = link._inbox
+
+    def comes(device_no: int) -> None:
+        inbox.frames([(device_no, b"")], lambda: None)
+
+    comes(1)
+    assert woken.is_set(), "nothing was taken for long"
+    woken.clear()
+    assert link.take(10) is not None
+    comes(2)
+    comes(3)
+    assert not woken.is_set(), "the next take is soon, and takes both"
+    await asyncio.wait_for(woken.wait(), 10)
+    taken = link.take(10)
+    assert taken is not None
+    assert taken.device_no == [2, 3]
+    time_us[0] += GATHER_US
+    woken.clear()
+    comes(1)
+    assert woken.is_set()
