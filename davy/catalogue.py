@@ -1,10 +1,11 @@
 """The device models that are known here: Davy's own, and those of the folder in the settings."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from davy.exits import CannotGoOn, Exit
 from davy.settings import Settings
-from devices.models import BUILT_IN, DeviceModel, load_catalogue
+from devices.models import BUILT_IN, DeviceModel, load_catalogue, load_model
 from devices.native_examples import run_native_examples
 from devices.register_examples import run_examples
 
@@ -26,6 +27,21 @@ def catalogue(settings: Settings) -> tuple[DeviceModel, ...]:
         if faults:
             raise CannotGoOn(Exit.USAGE, "\n".join(faults))
     return models
+
+
+def named_model(settings: Callable[[], Settings], named: str) -> DeviceModel:
+    """The model in a file (`.toml`), for which no settings are read, or the known one of a key. Raises CannotGoOn."""
+    if named.endswith(".toml"):
+        try:
+            return load_model(Path(named))
+        except OSError as missing:
+            raise CannotGoOn(Exit.USAGE, f"cannot read {named}: {missing.strerror}") from missing
+        except ValueError as wrong:
+            raise CannotGoOn(Exit.USAGE, str(wrong)) from wrong
+    models = {model.key: model for model in catalogue(settings())}
+    if named not in models:
+        raise CannotGoOn(Exit.USAGE, f"there is no model {named!r}; `davy devices list` prints the keys")
+    return models[named]
 
 
 def example_faults(path: Path, model: DeviceModel) -> tuple[str, ...]:

@@ -71,9 +71,10 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Print what is known of one model."""
+    from davy.catalogue import named_model
     from davy.output import write_json, write_table
 
-    model = _model(ctx, key)
+    model = named_model(ctx.obj.settings, key)
     if as_json:
         write_json(model)
         return
@@ -118,22 +119,6 @@ def _catalogue(ctx: typer.Context) -> "tuple[DeviceModel, ...]":
     from davy.catalogue import catalogue
 
     return catalogue(ctx.obj.settings())
-
-
-def _model(ctx: typer.Context, key: str) -> "DeviceModel":
-    from devices.models import load_model
-
-    if key.endswith(".toml"):
-        try:
-            return load_model(Path(key))
-        except OSError as missing:
-            raise CannotGoOn(Exit.USAGE, f"cannot read {key}: {missing.strerror}") from missing
-        except ValueError as wrong:
-            raise CannotGoOn(Exit.USAGE, str(wrong)) from wrong
-    models = {model.key: model for model in _catalogue(ctx)}
-    if key not in models:
-        raise CannotGoOn(Exit.USAGE, f"there is no model {key!r}; `davy devices list` prints the keys")
-    return models[key]
 
 
 def _paths(ctx: typer.Context, files: list[Path]) -> list[Path]:

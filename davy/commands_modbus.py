@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -142,21 +141,9 @@ def _address(link: str) -> "BusAddress":
 
 
 def _model(ctx: typer.Context, named: str) -> "DeviceModel":
-    from davy.catalogue import catalogue
-    from devices.models import load_model
+    from davy.catalogue import named_model
 
-    if named.endswith(".toml"):
-        try:
-            model = load_model(Path(named))
-        except OSError as missing:
-            raise CannotGoOn(Exit.USAGE, f"cannot read {named}: {missing.strerror}") from missing
-        except ValueError as wrong:
-            raise CannotGoOn(Exit.USAGE, str(wrong)) from wrong
-    else:
-        models = {model.key: model for model in catalogue(ctx.obj.settings())}
-        if named not in models:
-            raise CannotGoOn(Exit.USAGE, f"there is no model {named!r}; `davy devices list` prints the keys")
-        model = models[named]
+    model = named_model(ctx.obj.settings, named)
     if model.modbus is None:
         raise CannotGoOn(Exit.USAGE, f"{model.key} has no register map: it speaks the native protocol")
     return model

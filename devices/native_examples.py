@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from devices.codecs.native import decode
+from devices.example_refusals import refusal_differences
 from devices.models import DeviceModel, Example
 from devices.readings import READING
 
@@ -19,15 +20,9 @@ def run_native_examples(model: DeviceModel) -> list[Fault]:
 
 def _differences(example: Example) -> Iterator[str]:
     decoded = decode([example.payload.encode()], {})
-    if decoded.refused:
-        reason = decoded.refused[0].reason
-        if not example.refused:
-            yield f"refused: {reason}"
-        elif example.refused not in reason:
-            yield f"refused with {reason!r}, not {example.refused!r}"
-        return
-    if example.refused:
-        yield f"not refused; expected {example.refused!r}"
+    refusal = refusal_differences(decoded, example.refused)
+    if refusal is not None:
+        yield from refusal
         return
     if len(decoded.rows) != 1:
         yield f"is {len(decoded.rows)} readings; an example is one"

@@ -11,6 +11,7 @@ from devices.codecs.decoded import Decoded
 from devices.codecs.frame import FrameState, encode_frame
 from devices.codecs.registers import FrameDecoder, compile_map, decode_frames
 from devices.codecs.telemetry import CAUSE_WORDS, FLAG_NAMES, VALVE_WORDS
+from devices.example_refusals import refusal_differences
 from devices.models import DeviceModel
 from devices.quantities import QUANTITY_NAMES, Flag, Quality, quality_shift
 from devices.register_check_fields import Fault
@@ -63,15 +64,9 @@ def _places(read: Read) -> Iterator[tuple[Space, int]]:
 
 def _differences(decoder: FrameDecoder, example: RegisterExample) -> Iterator[str]:
     decoded = decode_frames([example_payload(decoder.chart, example)], np.zeros(1, np.int32), [decoder])
-    if decoded.refused:
-        reason = decoded.refused[0].reason
-        if not example.refused:
-            yield f"refused: {reason}"
-        elif example.refused not in reason:
-            yield f"refused with {reason!r}, not {example.refused!r}"
-        return
-    if example.refused:
-        yield f"not refused; expected {example.refused!r}"
+    refusal = refusal_differences(decoded, example.refused)
+    if refusal is not None:
+        yield from refusal
         return
     extra: dict[str, object] = msgspec.json.decode(decoded.extra[0][1]) if decoded.extra else {}
     for name, said in example.expect.items():

@@ -1,27 +1,16 @@
 """docs/asyncapi.json is what the code says today."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 from devices.codecs.telemetry import FIELDS, MOST_READINGS, VALVE_WORDS
 from devices.commands import Command, Verb
 from devices.topics import Kind, Topic, parse_topic
 from devices.wire_document import wire_document
+from tests.devices.json_references import references
 
 FILE = Path(__file__).parents[2] / "docs" / "asyncapi.json"
 DOCUMENT = json.loads(wire_document())
-
-
-def references(node: object) -> Iterator[str]:
-    if isinstance(node, dict):
-        if "$ref" in node:
-            yield node["$ref"]
-        for inner in node.values():
-            yield from references(inner)
-    elif isinstance(node, list):
-        for inner in node:
-            yield from references(inner)
 
 
 def test_the_file_is_the_one_that_the_code_makes() -> None:

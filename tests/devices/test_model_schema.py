@@ -5,7 +5,6 @@ the files with the same types that the schema is made from."""
 
 import json
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -14,20 +13,10 @@ import pytest
 from devices.model_schema import model_schema
 from devices.models import BUILT_IN, DeviceModel
 from devices.register_map import Field, RegisterMap
+from tests.devices.json_references import references
 
 FILE = Path(__file__).parents[2] / "docs" / "device-model.schema.json"
 SCHEMA = json.loads(model_schema())
-
-
-def references(node: object) -> Iterator[str]:
-    if isinstance(node, dict):
-        if "$ref" in node:
-            yield node["$ref"]
-        for inner in node.values():
-            yield from references(inner)
-    elif isinstance(node, list):
-        for inner in node:
-            yield from references(inner)
 
 
 def test_the_file_is_the_one_that_the_code_makes() -> None:
