@@ -39,18 +39,22 @@ class WaysIn:
         self._brokers, self._unusable = _brokers(settings, cycle, self.directory)
         named = None if self._unusable else frozenset(broker.broker.gateway for broker in self._brokers)
         self._put_aside = PutAside(lambda: cycle.memory.state, named)
-        self.replace(fleet)
+        self._tell(fleet)
 
     @property
     def links(self) -> tuple[Link, ...]:
-        """The smaller shares first, so that none is left out of a cycle; and a command goes by the last that can."""
-        # Last, so that it is taken after what the others still had to say.
+        """In this order stands what they brought to a cycle; a command goes by the last that can."""
+        # The last word on gateways comes after what the others still had to say of them.
         return (self.pushes, self._modbus, *self._brokers, self.endpoint, self._put_aside)
 
     def replace(self, fleet: Fleet) -> None:
         """A new registry holds from now on."""
         self.directory = Directory.of(fleet.registry)
         self.endpoint.replace_directory(self.directory)
+        self._tell(fleet)
+
+    def _tell(self, fleet: Fleet) -> None:
+        """Those that need more of a fleet than its directory."""
         self._modbus.replace(fleet)
         on_a_bus = frozenset(fleet.device_no[fleet.decoder_by_slot >= 0].tolist())
         for broker in self._brokers:
