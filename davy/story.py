@@ -115,7 +115,7 @@ class Story:
             case AttemptRequested():
                 pass  # the step `sent` tells it, once the bytes have left
             case _:
-                assert_never(decision)
+                pass
 
     def _step(self, decision: CommandStepped, event: FeedEvent) -> None:
         note = f" ({decision.note})" if decision.note else ""

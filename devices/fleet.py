@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.addresses import is_bus_address, parse_bus_address, parse_unit_address
+from devices.classes import Classes, Group, Grouping, classify, days_us, group
 from devices.codecs.frame import NOWHERE, map_digest, place_of
 from devices.codecs.registers import FrameDecoder, compile_map
 from devices.models import Actuator, DeviceKind, DeviceModel
@@ -30,6 +31,27 @@ class ShutOffValve:
 
 
 @dataclass(frozen=True, slots=True)
+class Fan:
+    """A fan that takes FAN_ON."""
+
+    slot: int
+    device: Device
+    actuator: Actuator
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """A row of the matrix, resolved. `slots`: the detectors'. Only actuators that take commands are in it."""
+
+    id: str
+    slots: tuple[int, ...]
+    votes: int
+    rules: tuple[str, ...]
+    valves: tuple[ShutOffValve, ...]
+    fans: tuple[Fan, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Fleet:
     """Per-device columns, each of shape (slots,), and the look-ups between names, numbers and slots.
 
@@ -42,6 +64,10 @@ class Fleet:
     gateways: identities that devices name as their gateway.
     decoders: of the models that have a register map, by key. decoder_by_slot: i4, the index in them; -1: no map.
     place_by_slot: u8, where and by what map a device on a bus is read (codecs/frame.py W1); NOWHERE for any other.
+    classes, groups: devices/classes.py.
+    life_end_us, calibration_due_us: i8, microseconds UTC; 0: not known.
+    fans: slot -> the fan there. matrix: the rows of the registry's matrix (links are not in it). rows_of: detector
+    slot -> the rows it stands in.
     """
 
     registry: Registry
@@ -62,6 +88,13 @@ class Fleet:
     decoder_by_slot: NDArray[np.int32]
     place_by_slot: NDArray[np.uint64]
     gateways: frozenset[str]
+    classes: Classes
+    groups: dict[Group, Grouping]
+    life_end_us: NDArray[np.int64]
+    calibration_due_us: NDArray[np.int64]
+    fans: dict[int, Fan]
+    matrix: tuple[Effects, ...]
+    rows_of: dict[int, tuple[Effects, ...]]
 
     @property
     def numbered(self) -> NDArray[np.bool_]:
@@ -112,7 +145,13 @@ def build_fleet(registry: Registry, before: Fleet | None = None, *, order: Seque
         for slot, (device, model) in enumerate(zip(devices, model_by_slot, strict=True))
         if device and model and model.kind is DeviceKind.SHUT_OFF_VALVE and model.actuator
     }
+    fans = {
+        slot: Fan(slot, device, model.actuator)
+        for slot, (device, model) in enumerate(zip(devices, model_by_slot, strict=True))
+        if device and model and model.kind is DeviceKind.FAN and model.actuator
+    }
     links, watches = _linked(registry, slot_by_identity, valves)
+    matrix = _matrix(registry, slot_by_identity, valves, fans)
     return Fleet(
         registry=registry,
         devices=devices,
@@ -132,7 +171,47 @@ def build_fleet(registry: Registry, before: Fleet | None = None, *, order: Seque
         decoder_by_slot=np.array([decoder_of.get(m.key, -1) if m else -1 for m in model_by_slot], np.int32),
         place_by_slot=_places(devices, model_by_slot),
         gateways=frozenset(device.gateway for device in registry.devices if device.gateway),
+        classes=classify(devices, model_by_slot, site_by_slot),
+        groups=group(devices, site_by_slot),
+        life_end_us=_life_end_us(devices, model_by_slot),
+        calibration_due_us=days_us([d.calibration_due if d else "" for d in devices], [0] * len(devices)),
+        fans=fans,
+        matrix=matrix,
+        rows_of=_rows_of(matrix),
     )
+
+
+def _life_end_us(devices: tuple[Device | None, ...], models: tuple[DeviceModel | None, ...]) -> NDArray[np.int64]:
+    life = [model.life_days or 0 if model else 0 for model in models]
+    known = [d.installed if d and days else "" for d, days in zip(devices, life, strict=True)]
+    return days_us(known, life)
+
+
+def _matrix(
+    registry: Registry, slot_by_identity: dict[str, int], valves: dict[int, ShutOffValve], fans: dict[int, Fan]
+) -> tuple[Effects, ...]:
+    def slots(names: tuple[str, ...]) -> list[int]:
+        return [slot_by_identity[name] for name in names]
+
+    return tuple(
+        Effects(
+            id=row.id,
+            slots=tuple(slots(row.detectors)),
+            votes=row.votes,
+            rules=row.rules,
+            valves=tuple(valves[slot] for slot in slots(row.valves) if slot in valves),
+            fans=tuple(fans[slot] for slot in slots(row.fans) if slot in fans),
+        )
+        for row in registry.matrix
+    )
+
+
+def _rows_of(matrix: tuple[Effects, ...]) -> dict[int, tuple[Effects, ...]]:
+    found: dict[int, tuple[Effects, ...]] = {}
+    for row in matrix:
+        for slot in row.slots:
+            found[slot] = (*found.get(slot, ()), row)
+    return found
 
 
 def _places(devices: tuple[Device | None, ...], model_by_slot: tuple[DeviceModel | None, ...]) -> NDArray[np.uint64]:

@@ -28,6 +28,14 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     enterprise: str = ""
     timezone: str = "UTC"
     simulated: bool = False
+    #: Administrative division, a code of GB/T 2260 or the like; a longer code lies within its prefixes.
+    area: str = ""
+    building: str = ""
+    #: The riser (vertical pipe) it hangs on, as named within its building.
+    riser: str = ""
+    #: household, catering, school, ... (free words; rules may name them).
+    site_class: str = ""
+    tags: tuple[str, ...] = ()
 
 
 class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,6 +51,10 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: Where it stands on a bus (devices/addresses.py): a gateway's URL, or the unit and channel behind it. Empty: it
     #: connects to us.
     address: str = ""
+    tags: tuple[str, ...] = ()
+    #: Days as YYYY-MM-DD, or empty: not known. The day it was put to use, from which its life counts.
+    installed: str = ""
+    calibration_due: str = ""
 
     @property
     def identity(self) -> str:
@@ -56,6 +68,20 @@ class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     detector: str
     valve: str
+
+
+class MatrixRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One row of the cause-and-effect matrix: when at least `votes` of these detectors have an active alarm of a rule
+    that acts (of `rules`, if any is named), these valves are closed and these fans run. Names are identities. A Link is
+    a row of one detector and one valve."""
+
+    id: str
+    detectors: tuple[str, ...]
+    votes: int = 1
+    #: Ids of rules; empty: every rule with the action.
+    rules: tuple[str, ...] = ()
+    valves: tuple[str, ...] = ()
+    fans: tuple[str, ...] = ()
 
 
 class Credential(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,6 +99,7 @@ class Registry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     devices: tuple[Device, ...] = ()
     links: tuple[Link, ...] = ()
     credentials: tuple[Credential, ...] = ()
+    matrix: tuple[MatrixRow, ...] = ()
 
 
 def token_sha256(token: str) -> str:

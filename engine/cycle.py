@@ -15,7 +15,7 @@ from time import perf_counter
 import msgspec
 import structlog
 
-from devices.commands import Command, Verb
+from devices.commands import Command
 from devices.fleet import Fleet
 from devices.readings import pack
 from engine.intake import Intake, read
@@ -323,7 +323,7 @@ class Cycle:
                 continue
             command = Command(
                 id=one.command,
-                verb=Verb.CLOSE,
+                verb=one.verb,
                 epoch=one.epoch,
                 issued=rfc3339(one.at - ahead_us),
                 expires=rfc3339(one.expires - ahead_us),

@@ -12,7 +12,7 @@ import structlog
 
 from engine.journal import JournalReader
 from engine.messages import FeedEvent, FeedGone
-from rules.decisions import Answered, Decision
+from rules.decisions import Answered, Decision, IncidentChanged, RuleNoted
 
 _log = structlog.get_logger()
 
@@ -20,6 +20,9 @@ _log = structlog.get_logger()
 MOST_UNREAD_BYTES = 4 * 1024 * 1024
 #: Cycles of history read at one go, so that a long resume does not hold up the loop.
 HISTORY_CYCLES = 500
+
+#: What is about something else than one device.
+_OF_NO_DEVICE = (Answered, IncidentChanged, RuleNoted)
 
 
 class Follower(Protocol):
@@ -78,7 +81,7 @@ class Feed:
     def _send(self, follower: Follower, cycle: int, after_n: int, decisions: Sequence[Decision]) -> None:
         for n, decision in enumerate(decisions):
             if n > after_n:
-                identity = "" if isinstance(decision, Answered) else self._identity(decision.device_no)
+                identity = "" if isinstance(decision, _OF_NO_DEVICE) else self._identity(decision.device_no)
                 event = FeedEvent(
                     request=follower.request,
                     engine=self._engine,

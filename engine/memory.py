@@ -85,7 +85,7 @@ class Memory:
             self.rules_sha256 = event.sha256
         else:
             return []
-        return reshape(self.state, self.fleet, compile_pack(self.pack), now)
+        return reshape(self.state, self.fleet, compile_pack(self.pack, self.fleet), now)
 
     def judge(self, batch: Batch, events: Sequence[Event], now: int) -> list[Decision]:
         """Decide. The admission windows were advanced by `admit` (live) or are by `replay`."""

@@ -1,7 +1,8 @@
 """What the engine may be told besides readings, and what it may say. Frozen, journaled, sent over the door.
 
-No decision opens a valve: there is no type for it (G6). Times are microseconds since 1970 UTC. The `type` field of
-the encoded form names the struct, so that the feed, the journal and the API speak of the same thing.
+No decision opens a valve (G6): a permit lets a person on site open it, takes two people, and no rule can say it.
+Times are microseconds since 1970 UTC. The `type` field of the encoded form names the struct, so that the feed, the
+journal and the API speak of the same thing.
 """
 
 import hashlib
@@ -9,6 +10,7 @@ from enum import IntEnum, StrEnum
 
 import msgspec
 
+from devices.commands import Verb
 from devices.quantities import ValvePosition
 
 
@@ -165,7 +167,171 @@ class CancelClose(_Instruction, frozen=True, tag="cancel_close"):
     reason: str
 
 
-Instruction = Acknowledge | Reset | CloseValve | CancelClose
+class Shelve(_Instruction, frozen=True, tag="shelve"):
+    """Take an alarm out of the list until `until`, for a reason. `role`: what the person is at this site, as the API
+    knows it (`resident`, `operator`, ...): a resident cannot shelve high gas or carbon monoxide."""
+
+    alarm: str
+    until: int
+    reason: str
+    role: str
+
+
+class Unshelve(_Instruction, frozen=True, tag="unshelve"):
+    alarm: str
+
+
+class TakeOutOfService(_Instruction, frozen=True, tag="take_out_of_service"):
+    """A device is being worked on until `until`: its alarms are tracked and shown apart, and close nothing, save its
+    own high alarm bit, which always does."""
+
+    device_no: int
+    until: int
+    reason: str
+
+
+class ReturnToService(_Instruction, frozen=True, tag="return_to_service"):
+    device_no: int
+
+
+class Comment(_Instruction, frozen=True, tag="comment"):
+    """`subject`: an alarm or an incident."""
+
+    subject: str
+    text: str
+
+
+class Resolution(StrEnum):
+    """What an alarm was, as found by a person."""
+
+    REAL = "real"
+    FALSE = "false"
+    TEST = "test"
+    MAINTENANCE = "maintenance"
+
+
+class Resolve(_Instruction, frozen=True, tag="resolve"):
+    """Says what the alarm was. Changes no state: acknowledging and resetting are other instructions."""
+
+    alarm: str
+    resolution: Resolution
+    comment: str = ""
+
+
+class Dispatched(_Instruction, frozen=True, tag="dispatched"):
+    incident: str
+    #: Who was sent: a name, a crew.
+    crew: str
+    comment: str = ""
+
+
+class Arrived(_Instruction, frozen=True, tag="arrived"):
+    incident: str
+    comment: str = ""
+
+
+class FieldReading(_Instruction, frozen=True, tag="field_reading"):
+    """What somebody measured on site with a hand-held instrument. At and above the limit of the rule of kind `field` it
+    opens the four steps."""
+
+    incident: str
+    quantity: str
+    value: float
+    place: str = ""
+
+
+class FieldStep(StrEnum):
+    """The four steps at 20 %LEL and more on site. Source: seed 003, 9.2.3."""
+
+    EVACUATE = "evacuate"
+    CORDON = "cordon"
+    CLOSE_UPSTREAM = "close_upstream"
+    VENT = "vent"
+
+
+class StepDone(_Instruction, frozen=True, tag="step_done"):
+    incident: str
+    step: FieldStep
+    comment: str = ""
+
+
+class CloseIncident(_Instruction, frozen=True, tag="close_incident"):
+    """Only when none of its alarms is active and none of its steps is left."""
+
+    incident: str
+    resolution: Resolution
+    comment: str = ""
+
+
+class RequestPermit(_Instruction, frozen=True, tag="request_permit"):
+    """The first of two people: this valve may be opened on site again."""
+
+    device_no: int
+    reason: str
+
+
+class ApprovePermit(_Instruction, frozen=True, tag="approve_permit"):
+    """The second of two people, who is not the first."""
+
+    permit: str
+
+
+class WithdrawPermit(_Instruction, frozen=True, tag="withdraw_permit"):
+    permit: str
+    reason: str
+
+
+class CompletePermit(_Instruction, frozen=True, tag="complete_permit"):
+    """On site: the valve was opened by hand, after this was measured (%LEL at the appliance)."""
+
+    permit: str
+    combustible_lel: float
+    comment: str = ""
+
+
+class ReleaseHeld(_Instruction, frozen=True, tag="release_held"):
+    """Send shut-offs that the budget of `rule` holds: of this valve, or of all (device_no 0)."""
+
+    rule: str
+    device_no: int = 0
+
+
+class VetoHeld(_Instruction, frozen=True, tag="veto_held"):
+    """Do not send them: of this valve, or of all (device_no 0)."""
+
+    rule: str
+    reason: str
+    device_no: int = 0
+
+
+class Restored(_Input, frozen=True, tag="restored"):
+    """The engine's store was brought back from a copy: what it remembers may be hours old. Shut-offs that software
+    judged wait until the detector was heard again; a device's own alarm and a person's CLOSE do not."""
+
+
+Instruction = (
+    Acknowledge
+    | Reset
+    | CloseValve
+    | CancelClose
+    | Shelve
+    | Unshelve
+    | TakeOutOfService
+    | ReturnToService
+    | Comment
+    | Resolve
+    | Dispatched
+    | Arrived
+    | FieldReading
+    | StepDone
+    | CloseIncident
+    | RequestPermit
+    | ApprovePermit
+    | WithdrawPermit
+    | CompletePermit
+    | ReleaseHeld
+    | VetoHeld
+)
 LinkEvent = (
     Connected
     | AttemptSent
@@ -178,7 +344,7 @@ LinkEvent = (
     | ReadingsMissing
     | ReadingsComplete
 )
-Event = LinkEvent | Instruction | Paused | Listening | Resumed | RegistryChanged | RulesChanged
+Event = LinkEvent | Instruction | Paused | Listening | Resumed | Restored | RegistryChanged | RulesChanged
 
 
 # ---- outputs --------------------------------------------------------------------------------------------------------
@@ -208,6 +374,10 @@ class AlarmRaised(_Decision, frozen=True, tag="alarm_raised"):
     note: str = ""
     #: When something is expected: for a sleeping valve, when it next hears. 0: nothing.
     expected: int = 0
+    #: The rule is being tried (dry run, or a canary elsewhere): nobody is told and nothing moves.
+    trial: bool = False
+    #: The incident that it belongs to, or empty.
+    incident: str = ""
 
 
 class Change(StrEnum):
@@ -219,6 +389,22 @@ class Change(StrEnum):
     REMOVED = "removed"
     #: Its state is what it was; its note, or what is expected, is another now.
     NOTED = "noted"
+    #: Its condition is worse than when it was raised: its priority is higher now.
+    ESCALATED = "escalated"
+    SHELVED = "shelved"
+    #: By a person, or because its time is over: the state is what it truly is now.
+    UNSHELVED = "unshelved"
+    #: By design: an alarm that explains it stands.
+    SUPPRESSED = "suppressed"
+    UNSUPPRESSED = "unsuppressed"
+    OUT_OF_SERVICE = "out of service"
+    IN_SERVICE = "in service"
+    #: The state is what it was.
+    COMMENTED = "commented"
+    #: A person said what it was (`resolution`); the state is what it was.
+    RESOLVED = "resolved"
+    #: It was tried until now, and is in force from now on; or the other way round (`trial` says which).
+    TRIED = "tried"
 
 
 class AlarmChanged(_Decision, frozen=True, tag="alarm_changed"):
@@ -237,6 +423,11 @@ class AlarmChanged(_Decision, frozen=True, tag="alarm_changed"):
     comment: str = ""
     #: Of RE-ALARMED and NOTED, as in AlarmRaised.
     expected: int = 0
+    trial: bool = False
+    #: Of SHELVED and OUT_OF_SERVICE: until when. 0: without a limit.
+    until: int = 0
+    #: Of RESOLVED.
+    resolution: str = ""
 
 
 class CloseWanted(_Decision, frozen=True, tag="close_wanted"):
@@ -254,8 +445,18 @@ class CloseWanted(_Decision, frozen=True, tag="close_wanted"):
     hears_by: int = 0
 
 
+class FanWanted(_Decision, frozen=True, tag="fan_wanted"):
+    """A fan shall run. It is attempted as a CLOSE is, and ends with WantedEnded. `alarm` asked for it."""
+
+    wanted: str
+    device_no: int
+    epoch: int
+    reason: str
+    alarm: str = ""
+
+
 class AttemptRequested(_Decision, frozen=True, tag="attempt_requested"):
-    """One CLOSE to send now. Never sent on replay; never run by the device after `expires` (G8)."""
+    """One command to send now. Never sent on replay; never run by the device after `expires` (G8)."""
 
     command: str
     wanted: str
@@ -264,6 +465,8 @@ class AttemptRequested(_Decision, frozen=True, tag="attempt_requested"):
     attempt: int
     expires: int
     reason: str
+    #: What is sent: CLOSE, or to a fan FAN_ON, or (once, never repeated) PERMIT_OPEN.
+    verb: Verb = Verb.CLOSE
 
 
 class Step(StrEnum):
@@ -302,6 +505,104 @@ class WantedEnded(_Decision, frozen=True, tag="wanted_ended"):
     comment: str = ""
 
 
+class IncidentScope(StrEnum):
+    SITE = "site"
+    RISER = "riser"
+    AREA = "area"
+
+
+class IncidentChange(StrEnum):
+    OPENED = "opened"
+    #: An alarm joined it.
+    JOINED = "joined"
+    #: It became part of a larger one (`into`).
+    MERGED = "merged"
+    DISPATCHED = "dispatched"
+    ARRIVED = "arrived"
+    FIELD_READING = "field reading"
+    #: The four steps are to be done.
+    STEPS_OPENED = "steps opened"
+    STEP_DONE = "step done"
+    COMMENTED = "commented"
+    #: None of its alarms is active any more; it waits to be closed.
+    OVER = "over"
+    CLOSED = "closed"
+
+
+class IncidentChanged(_Decision, frozen=True, tag="incident_changed"):
+    """What belongs together for the people who deal with it. `key` names the site, the riser or the area."""
+
+    incident: str
+    scope: IncidentScope
+    key: str
+    change: IncidentChange
+    priority: Priority
+    #: The alarm that opened or joined it.
+    alarm: str = ""
+    by: str = ""
+    #: What a person said: the crew, a comment, a place.
+    comment: str = ""
+    quantity: str = ""
+    value: float | None = None
+    step: str = ""
+    resolution: str = ""
+    #: Of MERGED: the larger incident.
+    into: str = ""
+
+
+class PermitState(StrEnum):
+    """REQUESTED by one person, GRANTED by another (PERMIT_OPEN is sent), COMPLETED on site. DEAD: a newer CLOSE, a
+    closing alarm, or its time has ended it. WITHDRAWN by a person."""
+
+    REQUESTED = "requested"
+    GRANTED = "granted"
+    COMPLETED = "completed"
+    WITHDRAWN = "withdrawn"
+    DEAD = "dead"
+
+
+class PermitChanged(_Decision, frozen=True, tag="permit_changed"):
+    permit: str
+    device_no: int
+    state: PermitState
+    #: Of GRANTED: the epoch that PERMIT_OPEN carries. A valve ignores one lower than it has seen.
+    epoch: int = 0
+    expires: int = 0
+    by: str = ""
+    comment: str = ""
+    combustible_lel: float | None = None
+
+
+class HeldChange(StrEnum):
+    HELD = "held"
+    RELEASED = "released"
+    VETOED = "vetoed"
+    #: Its alarm ended while it waited.
+    OVER = "over"
+
+
+class ShutOffHeld(_Decision, frozen=True, tag="shut_off_held"):
+    """A shut-off that software judged waits (G13: the budget of its rule is used up; or the store was restored and its
+    detector was not heard since), or waits no more. RELEASED is followed by CloseWanted. `by` is a person or empty."""
+
+    rule: str
+    device_no: int
+    alarm: str
+    change: HeldChange
+    value: float | None = None
+    reason: str = ""
+    by: str = ""
+
+
+class RuleNoted(_Decision, frozen=True, tag="rule_noted"):
+    """A rule is another now: what was edited (`before` and `now`, key by key), or that it was taken back to a dry run
+    by itself and why."""
+
+    rule: str
+    what: str
+    reverted: bool = False
+
+
 class Answered(_Decision, frozen=True, tag="answered"):
     """What became of an instruction. `reason` says why one was refused."""
 
@@ -312,7 +613,20 @@ class Answered(_Decision, frozen=True, tag="answered"):
     subject: str = ""
 
 
-Decision = AlarmRaised | AlarmChanged | CloseWanted | AttemptRequested | CommandStepped | WantedEnded | Answered
+Decision = (
+    AlarmRaised
+    | AlarmChanged
+    | CloseWanted
+    | FanWanted
+    | AttemptRequested
+    | CommandStepped
+    | WantedEnded
+    | IncidentChanged
+    | PermitChanged
+    | ShutOffHeld
+    | RuleNoted
+    | Answered
+)
 
 
 def alarm_id(rule: str, device_no: int, onset: int) -> str:
@@ -322,6 +636,14 @@ def alarm_id(rule: str, device_no: int, onset: int) -> str:
 
 def wanted_id(device_no: int, epoch: int) -> str:
     return _digest(f"wanted|{device_no}|{epoch}")
+
+
+def incident_id(scope: IncidentScope, key: str, opened: int) -> str:
+    return _digest(f"incident|{scope}|{key}|{opened}")
+
+
+def permit_id(device_no: int, requested: int) -> str:
+    return _digest(f"permit|{device_no}|{requested}")
 
 
 def command_id(wanted: str, attempt: int) -> str:

@@ -15,9 +15,11 @@ from typing import Any
 
 import msgspec
 
-from devices.models import DeviceKind
+from devices.classes import Group
+from devices.models import DeviceKind, Tier
 from devices.quantities import DEVICE_FLAGS, QUANTITIES, QUANTITY_NAMES, Flag
 from rules.decisions import Priority
+from rules.tree import Parsed
 
 #: A set of rules fits a signed 64-bit word.
 MOST_RULES = 63
@@ -44,6 +46,24 @@ class Kind(StrEnum):
     LINK_DOWN = "link_down"
     SESSION_LOST = "session_lost"
     MISSING = "missing"
+    #: So many devices of a group are silent at once: stands at the first device of the group.
+    OUTAGE = "outage"
+    #: The budget of a rule holds shut-offs back (G13): stands at the first detector whose shut-off waits.
+    HELD = "held"
+    #: A rule was taken back to a dry run by itself: stands at the last detector it was raised at.
+    REVERTED = "reverted"
+    #: A reading on site reached the limit (seed 003, 9.2.3): stands at the device of the incident's first alarm.
+    FIELD = "field"
+
+
+class RuleState(StrEnum):
+    """DRAFT is judged by nobody. DRY_RUN is judged, and what it would do is recorded: nobody is told, nothing moves.
+    CANARY is active at some sites and a dry run at the others."""
+
+    DRAFT = "draft"
+    DRY_RUN = "dry_run"
+    CANARY = "canary"
+    ACTIVE = "active"
 
 
 class Action(StrEnum):
@@ -51,6 +71,17 @@ class Action(StrEnum):
 
     NONE = "none"
     CLOSE = "close"
+    #: Fans run; what a row of the matrix names.
+    FAN_ON = "fan_on"
+    CLOSE_AND_FAN = "close_and_fan"
+
+    @property
+    def closes(self) -> bool:
+        return self in (Action.CLOSE, Action.CLOSE_AND_FAN)
+
+    @property
+    def ventilates(self) -> bool:
+        return self in (Action.FAN_ON, Action.CLOSE_AND_FAN)
 
 
 class Title(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,6 +89,62 @@ class Title(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     zh: str
     en: str
+
+
+class Selection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which devices, besides `applies_to`: every key that is given must fit, by one of its values. `areas`: codes, each
+    standing for all that begin with it. `measures`: the model says it reports one of these quantities."""
+
+    models: tuple[str, ...] = ()
+    tiers: tuple[Tier, ...] = ()
+    measures: tuple[str, ...] = ()
+    enterprises: tuple[str, ...] = ()
+    areas: tuple[str, ...] = ()
+    site_classes: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a rule looks: on these days from `from_` until `until` (HH:MM; past midnight when it is not later), local
+    time of `timezone` (IANA), or of the site when it is empty. Outside its condition is false."""
+
+    from_: str = msgspec.field(name="from")
+    until: str
+    days: tuple[str, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    timezone: str = ""
+
+
+class Escalation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """While `when` is true the alarm has at least this priority; it does not sink while the alarm is active."""
+
+    when: str
+    priority: Priority
+
+
+class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """So many shut-offs that software judged may leave within `per_s`: `least`, or `share_pct` of the fleet's shut-off
+    valves if that is more. Source: product choice (design G13)."""
+
+    least: int = 5
+    share_pct: float = 0.1
+    per_s: float = 600.0
+
+
+class Override(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Other numbers of one rule for some devices. The last one in the document that fits a device holds. `numbers` as
+    in the rule; the rest as the rule's keys."""
+
+    rule: str
+    only: Selection
+    #: Why: a standard and clause, or "product choice".
+    source: str
+    numbers: dict[str, str] = {}
+    at_or_above: float | None = None
+    clear_below: float | None = None
+    at_or_below: float | None = None
+    clear_above: float | None = None
+    hold_s: float | None = None
+    clear_hold_s: float | None = None
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,6 +175,27 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: A latched alarm waits for a person's reset after its condition is gone.
     latch: bool = False
     action: Action = Action.NONE
+    only: Selection = Selection()
+    #: Instead of a limit: an expression (docs/RULES.md). `clear_condition` empty: the condition is false.
+    condition: str = ""
+    clear_condition: str = ""
+    #: Numbers with units ("20 %LEL") by the names that expressions call them by.
+    numbers: dict[str, str] = {}
+    escalate: tuple[Escalation, ...] = ()
+    schedule: Schedule | None = None
+    #: Ids of rules; while an alarm of one of them stands at this device, at its gateway or for its group, this rule's
+    #: alarms are suppressed by design. Never of a critical gas alarm.
+    suppressed_by: tuple[str, ...] = ()
+    #: What sort of notice it is: a word of `[a-z_]{1,20}` for whoever tells people.
+    notify: str = ""
+    state: RuleState = RuleState.ACTIVE
+    #: Of a canary: at so many percent of the sites it is active.
+    canary_pct: float = 0.0
+    budget: Budget = Budget()
+    #: Of OUTAGE: what is counted together, how many at least, and which share of those that should be heard.
+    group: Group | None = None
+    least: int = 0
+    share_pct: float = 0.0
 
 
 class RulePack(msgspec.Struct, frozen=True):
@@ -96,6 +204,9 @@ class RulePack(msgspec.Struct, frozen=True):
     name: str
     version: str
     rules: tuple[Rule, ...]
+    overrides: tuple[Override, ...] = ()
+    #: The expressions of each rule, in the rules' order; shorter: the rest have none.
+    parsed: tuple[Parsed, ...] = ()
 
 
 class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -123,6 +234,10 @@ _USES: dict[Kind, frozenset[str]] = {
     Kind.LINK_DOWN: frozenset(),
     Kind.SESSION_LOST: frozenset(),
     Kind.MISSING: frozenset(),
+    Kind.OUTAGE: frozenset({"group", "least", "share_pct"}),
+    Kind.HELD: frozenset(),
+    Kind.REVERTED: frozenset(),
+    Kind.FIELD: frozenset({"quantity", "at_or_above"}),
 }
 _DEFAULTS: dict[str, object] = {field.name: field.default for field in msgspec.structs.fields(Rule)}
 #: What a pack that closes valves must hold. One that was in force before a kind was known did not have to: see `kept`.

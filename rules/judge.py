@@ -41,7 +41,8 @@ def judge(state: State, out: Out, rows: Rows, slots: NDArray[np.int32], at: int)
         state.heard[heard] = at
         soonest = at + SILENT_INTERVALS * int(state.fleet.interval_us[heard].min())
         state.silence_floor = min(state.silence_floor, soonest)
-    found = conditions(state.compiled, rows, state.looks[slots], state.by_flags[slots])
+    classes = state.compiled.class_of[slots]
+    found = conditions(state.compiled, rows, state.compiled.looks[classes], state.compiled.by_flags[classes])
     live = np.flatnonzero(~late)
     items = _valves(state, rows, slots, late, stale) + _heard_again(state, slots, stale)
     if late.any():
@@ -79,7 +80,7 @@ def _late_alarms(state: State, rows: Rows, slots: NDArray[np.int32], late: NDArr
     """A late alarm bit still reaches people, by the rules that listen to that bit (G10); what else a late reading
     says (tamper, fault, a value) is history."""
     bits = rows["flags"][:, None] & (state.compiled.flags & int(ALARM_FLAGS))
-    where, rule = np.nonzero((bits != 0) & late[:, None] & state.looks[slots])
+    where, rule = np.nonzero((bits != 0) & late[:, None] & state.compiled.looks_at(slots))
     return [_Item(int(row), int(r), int(rows["ts"][row]), late=True) for row, r in zip(where, rule, strict=True)]
 
 
@@ -179,7 +180,8 @@ class _Touched:
         going = up | down
         stopped = np.where(active, cleared == 0, raised == 0)
         began = np.where(going, np.where(since == 0, ts, np.minimum(since, ts)), np.where(stopped, 0, since))
-        hold = np.where(active, rules.clear_hold_us, rules.hold_us)
+        classes = rules.class_of[self.slots[device]]
+        hold = np.where(active, rules.clear_hold_us[classes], rules.hold_us[classes])
         fire = going & ((ts - began >= hold) | (up & self.found.at_once[row]))
         back = np.where(rules.latch, NEXT[phase, Happening.RETURN_LATCHED], NEXT[phase, Happening.RETURN])
         self.phase[device] = np.where(fire, np.where(active, back, NEXT[phase, Happening.CONDITION]), phase)

@@ -22,7 +22,7 @@ from devices.quantities import (
     quality_shift,
 )
 from devices.readings import Rows
-from rules.document import Action, Kind, Rule, RulePack
+from rules.document import Kind, Rule, RulePack
 
 TRUE, FALSE, UNKNOWN = np.int8(1), np.int8(0), np.int8(-1)
 _NIBBLE = (1 << QUALITY_BITS) - 1
@@ -37,10 +37,16 @@ MICROSECONDS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A pack as columns, each of shape (rules,). hold and clear_hold in microseconds."""
+    """A pack for one fleet. Of shape (rules,): flags, latch, closes. Of shape (classes, rules), by the class of the
+    device (devices/classes.py): hold_us and clear_hold_us; looks, whether the rule looks at such a device; by_flags,
+    whether it has only the device's flags to look at there. class_of: shape (slots,), i4."""
 
     pack: RulePack
     rules: tuple[Rule, ...]
+    fleet: Fleet
+    class_of: NDArray[np.int32]
+    looks: NDArray[np.bool_]
+    by_flags: NDArray[np.bool_]
     flags: NDArray[np.int64]
     hold_us: NDArray[np.int64]
     clear_hold_us: NDArray[np.int64]
@@ -59,9 +65,16 @@ class Compiled:
     def __len__(self) -> int:
         return len(self.rules)
 
+    def looks_at(self, slots: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Which rule looks at which of these devices, shape (n, rules)."""
+        found: NDArray[np.bool_] = self.looks[self.class_of[slots]]
+        return found
 
-def compile_pack(pack: RulePack) -> Compiled:
-    rules = pack.rules
+
+def compile_pack(pack: RulePack, fleet: Fleet) -> Compiled:
+    """Raises ValueError for a pack that does not fit this fleet (what it would remember of it is too much)."""
+    rules, many = pack.rules, len(fleet.classes.all)
+    looks, by_flags = _applies(pack, fleet)
     kinds = {kind: [i for i, rule in enumerate(rules) if rule.kind is kind] for kind in Kind}
 
     def only(kind: Kind) -> int:
@@ -70,11 +83,15 @@ def compile_pack(pack: RulePack) -> Compiled:
     return Compiled(
         pack=pack,
         rules=rules,
+        fleet=fleet,
+        class_of=fleet.classes.of,
+        looks=looks,
+        by_flags=by_flags,
         flags=np.array([_mask(rule) for rule in rules], np.int64),
-        hold_us=np.array([round(rule.hold_s * MICROSECONDS) for rule in rules], np.int64),
-        clear_hold_us=np.array([round(rule.clear_hold_s * MICROSECONDS) for rule in rules], np.int64),
+        hold_us=np.tile(_microseconds([rule.hold_s for rule in rules]), (many, 1)),
+        clear_hold_us=np.tile(_microseconds([rule.clear_hold_s for rule in rules]), (many, 1)),
         latch=np.array([rule.latch for rule in rules], np.bool_),
-        closes=np.array([rule.action is Action.CLOSE for rule in rules], np.bool_),
+        closes=np.array([rule.action.closes for rule in rules], np.bool_),
         by_id={rule.id: i for i, rule in enumerate(rules)},
         silence=tuple(kinds[Kind.SILENCE]),
         unconfirmed=only(Kind.UNCONFIRMED),
@@ -87,6 +104,10 @@ def compile_pack(pack: RulePack) -> Compiled:
     )
 
 
+def _microseconds(seconds: list[float]) -> NDArray[np.int64]:
+    return np.array([round(s * MICROSECONDS) for s in seconds], np.int64)
+
+
 def _mask(rule: Rule) -> int:
     mask = 0
     for name in rule.flags:
@@ -94,25 +115,21 @@ def _mask(rule: Rule) -> int:
     return mask
 
 
-def applies(compiled: Compiled, fleet: Fleet) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(looks, by_flags), each of shape (slots, rules): which rule looks at which device, and where it has only the
-    device's flags to look at: it names no quantity, or the model says that it does not measure it. A rule with neither
-    a measured quantity nor flags looks at nothing, nor does one of silence at a model that promises no readings."""
-    looks = np.zeros((len(fleet), len(compiled)), np.bool_)
+def _applies(pack: RulePack, fleet: Fleet) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(looks, by_flags) of Compiled: a rule has only flags to look at where it names no quantity, or the model says
+    that it does not measure it. A rule with neither a measured quantity nor flags looks at nothing, nor does one of
+    silence at a model that promises no readings."""
+    looks = np.zeros((len(fleet.classes.all), len(pack.rules)), np.bool_)
     by_flags = np.zeros_like(looks)
-    by_model: dict[str, tuple[list[bool], list[bool]]] = {}
-    for slot, model in enumerate(fleet.model_by_slot):
-        if model is None:
-            continue
-        if model.key not in by_model:
-            by_model[model.key] = _of_model(compiled, model)
-        looks[slot], by_flags[slot] = by_model[model.key]
+    for number, one in enumerate(fleet.classes.all):
+        if one.model is not None:
+            looks[number], by_flags[number] = _of_model(pack, one.model)
     return looks, by_flags
 
 
-def _of_model(compiled: Compiled, model: DeviceModel) -> tuple[list[bool], list[bool]]:
+def _of_model(pack: RulePack, model: DeviceModel) -> tuple[list[bool], list[bool]]:
     looks, by_flags = [], []
-    for rule in compiled.rules:
+    for rule in pack.rules:
         unmeasured = not rule.quantity or bool(model.measures and rule.quantity not in model.measures)
         right_kind = not rule.applies_to or model.kind in rule.applies_to
         of_flags = rule.kind is Kind.MEASURED and unmeasured

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.fleet import Fleet
-from rules import alarms, attempts, interlock, sleeping, way_in
+from rules import alarms, attempts, budget, incidents, interlock, overlays, permits, sleeping, way_in
 from rules.alarms import Out
 from rules.decisions import AlarmState, Change, Decision, Outcome
-from rules.kernels import Compiled, applies
+from rules.kernels import Compiled
 from rules.lifecycle import IS_ACTIVE
 from rules.state import NEVER, OpenAlarm, State, Timer, sleepers
 
@@ -25,7 +25,7 @@ from rules.state import NEVER, OpenAlarm, State, Timer, sleepers
 def reshape(state: State, fleet: Fleet, compiled: Compiled, now: int) -> list[Decision]:
     """Returns what ended because of the change."""
     out: Out = []
-    looks, by_flags = applies(compiled, fleet)
+    looks = compiled.looks[compiled.class_of]
     stood = way_in.standing(state, compiled)
     _end_orphans(state, out, fleet, compiled, looks, now)
     old_rules = [state.compiled.by_id.get(rule.id, -1) for rule in compiled.rules]
@@ -44,7 +44,7 @@ def reshape(state: State, fleet: Fleet, compiled: Compiled, now: int) -> list[De
         if (kept := tuple((slot, renumbered[rule]) for slot, rule in places if renumbered.get(rule, -1) >= 0))
     }
     before, state.fleet, state.compiled = state.fleet, fleet, compiled
-    state.looks, state.by_flags = looks, by_flags
+    state.windows = state.windows.reshaped(compiled)
     state.sleeps = sleepers(fleet)
     state.awake = {slot: at for slot, at in state.awake.items() if state.sleeps[slot]}
     state.since[~looks] = 0
@@ -53,6 +53,8 @@ def reshape(state: State, fleet: Fleet, compiled: Compiled, now: int) -> list[De
     _hear_otherwise(state, out, before, now)
     _relink(state, out, before, closed_before, now)
     way_in.changed(state, out, before, stood, now)
+    for module in (overlays, incidents, permits, budget):
+        module.reshaped(state, out, now)
     state.refresh_busy(np.arange(len(fleet), dtype=np.int32))
     for slot in range(len(fleet)):
         if state.watched[slot] or slot in state.closed_for:
@@ -158,3 +160,5 @@ def remind_all(state: State) -> None:
             if not made.over:
                 state.remind(made.expires, Timer.EXPIRY, slot, made.number)
     state.silence_floor = 0 if len(state.heard) else NEVER
+    for module in (overlays, incidents, permits, budget):
+        module.remind_all(state)

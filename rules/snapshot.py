@@ -10,8 +10,12 @@ from devices.fleet import Fleet
 from rules.document import RulePack
 from rules.kernels import compile_pack
 from rules.reshape import remind_all
+from rules.standing import Standing
 from rules.state import OpenAlarm, State, Wanted
+from rules.windows import Windows
 
+#: What the names of the windows' arrays begin with.
+_WINDOW = "window:"
 _ARRAYS = ("phase", "since", "due", "heard", "position", "epoch", "busy", "watched")
 
 
@@ -28,6 +32,7 @@ class Records(msgspec.Struct, frozen=True):
     #: Not in snapshots of before valves that sleep were known.
     deaf_until: int = 0
     awake: dict[int, int] = {}
+    standing: Standing = Standing()
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -44,7 +49,8 @@ class _Encoded(msgspec.Struct, frozen=True):
 
 def snapshot(state: State) -> Snapshot:
     return Snapshot(
-        arrays={name: getattr(state, name).copy() for name in _ARRAYS},
+        arrays={name: getattr(state, name).copy() for name in _ARRAYS}
+        | {_WINDOW + name: array.copy() for name, array in state.windows.arrays().items()},
         records=Records(
             now=state.now,
             rules=tuple(rule.id for rule in state.compiled.rules),
@@ -55,13 +61,14 @@ def snapshot(state: State) -> Snapshot:
             paused_since=state.paused_since,
             deaf_until=state.deaf_until,
             awake=dict(state.awake),
+            standing=state.standing(),
         ),
     )
 
 
 def restore(taken: Snapshot, fleet: Fleet, pack: RulePack) -> State:
     """The state again, for the same fleet and rules. Raises ValueError when they are not the same."""
-    compiled = compile_pack(pack)
+    compiled = compile_pack(pack, fleet)
     records = taken.records
     if records.rules != tuple(rule.id for rule in compiled.rules):
         raise ValueError("the snapshot was taken under other rules")
@@ -84,6 +91,9 @@ def restore(taken: Snapshot, fleet: Fleet, pack: RulePack) -> State:
     state.paused_since = records.paused_since
     state.deaf_until = records.deaf_until
     state.awake = dict(records.awake)
+    state.stand(records.standing)
+    remembered = {name[len(_WINDOW) :]: array for name, array in taken.arrays.items() if name.startswith(_WINDOW)}
+    state.windows = Windows.thawed(compiled, remembered)
     remind_all(state)
     return state
 

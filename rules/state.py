@@ -20,7 +20,10 @@ from devices.quantities import ALARM_FLAGS, Flag, ValvePosition
 from devices.readings import Rows
 from rules.decisions import AlarmState, Outcome, Priority, Step
 from rules.document import RulePack
-from rules.kernels import Compiled, applies, compile_pack, conditions
+from rules.evaluation import beyond
+from rules.kernels import Compiled, compile_pack
+from rules.standing import Held, Incident, OutOfService, Permit, Shelf, Standing, Suppression, Tokens
+from rules.windows import Windows
 
 #: "No timer": later than any clock.
 NEVER = 1 << 62
@@ -31,7 +34,8 @@ SILENT_INTERVALS = 3
 
 
 class OpenAlarm(msgspec.Struct, frozen=True):
-    """An alarm that is not NORMAL. `raised` and `changed` are when it was decided; `onset` is effective time."""
+    """An alarm that is not NORMAL, or is shelved. `state` is what it shows: SHELVED, SUPPRESSED or OUT_OF_SERVICE hide
+    the true one (state.phase). `raised` and `changed` are when it was decided; `onset` is effective time."""
 
     alarm: str
     rule: str
@@ -52,6 +56,15 @@ class OpenAlarm(msgspec.Struct, frozen=True):
     #: See AlarmRaised. `note` is what holds now: it follows a condition that goes on changing while the alarm stands.
     note: str = ""
     expected: int = 0
+    #: See AlarmRaised. A trial hides nothing and tells nobody.
+    trial: bool = False
+    incident: str = ""
+    #: An alarm bit of the device itself raised it, now or since: no budget holds what it asks for.
+    device_says: bool = False
+    #: What a person said it was: a word of Resolution, or empty.
+    resolution: str = ""
+    #: Until when it is shelved or out of service; 0: no limit, or neither.
+    until: int = 0
     #: When a decision last told `note` and `expected`; 0 in snapshots of before this was kept. `unsaid`: none has told
     #: what they are now.
     told: int = 0
@@ -122,12 +135,17 @@ class Timer(IntEnum):
     EXPIRY = 3  # number: attempt
     CONFIRM = 4  # number: epoch
     NOTE = 5  # number: rule
+    SHELF = 6  # number: rule
+    SERVICE = 7  # number: 0
+    PERMIT = 8  # number: 0
+    RELEASE = 9  # slot 0, number: rule
 
 
 class State:
     """Per (slot, rule): phase (AlarmState, u1), since (i8, onset of a running hold or clear hold, 0: none), due (i8,
     when that hold ends on the engine's clock). Per slot: heard (i8, last received), position (u1,
-    ValvePosition as last observed), epoch (i4), busy and watched (bool). looks and by_flags: see kernels.applies.
+    ValvePosition as last observed), epoch (i4), busy and watched (bool). phase is the true state of an alarm; what
+    hides it (shelves, suppressions, out_of_service) stands beside.
 
     sleeps: per slot, bool: a valve that hears a command only when it wakes.
 
@@ -136,13 +154,14 @@ class State:
     awake: slot of a valve that sleeps -> when it was last surely awake; without those of which that is not known: they
         were never heard, or were last heard before it was kept.
     by_command: command -> (valve slot, attempt), of open wanted positions.
-    closed_for: valve slot -> alarms (slot, rule) that asked for its closing and are still open."""
+    closed_for: valve slot -> alarms (slot, rule) that asked for its closing and are still open.
+    windows: what expressions remember. incidents: by id, those not closed. permits: by valve slot, those that live.
+    held: by rule and valve slot. unheard: slots of detectors that were not heard since the store was restored."""
 
     def __init__(self, fleet: Fleet, compiled: Compiled, now: int) -> None:
         self.now = now
         self.fleet = fleet
         self.compiled = compiled
-        self.looks, self.by_flags = applies(compiled, fleet)
         self.sleeps = sleepers(fleet)
         slots, rules = len(fleet), len(compiled)
         self.phase = np.zeros((slots, rules), np.uint8)
@@ -165,11 +184,21 @@ class State:
         self.paused_since = 0
         self.deaf_until = 0
         self.awake: dict[int, int] = {}
+        self.windows = Windows(compiled)
+        self.shelves: dict[tuple[int, str], Shelf] = {}
+        self.out_of_service: dict[int, OutOfService] = {}
+        self.suppressions: dict[tuple[int, str], Suppression] = {}
+        self.incidents: dict[str, Incident] = {}
+        self.permits: dict[int, Permit] = {}
+        self.held: dict[tuple[str, int], Held] = {}
+        self.tokens: dict[str, Tokens] = {}
+        self.reverted: dict[str, str] = {}
+        self.unheard: set[int] = set()
 
     @classmethod
     def initial(cls, fleet: Fleet, pack: RulePack, now: int) -> "State":
         """A state in which nothing has happened; every device counts as heard at `now`."""
-        return cls(fleet, compile_pack(pack), now)
+        return cls(fleet, compile_pack(pack, fleet), now)
 
     @property
     def next_deadline(self) -> int:
@@ -193,6 +222,32 @@ class State:
         """A valve is watched while its closing is wanted, or while an alarm that closed it is open."""
         self.watched[slot] = slot in self.wanted_by_slot or bool(self.closed_for.get(slot))
 
+    def standing(self) -> Standing:
+        """The frozen records beside alarms and wanted positions, for a snapshot."""
+        return Standing(
+            shelves=tuple(self.shelves[key] for key in sorted(self.shelves)),
+            out_of_service=tuple(self.out_of_service[key] for key in sorted(self.out_of_service)),
+            suppressions=tuple(self.suppressions[key] for key in sorted(self.suppressions)),
+            incidents=tuple(self.incidents.values()),
+            permits=tuple(self.permits[key] for key in sorted(self.permits)),
+            held=tuple(self.held.values()),
+            tokens=tuple(self.tokens[key] for key in sorted(self.tokens)),
+            reverted=dict(self.reverted),
+            unheard=tuple(sorted(self.unheard)),
+        )
+
+    def stand(self, standing: Standing) -> None:
+        """The inverse. The order of incidents and held shut-offs is that in which they came."""
+        self.shelves = {(one.slot, one.rule): one for one in standing.shelves}
+        self.out_of_service = {one.slot: one for one in standing.out_of_service}
+        self.suppressions = {(one.slot, one.rule): one for one in standing.suppressions}
+        self.incidents = {one.incident: one for one in standing.incidents}
+        self.permits = {one.slot: one for one in standing.permits}
+        self.held = {(one.rule, one.valve): one for one in standing.held}
+        self.tokens = {one.rule: one for one in standing.tokens}
+        self.reverted = dict(standing.reverted)
+        self.unheard = set(standing.unheard)
+
     def alarms(self) -> tuple[OpenAlarm, ...]:
         """Every alarm that is not NORMAL."""
         return tuple(self.open.values())
@@ -210,6 +265,6 @@ class State:
         """Which readings are alarm-relevant, shape (n,): the device's own alarm or fault bit, a value at or beyond a
         limit, a device with an open alarm or a running hold, a valve whose closing is wanted (G4)."""
         says = (rows["flags"] & int(ALARM_FLAGS | Flag.FAULT)) != 0
-        beyond = (conditions(self.compiled, rows, self.looks[slots], self.by_flags[slots]).raised == 1).any(axis=1)
-        relevant: NDArray[np.bool_] = says | beyond | self.busy[slots] | self.watched[slots]
+        limits = beyond(self.compiled, rows, slots)
+        relevant: NDArray[np.bool_] = says | limits | self.busy[slots] | self.watched[slots]
         return relevant

@@ -12,29 +12,26 @@ import numpy as np
 
 from devices.quantities import ValvePosition
 from devices.readings import Batch
-from rules import alarms, attempts, interlock, sleeping, way_in
+from rules import alarms, attempts, budget, instructed, interlock, overlays, permits, sleeping, way_in
 from rules.alarms import Out
 from rules.decisions import (
-    Acknowledge,
-    Answered,
     AttemptAcknowledged,
     AttemptFailed,
     AttemptSent,
-    CancelClose,
-    CloseValve,
     Connected,
     Decision,
     Event,
-    Instruction,
     LinkDown,
     LinkUp,
     Listening,
     Paused,
     ReadingsComplete,
     ReadingsMissing,
+    RegistryChanged,
     Replied,
-    Reset,
+    Restored,
     Resumed,
+    RulesChanged,
     SessionLost,
 )
 from rules.judge import judge
@@ -109,44 +106,12 @@ def _event(state: State, out: Out, event: Event) -> None:
             sleeping.follow_all(state, out, event.at)
         case LinkDown() | LinkUp() | SessionLost() | ReadingsMissing() | ReadingsComplete():
             way_in.told(state, out, event)
-        case Acknowledge() | Reset() | CloseValve() | CancelClose():
-            _instruction(state, out, event)
-        case _:
+        case Restored():
+            budget.restored(state, out, event.at)
+        case RegistryChanged() | RulesChanged():
             pass
-
-
-def _instruction(state: State, out: Out, said: Instruction) -> None:
-    """Do what a person said, or say why not. The answer stands after its effects."""
-    refused, subject = "", ""
-    match said:
-        case Acknowledge() | Reset():
-            subject = said.alarm
-            place = state.by_alarm.get(said.alarm)
-            if isinstance(said, Acknowledge):
-                refused = alarms.acknowledge(state, out, said.alarm, said.by, said.comment, said.at)
-            else:
-                refused = alarms.reset(state, out, said.alarm, said.by, said.at)
-            if place is not None and not refused:
-                interlock.alarm_settled(state, out, *place, said.at)
-        case CloseValve():
-            refused, subject = _close(state, out, said)
-        case CancelClose():
-            subject = said.wanted
-            refused = interlock.cancel(state, out, said.wanted, said.by, said.reason, said.at)
-    out.append(Answered(at=said.at, id=said.id, accepted=not refused, reason=refused, subject=subject))
-
-
-def _close(state: State, out: Out, said: CloseValve) -> tuple[str, str]:
-    fleet = state.fleet
-    slot = int(fleet.slot_of[said.device_no]) if 0 <= said.device_no < len(fleet.slot_of) else -1
-    if slot < 0 or fleet.devices[slot] is None:
-        return f"there is no device {said.device_no}", ""
-    valve = fleet.valves.get(slot)
-    if valve is None:
-        model = fleet.model_by_slot[slot]
-        kind = model.kind.replace("_", " ") if model else "device"
-        return f"a {kind} takes no commands: its model declares no actuator", ""
-    return "", interlock.closed_by_a_person(state, out, valve, at=said.at, reason=said.reason, by=said.by)
+        case _:
+            instructed.instruct(state, out, event)
 
 
 def _timers(state: State, out: Out, until: int, back: int = 0) -> None:
@@ -171,8 +136,16 @@ def _timers(state: State, out: Out, until: int, back: int = 0) -> None:
                 attempts.expiry_due(state, out, slot, number, due, at)
             case Timer.CONFIRM:
                 interlock.confirm_due(state, out, slot, number, at)
-            case _:
+            case Timer.NOTE:
                 alarms.note_due(state, out, slot, number, due, at)
+            case Timer.SHELF:
+                overlays.shelf_due(state, out, slot, number, due, at)
+            case Timer.SERVICE:
+                overlays.service_due(state, out, slot, due, at)
+            case Timer.PERMIT:
+                permits.permit_due(state, out, slot, due, at)
+            case _:
+                budget.release_due(state, out, number, due, at)
 
 
 def _hold_due(state: State, out: Out, slot: int, rule: int, due: int, at: int) -> None:
@@ -198,7 +171,8 @@ def _look_for_silence(state: State, until: int) -> None:
     state.silence_floor = NEVER
     due = state.heard + SILENT_INTERVALS * state.fleet.interval_us
     for rule in state.compiled.silence:
-        waiting = state.fleet.present & state.looks[:, rule] & ~IS_ACTIVE[state.phase[:, rule]]
+        looks = state.compiled.looks[state.compiled.class_of, rule]
+        waiting = state.fleet.present & looks & ~IS_ACTIVE[state.phase[:, rule]]
         now_due = np.flatnonzero(waiting & (due <= until))
         for slot in now_due.tolist():
             state.remind(int(due[slot]), Timer.SILENCE, slot, rule)

@@ -18,12 +18,13 @@ BUILT_IN = Path(__file__).parent
 
 class DeviceKind(StrEnum):
     """DETECTOR measures gas. SHUT_OFF_VALVE takes CLOSE. SELF_CLOSING_VALVE (CJ/T 447) closes unpowered, is reopened
-    by hand and only reports. GATEWAY publishes for the devices registered behind it."""
+    by hand and only reports. GATEWAY publishes for the devices registered behind it. FAN takes FAN_ON."""
 
     DETECTOR = "detector"
     SHUT_OFF_VALVE = "shut_off_valve"
     SELF_CLOSING_VALVE = "self_closing_valve"
     GATEWAY = "gateway"
+    FAN = "fan"
 
 
 class Tier(StrEnum):
@@ -109,7 +110,7 @@ class DeviceModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     valve: ValveTraits | None = None
     #: How it is read and commanded on a bus; None: it speaks the native protocol.
     modbus: RegisterMap | None = None
-    #: What a shut_off_valve promises about CLOSE; no other kind may have it.
+    #: What a shut_off_valve promises about CLOSE, or a fan about FAN_ON; no other kind may have it.
     actuator: Actuator | None = None
     #: Golden examples of the native protocol; those of a register map stand in [[modbus.example]].
     example: tuple[Example, ...] = ()

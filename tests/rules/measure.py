@@ -111,7 +111,7 @@ def main() -> None:
     body = encode_snapshot(snapshot(state))
     print(f"snapshot as bytes: {len(body) / 2**20:.1f} MiB")  # noqa: T201
     print(f"thaw: {timed(3, lambda run: restore(decode_snapshot(body), fleet, rules))}")  # noqa: T201
-    print(f"reshape: {timed(3, lambda run: reshape(state, fleet, compile_pack(rules), now))}")  # noqa: T201
+    print(f"reshape: {timed(3, lambda run: reshape(state, fleet, compile_pack(rules, fleet), now))}")  # noqa: T201
     everyone = batch_of(np.arange(8_192, dtype=np.int32), now, 60.0, Flag.HIGH_ALARM)
     begun = time.process_time()
     decided = step(state, everyone, (), now + SECOND)

@@ -129,7 +129,7 @@ def live(state: State, moments: Sequence[Moment], now: int) -> list[Decision]:
             decided += _together(state, together, moment.now)
             together = []
             fleet, pack = moment.change
-            decided += reshape(state, fleet, compile_pack(pack), moment.now)
+            decided += reshape(state, fleet, compile_pack(pack, fleet), moment.now)
             assert_sound(state)
         together.append(moment)
     return decided + _together(state, together, now)
@@ -147,7 +147,7 @@ def assert_sound(state: State) -> None:
     """What holds whatever was changed."""
     for (slot, rule), alarm in state.open.items():
         assert state.fleet.devices[slot] is not None
-        assert state.looks[slot, rule]
+        assert state.compiled.looks_at(np.array([slot]))[0, rule]
         assert state.compiled.rules[rule].id == alarm.rule
         assert state.phase[slot, rule] == alarm.state
     for slot, wanted in state.wanted_by_slot.items():

@@ -59,5 +59,5 @@ def test_a_model_that_measures_gas_must_be_seen_below_the_limit() -> None:
 
 def test_a_rule_on_an_unmeasured_quantity_without_flags_looks_at_nothing() -> None:
     state = state_of(("co_ppm",))
-    assert not state.looks[0, state.compiled.by_id["battery-low"]]
-    assert state.looks[0, state.compiled.by_id["ch4-low"]]
+    assert not state.compiled.looks_at(np.array([0], np.int32))[0, state.compiled.by_id["battery-low"]]
+    assert state.compiled.looks_at(np.array([0], np.int32))[0, state.compiled.by_id["ch4-low"]]

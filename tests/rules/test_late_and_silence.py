@@ -131,7 +131,7 @@ def test_a_silence_ends_when_the_model_promises_no_readings_any_more() -> None:
     world = World()
     assert ("g1", "silence") in raised(world.tick(20_000))
     world.fleet = build_fleet(quiet_gateways(), world.fleet)
-    decided = reshape(world.state, world.fleet, compile_pack(world.rules), at(20_001))
+    decided = reshape(world.state, world.fleet, compile_pack(world.rules, world.fleet), at(20_001))
     assert changed(decided) == [("g1", "silence", "NORMAL")]
     assert not world.tick(100_000)
 

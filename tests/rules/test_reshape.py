@@ -32,7 +32,7 @@ def change(world: World, t: float, what: Registry | None = None, rules: RulePack
     """What the engine does with a RegistryChanged or RulesChanged, at `t`."""
     world.fleet = build_fleet(what, world.fleet) if what is not None else world.fleet
     world.rules = rules or world.rules
-    decided = reshape(world.state, world.fleet, compile_pack(world.rules), at(t))
+    decided = reshape(world.state, world.fleet, compile_pack(world.rules, world.fleet), at(t))
     world.decided += decided
     return decided
 

@@ -15,7 +15,8 @@ def in_rounds(world: World, rows: list[Rows]) -> list[int]:
     """Indices of the rows that would go through rounds."""
     every, state = np.concatenate(rows), world.state
     slots = world.fleet.slots(every["device_no"])
-    found = conditions(state.compiled, every, state.looks[slots], state.by_flags[slots])
+    compiled, classes = state.compiled, state.compiled.class_of[slots]
+    found = conditions(compiled, every, compiled.looks[classes], compiled.by_flags[classes])
     touched = _Touched.of(state, every, slots, np.arange(len(every)), found)
     return [] if touched is None else touched.row.tolist()
 

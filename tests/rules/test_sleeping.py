@@ -362,7 +362,7 @@ def test_a_valve_whose_model_no_longer_sleeps_is_tried_soon_and_its_alarm_return
     world.tick(150)
     assert attempts(world)[-1] == 120
     world.fleet = build_fleet(registry(models=with_actuator(Actuator())), world.fleet)
-    decided = reshape(world.state, world.fleet, compile_pack(world.rules), at(160))
+    decided = reshape(world.state, world.fleet, compile_pack(world.rules, world.fleet), at(160))
     assert [a.at for a in of(AttemptRequested, decided)] == [at(160)]
     assert [one.hears_by for one in world.state.wanted()] == [0]
     assert ("z1", "valve-asleep", "RETURNED_UNACKNOWLEDGED") in changed(decided)
@@ -374,7 +374,7 @@ def test_a_wanted_valve_whose_model_begins_to_sleep_is_told_of_at_once() -> None
     world.hear("d5", 1, flags=Flag.HIGH_ALARM)
     (gas,) = of(AlarmRaised, world.decided)
     world.fleet = build_fleet(registry(), world.fleet)
-    (asleep,) = of(AlarmRaised, reshape(world.state, world.fleet, compile_pack(world.rules), at(5)))
+    (asleep,) = of(AlarmRaised, reshape(world.state, world.fleet, compile_pack(world.rules, world.fleet), at(5)))
     assert (asleep.rule, asleep.device_no, asleep.at, asleep.because) == ("valve-asleep", Z1, at(5), gas.alarm)
     assert expected(world) == (5 + WAKES_S, 5 + WAKES_S)
 
@@ -383,7 +383,7 @@ def test_a_wanted_valve_that_wakes_more_often_from_now_on_is_expected_sooner() -
     world = leaking(t=20, heard_at=10)
     often = Actuator(confirm_within_s=260.0, reachability=Reachability.WAKES, wake_interval_s=30.0)
     world.fleet = build_fleet(registry(models=with_actuator(often)), world.fleet)
-    reshape(world.state, world.fleet, compile_pack(world.rules), at(25))
+    reshape(world.state, world.fleet, compile_pack(world.rules, world.fleet), at(25))
     assert expected(world) == (40, 40)
     (noted,) = [c for c in of(AlarmChanged, world.tick(100)) if c.change is Change.NOTED]
     assert (noted.at, noted.comment, noted.expected) == (at(80), "it wakes every 30 s at the latest", at(40))
@@ -392,11 +392,11 @@ def test_a_wanted_valve_that_wakes_more_often_from_now_on_is_expected_sooner() -
 def test_a_rule_of_another_name_goes_on_saying_that_a_wanted_valve_sleeps() -> None:
     world = leaking(t=20, heard_at=10)
     renamed = load_pack(default_pack().replace(b'"valve-asleep"', b'"asleep-on-battery"'), "renamed.toml")
-    decided = reshape(world.state, world.fleet, compile_pack(renamed), at(25))
+    decided = reshape(world.state, world.fleet, compile_pack(renamed, world.fleet), at(25))
     assert ("z1", "valve-asleep", "NORMAL") in changed(decided)
     (asleep,) = of(AlarmRaised, decided)
     assert (asleep.rule, asleep.at, asleep.expected) == ("asleep-on-battery", at(25), at(10 + WAKES_S))
-    assert not reshape(world.state, world.fleet, compile_pack(renamed), at(26))
+    assert not reshape(world.state, world.fleet, compile_pack(renamed, world.fleet), at(26))
 
 
 def test_a_valve_that_left_and_came_back_was_never_heard() -> None:
@@ -404,7 +404,7 @@ def test_a_valve_that_left_and_came_back_was_never_heard() -> None:
     world.hear("z1", 10, valve=ValvePosition.OPEN)
     for t, names in ((20, [name for name in NAMES if name != "z1"]), (30, NAMES)):
         world.fleet = build_fleet(registry(names), world.fleet)
-        reshape(world.state, world.fleet, compile_pack(world.rules), at(t))
+        reshape(world.state, world.fleet, compile_pack(world.rules, world.fleet), at(t))
     world.hear("d5", 40, flags=Flag.HIGH_ALARM)
     assert [w.hears_by for w in of(CloseWanted, world.decided)] == [at(40 + WAKES_S)]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from devices.quantities import DEVICE_FLAGS, Flag, Quality, ValvePosition
 from rules.decisions import AlarmRaised, AlarmState, AttemptSent, CloseWanted, WantedEnded, command_id, wanted_id
 from rules.document import Kind
-from rules.kernels import applies, compile_pack, conditions
+from rules.kernels import compile_pack, conditions
 from tests.rules.world import NUMBERS, World, at, changed, of, pack, raised, reading
 
 GAS_STALE = {"combustible_lel": Quality.STALE, "co_ppm": Quality.STALE}
@@ -135,12 +135,12 @@ def test_of_a_stale_reading_every_rule_says_true_by_a_flag_or_nothing_at_all(
     for flag in flags:
         said |= flag
     row = reading("d1", 1, flags=said, combustible_lel=lel, battery_pct=battery, quality={"combustible_lel": quality})
-    compiled = compile_pack(world.rules)
-    looks, by_flags = applies(compiled, world.fleet)
-    slots = world.fleet.slots(row["device_no"])
-    found = conditions(compiled, row, looks[slots], by_flags[slots])
+    compiled = compile_pack(world.rules, world.fleet)
+    classes = compiled.class_of[world.fleet.slots(row["device_no"])]
+    looks, by_flags = compiled.looks[classes], compiled.by_flags[classes]
+    found = conditions(compiled, row, looks, by_flags)
     true = np.array([bool(compiled.flags[n] & int(said)) for n in range(len(compiled))])
     judged = np.array([rule.kind in (Kind.MEASURED, Kind.QUALITY) for rule in compiled.rules])
     assert ((found.raised[0] == 1) == true).all()
-    assert not (found.raised[0][judged & ~true & looks[slots][0]] == 0).any()
+    assert not (found.raised[0][judged & ~true & looks[0]] == 0).any()
     assert not (found.cleared[0] == 1).any()

@@ -232,7 +232,7 @@ EVENTS = (down(5), up(5), lost(5), missing(5), complete(5))
 def test_numbers_that_nobody_has_or_has_no_longer_are_ignored(event: Event, device_no: int) -> None:
     world = World(what=registry())
     world.fleet = build_fleet(registry([name for name in NAMES if name != "d3"]), world.fleet)
-    reshape(world.state, world.fleet, compile_pack(world.rules), at(1))
+    reshape(world.state, world.fleet, compile_pack(world.rules, world.fleet), at(1))
     assert not world.tell(type(event)(**{**_fields(event), "device_no": device_no}))
 
 
@@ -247,7 +247,8 @@ def test_a_rule_or_a_device_that_is_gone_takes_the_alarm_with_it(event: Event) -
         world = World()
         world.tell(event)
         world.fleet = build_fleet(what, world.fleet)
-        decided: list[Decision] = reshape(world.state, world.fleet, compile_pack(rules or world.rules), at(6))
+        compiled = compile_pack(rules or world.rules, world.fleet)
+        decided: list[Decision] = reshape(world.state, world.fleet, compiled, at(6))
         assert [change.change for change in of(AlarmChanged, decided)] == [Change.REMOVED]
         assert not world.state.alarms()
 
@@ -259,7 +260,7 @@ def test_a_rule_of_another_name_goes_on_saying_what_stands(event: Event, name: s
     world = World()
     world.tell(event)
     renamed = load_pack(default_pack().replace(b'"%s"' % rule, b'"of-another-name"'), "renamed.toml")
-    decided = reshape(world.state, world.fleet, compile_pack(renamed), at(6))
+    decided = reshape(world.state, world.fleet, compile_pack(renamed, world.fleet), at(6))
     assert (name, rule.decode(), "NORMAL") in changed(decided)
     (alarm,) = of(AlarmRaised, decided)
     assert (alarm.rule, alarm.device_no, alarm.at, alarm.note != "") == ("of-another-name", NUMBERS[name], at(6), True)
