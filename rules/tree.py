@@ -239,8 +239,8 @@ Node = Condition | Quantitative
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """The expressions of one rule. None: it has a limit or flags instead (`condition`), or its clear condition is that the
-    condition is false (`clear`). `escalate`: in the order of the rule's own."""
+    """The expressions of one rule. None: it has a limit or flags instead (`condition`), or its clear condition is that
+    the condition is false (`clear`). `escalate`: in the order of the rule's own."""
 
     condition: Condition | None = None
     clear: Condition | None = None
