@@ -13,6 +13,7 @@ from typing import assert_never
 from rich.text import Text
 
 from davy.output import shown
+from devices.commands import Verb
 from engine.messages import FeedEvent
 from rules.decisions import (
     AlarmChanged,
@@ -22,8 +23,15 @@ from rules.decisions import (
     Change,
     CloseWanted,
     CommandStepped,
+    FanWanted,
+    HeldChange,
+    IncidentChange,
+    IncidentChanged,
     Outcome,
+    PermitChanged,
     Priority,
+    RuleNoted,
+    ShutOffHeld,
     Step,
     WantedEnded,
 )
@@ -59,6 +67,8 @@ class Story:
     _leak: int | None = None
     _level: dict[str, int] = field(default_factory=dict)
     _close_at: dict[str, int] = field(default_factory=dict)
+    #: Of wanted positions and of commands, what they are; absent: CLOSE.
+    _verbs: dict[str, Verb] = field(default_factory=dict)
 
     def world(self, event: SimEvent) -> None:
         """Something really happened in the simulated homes."""
@@ -88,39 +98,79 @@ class Story:
         """The engine decided something."""
         decision, who = event.decision, event.identity
         match decision:
-            case AlarmRaised():
-                self.alarms += 1
-                value = "" if decision.value is None else f", {decision.quantity} {decision.value:.1f}"
-                late = ", late" if decision.late else ""
-                alarm = (f"ALARM {decision.rule}", _COLOURS[decision.priority])
-                self._davy(event, alarm, f" at {who}{value}{late}")
-            case AlarmChanged():
-                state = decision.state.name.lower().replace("_", " ")
-                state = decision.comment if decision.change is Change.NOTED else state
-                self._davy(event, f"alarm {decision.rule} {decision.change}: now {state}")
+            case AlarmRaised() | AlarmChanged():
+                self._alarm(decision, event)
             case CloseWanted():
                 self._close_at[decision.wanted] = decision.at
                 self._davy(event, (f"{who} must close", "bold"), f": {decision.reason}")
+            case FanWanted():
+                self._close_at[decision.wanted], self._verbs[decision.wanted] = decision.at, Verb.FAN_ON
+                self._davy(event, (f"{who} must run", "bold"), f": {decision.reason}")
             case CommandStepped():
                 self._step(decision, event)
             case WantedEnded():
-                took = (decision.at - self._close_at.pop(decision.wanted, decision.at)) / _MICROSECONDS
-                seen = decision.outcome is Outcome.CONFIRMED
-                self.confirmed += seen
-                words = (f"{who} is seen closed", "bold green") if seen else f"{who}: no more attempts"
-                self._davy(event, words, f", {decision.outcome} {took:.2f} s after it was wanted")
-            case Answered():
-                verdict = "accepted" if decision.accepted else f"refused: {decision.reason}"
-                self._davy(event, f"instruction {verdict}")
-            case AttemptRequested():
-                pass  # the step `sent` tells it, once the bytes have left
+                self._ended(decision, event)
+            case IncidentChanged():
+                self._incident(decision, event)
+            case PermitChanged() | ShutOffHeld() | RuleNoted() | Answered():
+                self._davy(event, *_said(decision, who))
+            case AttemptRequested():  # the step `sent` tells it, once the bytes have left
+                if decision.verb is not Verb.CLOSE:
+                    self._verbs[decision.command] = decision.verb
             case _:
-                pass
+                assert_never(decision)
+
+    def _ended(self, decision: WantedEnded, event: FeedEvent) -> None:
+        took = (decision.at - self._close_at.pop(decision.wanted, decision.at)) / _MICROSECONDS
+        runs = self._verbs.pop(decision.wanted, Verb.CLOSE) is Verb.FAN_ON
+        words: Said = f"{event.identity}: no more attempts"
+        if decision.outcome is Outcome.CONFIRMED:
+            self.confirmed += not runs
+            words = (f"{event.identity} {'runs' if runs else 'is seen closed'}", "bold green")
+        self._davy(event, words, f", {decision.outcome} {took:.2f} s after it was wanted")
+
+    def _alarm(self, decision: AlarmRaised | AlarmChanged, event: FeedEvent) -> None:
+        tried = ", on trial: nobody is told and nothing moves" if decision.trial else ""
+        if isinstance(decision, AlarmRaised):
+            self.alarms += not decision.trial
+            value = "" if decision.value is None else f", {decision.quantity} {decision.value:.1f}"
+            late = ", late" if decision.late else ""
+            words = (f"ALARM {decision.rule}", "dim" if decision.trial else _COLOURS[decision.priority])
+            self._davy(event, words, f" at {event.identity}{value}{late}{tried}")
+            return
+        match decision.change:
+            case Change.NOTED | Change.COMMENTED:
+                now = decision.comment
+            case Change.RESOLVED:
+                now = f"{decision.by} says it was {decision.resolution}"
+            case Change.ESCALATED:
+                now = f"priority {decision.priority.name.lower()}"
+            case _:
+                now = decision.state.name.lower().replace("_", " ")
+        self._davy(event, f"alarm {decision.rule} {decision.change}: now {now}{tried}")
+
+    def _incident(self, decision: IncidentChanged, event: FeedEvent) -> None:
+        about = f"incident of {decision.scope} {decision.key}"
+        by = f" by {decision.by}" if decision.by else ""
+        more = ", ".join(
+            part
+            for part in (
+                decision.step.replace("_", " "),
+                "" if decision.value is None else f"{decision.quantity} {decision.value:.1f}",
+                decision.resolution,
+                decision.comment,
+            )
+            if part
+        )
+        said = f"{about} {decision.change}{by}{f': {more}' if more else ''}"
+        grave = decision.change in (IncidentChange.OPENED, IncidentChange.STEPS_OPENED)
+        self._davy(event, (said, _COLOURS[decision.priority]) if grave else said)
 
     def _step(self, decision: CommandStepped, event: FeedEvent) -> None:
         note = f" ({decision.note})" if decision.note else ""
         if decision.step is Step.SENT:
-            self._davy(event, ("CLOSE sent", "bold"), f" to {event.identity}{note}")
+            verb = self._verbs.get(decision.command, Verb.CLOSE)
+            self._davy(event, (f"{verb.name} sent", "bold"), f" to {event.identity}{note}")
         elif decision.step not in (Step.REQUESTED, Step.CONFIRMED):  # the end of the wanting tells the latter
             self._davy(event, f"command to {event.identity}: {decision.step}{note}")
 
@@ -147,3 +197,20 @@ class Story:
             text, style = (words, None) if isinstance(words, str) else words
             line.append(shown(text), style)
         self.tell(line)
+
+
+def _said(decision: PermitChanged | ShutOffHeld | RuleNoted | Answered, who: str) -> tuple[Said, ...]:
+    match decision:
+        case PermitChanged():
+            by = f" by {decision.by}" if decision.by else ""
+            why = f": {decision.comment}" if decision.comment else ""
+            return (f"permit to open {who} on site is {decision.state}{by}{why}",)
+        case ShutOffHeld():
+            by = f" by {decision.by}" if decision.by else ""
+            why = f": {decision.reason}" if decision.reason else ""
+            style = "yellow" if decision.change is HeldChange.HELD else ""
+            return ((f"shut-off of {who} for {decision.rule} is {decision.change}{by}{why}", style),)
+        case RuleNoted():
+            return (f"rule {decision.rule}: {decision.what}",)
+        case Answered():
+            return (f"instruction {'accepted' if decision.accepted else f'refused: {decision.reason}'}",)

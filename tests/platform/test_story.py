@@ -3,11 +3,13 @@
 import io
 import re
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
 from davy.story import Story
+from devices.commands import Verb
 from engine.messages import FeedEvent
 from rules.decisions import (
     AlarmChanged,
@@ -19,8 +21,17 @@ from rules.decisions import (
     CloseWanted,
     CommandStepped,
     Decision,
+    FanWanted,
+    HeldChange,
+    IncidentChange,
+    IncidentChanged,
+    IncidentScope,
     Outcome,
+    PermitChanged,
+    PermitState,
     Priority,
+    RuleNoted,
+    ShutOffHeld,
     Step,
     WantedEnded,
 )
@@ -38,8 +49,12 @@ def told(*events: SimEvent | Decision) -> list[str]:
         if isinstance(event, SimEvent):
             story.world(event)
         else:
-            valve = isinstance(event, CloseWanted | CommandStepped | WantedEnded | AttemptRequested)
+            valve = isinstance(
+                event,
+                CloseWanted | FanWanted | CommandStepped | WantedEnded | AttemptRequested | PermitChanged | ShutOffHeld,
+            )
             identity = "davysim/valve" if valve else "davysim/detector"
+            identity = "" if isinstance(event, IncidentChanged | RuleNoted) else identity
             story.davy(FeedEvent(request=1, engine="e", cycle=1, n=n, decision=event, identity=identity))
     return [" ".join(line.split()) for line in re.sub("\x1b\\[[0-9;]*m", "", screen.getvalue()).splitlines()]
 
@@ -147,3 +162,67 @@ def test_what_other_people_wrote_is_shown_as_they_wrote_it_and_has_no_power_over
         "\N{REPLACEMENT CHARACTER}line)",
         "+ 2.00 s home-1 Davy instruction refused: [/]",
     ]
+
+
+def test_what_people_and_the_engine_decide_beside_alarms_is_told_in_words() -> None:
+    opened = IncidentChanged(
+        at=5 * S,
+        incident="i",
+        scope=IncidentScope.SITE,
+        key="home-1",
+        change=IncidentChange.OPENED,
+        priority=Priority.HIGH,
+        alarm="a",
+    )
+    measured = msgspec.structs.replace(
+        opened, change=IncidentChange.FIELD_READING, by="li", quantity="combustible_lel", value=22.0, comment="kitchen"
+    )
+    permit = PermitChanged(at=9 * S, permit="p", device_no=2, state=PermitState.GRANTED, by="wang")
+    held = ShutOffHeld(
+        at=6 * S, rule="ch4-low", device_no=2, alarm="a", change=HeldChange.HELD, reason="budget used up"
+    )
+    noted = RuleNoted(at=7 * S, rule="ch4-low", what="hold_s: 10 -> 20")
+    assert told(LEAK, opened, measured, permit, held, noted)[1:] == [
+        "+ 1.00 s Davy incident of site home-1 opened",
+        "+ 1.00 s Davy incident of site home-1 field reading by li: combustible_lel 22.0, kitchen",
+        "+ 5.00 s home-1 Davy permit to open davysim/valve on site is granted by wang",
+        "+ 2.00 s home-1 Davy shut-off of davysim/valve for ch4-low is held: budget used up",
+        "+ 3.00 s Davy rule ch4-low: hold_s: 10 -> 20",
+    ]
+
+
+def test_a_fan_and_a_permit_are_called_what_they_are() -> None:
+    fan = FanWanted(at=5 * S, wanted="w", device_no=2, epoch=1, reason="ch4-low", alarm="a")
+    request = AttemptRequested(
+        at=5 * S,
+        command="c",
+        wanted="w",
+        device_no=2,
+        epoch=1,
+        attempt=1,
+        expires=9 * S,
+        reason="ch4-low",
+        verb=Verb.FAN_ON,
+    )
+    sent = CommandStepped(at=5 * S, command="c", wanted="w", device_no=2, step=Step.SENT)
+    ended = WantedEnded(at=6 * S, wanted="w", device_no=2, outcome=Outcome.CONFIRMED)
+    assert told(LEAK, fan, request, sent, ended)[1:] == [
+        "+ 1.00 s home-1 Davy davysim/valve must run: ch4-low",
+        "+ 1.00 s home-1 Davy FAN_ON sent to davysim/valve",
+        "+ 2.00 s home-1 Davy davysim/valve runs, confirmed 1.00 s after it was wanted",
+    ]
+
+
+def test_an_alarm_on_trial_says_that_nobody_is_told() -> None:
+    raised = AlarmRaised(
+        at=5 * S,
+        alarm="a",
+        rule="new",
+        device_no=1,
+        site="home-1",
+        priority=Priority.HIGH,
+        onset=5 * S,
+        state=AlarmState.UNACKNOWLEDGED,
+        trial=True,
+    )
+    assert told(LEAK, raised)[1].endswith("ALARM new at davysim/detector, on trial: nobody is told and nothing moves")
