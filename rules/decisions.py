@@ -378,6 +378,8 @@ class AlarmRaised(_Decision, frozen=True, tag="alarm_raised"):
     trial: bool = False
     #: The incident that it belongs to, or empty.
     incident: str = ""
+    #: Of one that is raised while it is shelved or its device is out of service (`state` says so): until when.
+    until: int = 0
 
 
 class Change(StrEnum):
@@ -508,13 +510,16 @@ class WantedEnded(_Decision, frozen=True, tag="wanted_ended"):
 class IncidentScope(StrEnum):
     SITE = "site"
     RISER = "riser"
+    BUILDING = "building"
     AREA = "area"
 
 
 class IncidentChange(StrEnum):
     OPENED = "opened"
-    #: An alarm joined it.
+    #: An alarm joined it, or one of its alarms came again; if it was over, it is not.
     JOINED = "joined"
+    #: Its priority is higher now.
+    ESCALATED = "escalated"
     #: It became part of a larger one (`into`).
     MERGED = "merged"
     DISPATCHED = "dispatched"

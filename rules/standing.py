@@ -10,13 +10,16 @@ from rules.decisions import FieldStep, IncidentScope, PermitState, Priority
 
 
 class Shelf(msgspec.Struct, frozen=True):
-    """An alarm that a person took out of the list. It holds over a return and a re-alarm."""
+    """An alarm that a person took out of the list. It holds over a return and a re-alarm. `alarm`: the last one that
+    it hid. `priority`: what that had; it does not hide one that is worse."""
 
     slot: int
     rule: str
     until: int
     by: str
     reason: str
+    alarm: str = ""
+    priority: Priority = Priority.CRITICAL
 
 
 class OutOfService(msgspec.Struct, frozen=True):
