@@ -1,7 +1,5 @@
 """Alarms as they are shown, in lists and as events of the stream."""
 
-from typing import Literal
-
 from pydantic import Field
 
 from api.shapes import AlarmStateWord, Asked, Comment, Page, PriorityWord, Shape, Source
@@ -9,8 +7,10 @@ from api.times import Utc
 from engine import messages as m
 from storage.alarms import AlarmEvent as StoredStep
 
-_NOTE = "What to know beyond the rule's title, in plain words: why a link is down, how many readings are missing"
-_EXPECTED = "When something is expected: for a valve that sleeps, when it next hears"
+NOTE = "What to know beyond the rule's title, in plain words: why a link is down, how many readings are missing"
+EXPECTED = "When something is expected: for a valve that sleeps, when it next hears"
+TRIAL = "Its rule is being tried: nobody is told and nothing moves"
+UNTIL = "Until when it is shelved or out of service; null: without a limit, or neither"
 HEARS_BY = "The valve sleeps, and hears a command by then at the latest; null: it hears at once"
 
 
@@ -32,8 +32,18 @@ class Alarm(Shape):
     late: bool = Field(description="Raised by a late reading: people are told, no valve moves")
     because: str | None = Field(description="The alarm that led to this one")
     acknowledged_by: str | None
-    note: str | None = Field(description=_NOTE)
-    expected: Utc | None = Field(description=_EXPECTED)
+    note: str | None = Field(description=NOTE)
+    expected: Utc | None = Field(description=EXPECTED)
+    trial: bool = Field(description=TRIAL)
+    incident: str | None = Field(description="The incident it belongs to: read /v1/incidents/{incident}")
+    resolution: str | None = Field(description="What a person found it to be: real, false, test or maintenance")
+    until: Utc | None = Field(description=UNTIL)
+    true_state: AlarmStateWord | None = Field(
+        description="What it would show if nothing hid it; null where only the engine knows, of a stored alarm"
+    )
+    device_says: bool | None = Field(
+        description="An alarm bit of the device itself raised it, then or since; null where only the engine knows"
+    )
 
 
 class Alarms(Page):
@@ -48,7 +58,7 @@ class PastAlarms(Page):
 
 
 class AlarmStep(Shape):
-    """`change` is `raised`, `acknowledged`, `returned`, `re-alarmed`, `reset`, `removed` or `noted`."""
+    """`change` is `raised`, or a word of the stream's `alarm_changed`."""
 
     id: str = Field(description="engine:cycle:n, as in the stream")
     at: Utc
@@ -56,6 +66,10 @@ class AlarmStep(Shape):
     state: AlarmStateWord
     by: str | None
     comment: str | None
+    priority: PriorityWord | None = Field(description="As it was then; null: stored before this was kept")
+    trial: bool = Field(description=TRIAL)
+    until: Utc | None = Field(description=UNTIL)
+    resolution: str | None
 
 
 class AlarmInFull(Shape):
@@ -77,81 +91,6 @@ class Instructed(Shape):
     subject: str = Field(description="The alarm or wanted position it was about")
 
 
-class _Event(Shape):
-    at: Utc
-    device: str | None = Field(description="vendor/serial")
-    device_no: int
-
-
-class _AlarmEvent(_Event):
-    alarm: str
-    rule: str
-    site: str
-    priority: PriorityWord
-    onset: Utc
-    state: AlarmStateWord
-
-
-class AlarmRaisedEvent(_AlarmEvent):
-    type: Literal["alarm_raised"] = "alarm_raised"
-    late: bool
-    quantity: str | None
-    value: float | None
-    because: str | None
-    note: str | None = Field(description=_NOTE)
-    expected: Utc | None = Field(description=_EXPECTED)
-
-
-class AlarmChangedEvent(_AlarmEvent):
-    type: Literal["alarm_changed"] = "alarm_changed"
-    change: str
-    by: str | None
-    comment: str | None = Field(description="A person's; of an alarm that came back or was `noted`, what `note` is now")
-    expected: Utc | None = Field(description=_EXPECTED)
-
-
-class CloseWantedEvent(_Event):
-    """A valve is to be closed; attempts follow until it is seen closed."""
-
-    type: Literal["close_wanted"] = "close_wanted"
-    wanted: str
-    reason: str
-    alarm: str | None
-    by: str | None
-    confirm_by: Utc
-    hears_by: Utc | None = Field(description=HEARS_BY)
-
-
-class CommandSteppedEvent(_Event):
-    """An attempt went one step on. `confirmed` is the observed position, never an acknowledgement."""
-
-    type: Literal["command_stepped"] = "command_stepped"
-    wanted: str
-    command: str
-    attempt: int | None = Field(description="Number of the attempt, in its first step")
-    step: str
-    note: str | None
-
-
-class WantedEndedEvent(_Event):
-    type: Literal["wanted_ended"] = "wanted_ended"
-    wanted: str
-    outcome: str
-    by: str | None
-    comment: str | None
-
-
-class ResetEvent(Shape):
-    """Events before this one are gone for this client: read `/v1/alarms` anew. The stream goes on."""
-
-    type: Literal["reset"] = "reset"
-    as_of: str
-    reason: str
-
-
-StreamEvent = AlarmRaisedEvent | AlarmChangedEvent | CloseWantedEvent | CommandSteppedEvent | WantedEndedEvent
-
-
 def show_alarm(view: m.AlarmView) -> Alarm:
     return Alarm(
         alarm=view.alarm,
@@ -171,6 +110,12 @@ def show_alarm(view: m.AlarmView) -> Alarm:
         acknowledged_by=view.acknowledged_by or None,
         note=view.note or None,
         expected=view.expected or None,
+        trial=view.trial,
+        incident=view.incident or None,
+        resolution=view.resolution or None,
+        until=view.until or None,
+        true_state=view.true_state,
+        device_says=view.device_says,
     )
 
 
@@ -182,4 +127,8 @@ def show_step(step: StoredStep) -> AlarmStep:
         state=step.state,
         by=step.by or None,
         comment=step.comment or None,
+        priority=step.priority,
+        trial=step.trial,
+        until=step.until or None,
+        resolution=step.resolution or None,
     )

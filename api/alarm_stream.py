@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from api.event_shapes import EVENTS
 from api.feed import EventId, parse_event_id
 from api.parts import Parts, Shared
 from api.permits import GuardedRoute, ReadsAlarms
@@ -18,7 +19,6 @@ _log = structlog.get_logger()
 
 router = APIRouter(route_class=GuardedRoute, prefix="/v1/alarms", tags=["alarms"])
 
-_EVENTS = ("AlarmRaisedEvent", "AlarmChangedEvent", "CloseWantedEvent", "CommandSteppedEvent", "WantedEndedEvent")
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Server-sent events without end. `data` of each is one of the schemas; `id` is engine:cycle:n",
@@ -34,7 +34,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
                             "type": "string",
                             "contentMediaType": "application/json",
                             "contentSchema": {
-                                "oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in (*_EVENTS, "ResetEvent")]
+                                "oneOf": [{"$ref": f"#/components/schemas/{one.__name__}"} for one in EVENTS]
                             },
                         },
                     },

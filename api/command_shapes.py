@@ -7,6 +7,7 @@ from pydantic import Field
 from api.alarm_shapes import HEARS_BY
 from api.shapes import Asked, Reason, Shape, Source, ValveWord
 from api.times import Utc
+from devices.commands import Verb
 from engine import messages as m
 from rules.decisions import Outcome, Step
 
@@ -39,9 +40,11 @@ class Attempt(Shape):
 
 
 class Command(Shape):
-    """A valve is wanted closed. `outcome` null: attempts go on. `position`: where the valve was last seen."""
+    """A valve is wanted closed, or a fan running. `outcome` null: attempts go on. `position`: where the valve was last
+    seen."""
 
     wanted: str
+    verb: Verb = Field(description="close, or of a fan fan_on")
     source: Source
     device: str
     device_no: int
@@ -63,6 +66,7 @@ def show_command(view: m.WantedView, source: Source) -> Command:
     steps = sorted(view.steps, key=lambda step: (step.attempt, step.command))  # stable: each attempt's order stays
     return Command(
         wanted=view.wanted,
+        verb=view.verb,
         source=source,
         device=view.identity,
         device_no=view.device_no,

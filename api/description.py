@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api import alarm_shapes as shapes
+from api.event_shapes import EVENTS
 from api.permits import GuardedRoute, ReadsDescription
 from api.problems import NOT_SIGNED_IN, ProblemDocument, problem_answers
 
@@ -16,15 +16,7 @@ router = APIRouter(route_class=GuardedRoute, tags=["description"])
 
 _REF = re.compile(r"#/components/schemas/([^\"]+)\"")
 #: Shapes that no route returns by its type: problems, and the events of the stream.
-_UNSEEN: tuple[type[BaseModel], ...] = (
-    ProblemDocument,
-    shapes.AlarmRaisedEvent,
-    shapes.AlarmChangedEvent,
-    shapes.CloseWantedEvent,
-    shapes.CommandSteppedEvent,
-    shapes.WantedEndedEvent,
-    shapes.ResetEvent,
-)
+_UNSEEN: tuple[type[BaseModel], ...] = (ProblemDocument, *EVENTS)
 
 
 class DescribedApi(FastAPI):

@@ -108,6 +108,15 @@ class DoorClient:
     async def wanted(self, wanted: str = "") -> m.WantedList:
         return await self._ask(m.ListWanted(request=next(self._numbers), wanted=wanted), m.WantedList)
 
+    async def incidents(self, incident: str = "") -> m.Incidents:
+        return await self._ask(m.ListIncidents(request=next(self._numbers), incident=incident), m.Incidents)
+
+    async def permits(self, permit: str = "") -> m.Permits:
+        return await self._ask(m.ListPermits(request=next(self._numbers), permit=permit), m.Permits)
+
+    async def held(self, rule: str = "") -> m.HeldList:
+        return await self._ask(m.ListHeld(request=next(self._numbers), rule=rule), m.HeldList)
+
     async def status(self) -> m.Status:
         return await self._ask(m.GetStatus(request=next(self._numbers)), m.Status)
 

@@ -26,7 +26,7 @@ from engine.feed import Feed
 from engine.pushes import RETRY_AFTER_S, PushLink, answer_key, answered_before
 from engine.records import decode_decisions
 from engine.store import CommitFailed, Document, document
-from engine.views import alarm_views, wanted_views
+from engine.views import listed
 from ingest.mqtt_directory import Directory
 from rules.decisions import Answered, RegistryChanged, RulesChanged
 from rules.document import load_pack
@@ -168,12 +168,8 @@ class _Caller:
                 self.say(self._authenticate(request))
             case m.FindDevice():
                 self.say(self._find(request))
-            case m.ListAlarms():
-                alarms = alarm_views(door.cycle.memory, request.alarm)
-                self.say(m.Alarms(request=request.request, as_of=door.cycle.store.last_cycle, alarms=alarms))
-            case m.ListWanted():
-                wanted = wanted_views(door.cycle.memory, request.wanted)
-                self.say(m.WantedList(request=request.request, as_of=door.cycle.store.last_cycle, wanted=wanted))
+            case m.ListAlarms() | m.ListWanted() | m.ListIncidents() | m.ListPermits() | m.ListHeld():
+                self.say(listed(door.cycle.memory, door.cycle.store.last_cycle, request))
             case m.GetStatus():
                 self.say(self._status(request))
         await self._writer.drain()

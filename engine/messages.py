@@ -6,9 +6,20 @@ of `FeedEvent`s that ends only with the connection.
 
 import msgspec
 
+from devices.commands import Verb
 from devices.quantities import ValvePosition
 from engine.records import SourceCount
-from rules.decisions import AlarmState, Decision, Instruction, Outcome, Priority, Step
+from rules.decisions import (
+    AlarmState,
+    Decision,
+    FieldStep,
+    IncidentScope,
+    Instruction,
+    Outcome,
+    PermitState,
+    Priority,
+    Step,
+)
 
 #: The largest message either side takes. A registry of 100,000 devices is about 30 MiB.
 MOST_MESSAGE_BYTES = 256 * 1024 * 1024
@@ -50,6 +61,26 @@ class ListWanted(_Request, frozen=True):
     last 1,000 that ended). Answered by WantedList."""
 
     wanted: str = ""
+
+
+class ListIncidents(_Request, frozen=True):
+    """Incidents that nobody has closed yet: `incident` one by its id, or empty for every one. Answered by Incidents."""
+
+    incident: str = ""
+
+
+class ListPermits(_Request, frozen=True):
+    """Permits that live (requested or granted): `permit` one by its id, or empty for every one. Answered by
+    Permits."""
+
+    permit: str = ""
+
+
+class ListHeld(_Request, frozen=True):
+    """Shut-offs that wait for a budget, or for their detector after a restore: those of `rule`, or empty for every
+    one. Answered by HeldList."""
+
+    rule: str = ""
 
 
 class GetStatus(_Request, frozen=True):
@@ -107,6 +138,9 @@ Request = (
     | Instruct
     | ListAlarms
     | ListWanted
+    | ListIncidents
+    | ListPermits
+    | ListHeld
     | GetStatus
     | Authenticate
     | FindDevice
@@ -166,6 +200,16 @@ class AlarmView(msgspec.Struct, frozen=True):
     #: As of rules.decisions.AlarmRaised: plain words or empty; a time or 0.
     note: str = ""
     expected: int = 0
+    trial: bool = False
+    incident: str = ""
+    #: A word of rules.decisions.Resolution, or empty.
+    resolution: str = ""
+    #: Until when it is shelved or out of service; 0: without a limit, or neither.
+    until: int = 0
+    #: What only the engine knows, None where it is not known: the state under what hides it; whether an alarm bit of
+    #: the device itself raised it, then or since.
+    true_state: AlarmState | None = None
+    device_says: bool | None = None
 
 
 class Alarms(_Answer, frozen=True):
@@ -202,11 +246,105 @@ class WantedView(msgspec.Struct, frozen=True):
     steps: tuple[StepView, ...]
     #: A valve that sleeps hears by then at the latest; 0: it hears at once.
     hears_by: int = 0
+    #: CLOSE, or of a fan FAN_ON.
+    verb: Verb = Verb.CLOSE
 
 
 class WantedList(_Answer, frozen=True):
     as_of: int
     wanted: tuple[WantedView, ...]
+
+
+class MarkView(msgspec.Struct, frozen=True):
+    """One thing that somebody did or said about an incident; `what` is a word of IncidentChange."""
+
+    at: int
+    what: str
+    by: str
+    comment: str = ""
+    quantity: str = ""
+    value: float | None = None
+    step: str = ""
+
+
+class IncidentView(msgspec.Struct, frozen=True):
+    """An incident as it stands. Times in microseconds UTC, 0: not yet. `device_no`, `identity`: where the first alarm
+    stands. `alarms`: ids in the order they joined. `steps`: those of the four that are still to be done;
+    `opened_steps`: when they were asked for. `over`: since when none of its alarms is active. `into`: the larger
+    incident it is part of; `parts`: the smaller ones it is made of."""
+
+    incident: str
+    scope: IncidentScope
+    key: str
+    opened: int
+    priority: Priority
+    alarms: tuple[str, ...]
+    device_no: int
+    identity: str
+    steps: tuple[FieldStep, ...] = ()
+    opened_steps: int = 0
+    over: int = 0
+    into: str = ""
+    parts: tuple[str, ...] = ()
+    marks: tuple[MarkView, ...] = ()
+    closed: int = 0
+    closed_by: str = ""
+    resolution: str = ""
+
+
+class Incidents(_Answer, frozen=True):
+    as_of: int
+    incidents: tuple[IncidentView, ...]
+
+
+class PermitView(msgspec.Struct, frozen=True):
+    """A permit to open a valve on site. Times in microseconds UTC, 0: not yet. `ended`: completed, withdrawn or dead,
+    by whom (empty: nobody), why."""
+
+    permit: str
+    device_no: int
+    identity: str
+    site: str
+    state: PermitState
+    requested: int
+    requested_by: str
+    reason: str
+    epoch: int
+    expires: int
+    approved_by: str = ""
+    granted: int = 0
+    ended: int = 0
+    ended_by: str = ""
+    comment: str = ""
+    #: Measured on site before it was completed.
+    combustible_lel: float | None = None
+
+
+class Permits(_Answer, frozen=True):
+    as_of: int
+    permits: tuple[PermitView, ...]
+
+
+class HeldView(msgspec.Struct, frozen=True):
+    """A shut-off that waits. `device_no`, `identity`, `site`: the valve's (or fan's); `detector`: whose alarm asks for
+    it, `vendor/serial`. `value`: the worst the detector said, in the rule's unit. `unheard`: it waits for the detector
+    to be heard after a restore, not for the budget."""
+
+    rule: str
+    device_no: int
+    identity: str
+    site: str
+    detector: str
+    alarm: str
+    since: int
+    value: float | None
+    unheard: bool = False
+    verb: Verb = Verb.CLOSE
+
+
+class HeldList(_Answer, frozen=True):
+    as_of: int
+    held: tuple[HeldView, ...]
 
 
 class Status(_Answer, frozen=True):
@@ -277,6 +415,9 @@ Answer = (
     | Instructed
     | Alarms
     | WantedList
+    | Incidents
+    | Permits
+    | HeldList
     | Status
     | Authenticated
     | DeviceFound

@@ -12,9 +12,13 @@ from storage.times import as_datetime
 _SELECT: LiteralString = (
     "SELECT a.alarm, a.rule, a.device_no, coalesce(d.identity, ''), a.site, a.priority, a.state, davy_us(a.onset),"
     " davy_us(a.raised), davy_us(a.changed), a.quantity, a.value, a.late, a.because, a.acknowledged_by, a.note,"
-    " coalesce(davy_us(a.expected), 0)"
+    " coalesce(davy_us(a.expected), 0), a.trial, a.incident, a.resolution, coalesce(davy_us(a.until), 0)"
     " FROM alarm a LEFT JOIN device d USING (device_no)"
 )
+
+
+#: Under these the true state is another, which only the engine knows.
+_HIDING = (AlarmState.SHELVED, AlarmState.SUPPRESSED, AlarmState.OUT_OF_SERVICE)
 
 
 class AlarmKey(NamedTuple):
@@ -35,6 +39,12 @@ class AlarmEvent:
     state: AlarmState
     by: str
     comment: str
+    #: As it was then; None: stored before this was kept.
+    priority: Priority | None = None
+    trial: bool = False
+    #: Until when it was shelved or taken out of service; 0: without a limit, or neither.
+    until: int = 0
+    resolution: str = ""
 
 
 async def alarms(
@@ -48,6 +58,7 @@ async def alarms(
     site: str | None = None,
     state: AlarmState | None = None,
     priority: Priority | None = None,
+    incident: str | None = None,
 ) -> list[AlarmView]:
     """Alarms raised with from <= raised < to, newest first, beginning after the key the last page ended with."""
     query: LiteralString = _SELECT + " WHERE a.raised >= %s AND a.raised < %s"
@@ -64,6 +75,9 @@ async def alarms(
     if priority is not None:
         query += " AND a.priority = %s"
         values.append(int(priority))
+    if incident is not None:
+        query += " AND a.incident <> '' AND a.incident = %s"
+        values.append(clean(incident))
     if after is not None:
         query += " AND (a.raised < %s OR (a.raised = %s AND a.alarm > %s))"
         values += [as_datetime(after.raised), as_datetime(after.raised), clean(after.alarm)]
@@ -83,19 +97,34 @@ async def events(connection: Connection, alarm: str, *, limit: int = 1000) -> li
     """The steps of one alarm, oldest first."""
     with translated():
         cursor = await connection.execute(
-            "SELECT engine, cycle, n, alarm, davy_us(at), change, state, by, comment FROM alarm_event WHERE alarm = %s"
-            " ORDER BY at, cycle, n LIMIT %s",
+            "SELECT engine, cycle, n, alarm, davy_us(at), change, state, by, comment, priority, trial,"
+            " coalesce(davy_us(until), 0), resolution FROM alarm_event WHERE alarm = %s ORDER BY at, cycle, n LIMIT %s",
             (clean(alarm), limit),
         )
-        return [
-            AlarmEvent(f"{engine}:{cycle}:{n}", of, at, change, AlarmState(state), by, comment)
-            for engine, cycle, n, of, at, change, state, by, comment in await cursor.fetchall()
-        ]
+        return [_event(*row) for row in await cursor.fetchall()]
+
+
+def _event(engine: str, cycle: int, n: int, alarm: str, at: int, change: str, state: int, *rest: Any) -> AlarmEvent:
+    by, comment, priority, trial, until, resolution = rest
+    return AlarmEvent(
+        id=f"{engine}:{cycle}:{n}",
+        alarm=alarm,
+        at=at,
+        change=change,
+        state=AlarmState(state),
+        by=by,
+        comment=comment,
+        priority=None if priority is None else Priority(priority),
+        trial=trial,
+        until=until,
+        resolution=resolution,
+    )
 
 
 def _alarm(row: tuple[Any, ...]) -> AlarmView:
     (number, rule, device_no, identity, site, priority, state, onset, raised, changed, *rest) = row
-    quantity, value, late, because, acknowledged_by, note, expected = rest
+    quantity, value, late, because, acknowledged_by, note, expected, trial, incident, resolution, until = rest
+    shown = AlarmState(state)
     return AlarmView(
         alarm=number,
         rule=rule,
@@ -103,7 +132,7 @@ def _alarm(row: tuple[Any, ...]) -> AlarmView:
         identity=identity,
         site=site,
         priority=Priority(priority),
-        state=AlarmState(state),
+        state=shown,
         onset=onset,
         raised=raised,
         changed=changed,
@@ -114,4 +143,9 @@ def _alarm(row: tuple[Any, ...]) -> AlarmView:
         acknowledged_by=acknowledged_by,
         note=note,
         expected=expected,
+        trial=trial,
+        incident=incident,
+        resolution=resolution,
+        until=until,
+        true_state=None if shown in _HIDING else shown,
     )

@@ -4,6 +4,7 @@ All of these raise DatabaseAway and DatabaseRefused."""
 from collections.abc import Sequence
 from typing import Any, LiteralString, NamedTuple
 
+from devices.commands import Verb
 from devices.quantities import Flag, ValvePosition
 from engine.messages import StepView, WantedView
 from rules.decisions import Outcome, Step
@@ -14,7 +15,7 @@ from storage.times import as_datetime
 _SELECT: LiteralString = (
     "SELECT w.wanted, w.device_no, coalesce(d.identity, ''), coalesce(d.site, ''), w.epoch, w.reason, w.alarm, w.by,"
     " davy_us(w.since), coalesce(davy_us(w.confirm_by), 0), w.outcome, coalesce(davy_us(w.ended), 0),"
-    " coalesce(davy_us(w.hears_by), 0), coalesce(l.valve, 0), coalesce(l.flags, 0)"
+    " coalesce(davy_us(w.hears_by), 0), w.verb, coalesce(l.valve, 0), coalesce(l.flags, 0)"
     " FROM wanted w LEFT JOIN device d USING (device_no) LEFT JOIN device_latest l USING (device_no)"
 )
 
@@ -72,7 +73,7 @@ async def _with_steps(connection: Connection, rows: Sequence[tuple[Any, ...]]) -
 
 def _wanted(row: tuple[Any, ...], steps: tuple[StepView, ...]) -> WantedView:
     number, device_no, identity, site, epoch, reason, alarm, by, since, confirm_by, outcome, ended, *rest = row
-    hears_by, valve, flags = rest
+    hears_by, verb, valve, flags = rest
     # A reading in which nobody was heard says nothing of where the valve stands.
     position = ValvePosition.UNKNOWN if flags & Flag.STALE else ValvePosition(valve)
     return WantedView(
@@ -91,4 +92,5 @@ def _wanted(row: tuple[Any, ...], steps: tuple[StepView, ...]) -> WantedView:
         position=position,
         steps=steps,
         hears_by=hears_by,
+        verb=Verb(verb),
     )
