@@ -4,7 +4,7 @@ A slot is a device's row in every per-device array of the engine. Slots are priv
 given in order of first appearance and kept for ever, so that a registry change moves nobody's timers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +68,8 @@ class Fleet:
     life_end_us, calibration_due_us: i8, microseconds UTC; 0: not known.
     fans: slot -> the fan there. matrix: the rows of the registry's matrix (links are not in it). rows_of: detector
     slot -> the rows it stands in.
+    closed_by: slot of a shut-off valve -> detectors linked to it. rows_to: slot of a valve or fan -> the rows that act
+    on it.
     """
 
     registry: Registry
@@ -95,6 +97,8 @@ class Fleet:
     fans: dict[int, Fan]
     matrix: tuple[Effects, ...]
     rows_of: dict[int, tuple[Effects, ...]]
+    closed_by: dict[int, tuple[int, ...]]
+    rows_to: dict[int, tuple[Effects, ...]]
 
     @property
     def numbered(self) -> NDArray[np.bool_]:
@@ -177,7 +181,9 @@ def build_fleet(registry: Registry, before: Fleet | None = None, *, order: Seque
         calibration_due_us=days_us([d.calibration_due if d else "" for d in devices], [0] * len(devices)),
         fans=fans,
         matrix=matrix,
-        rows_of=_rows_of(matrix),
+        rows_of=_rows_of(matrix, lambda row: row.slots),
+        closed_by=_closed_by(links),
+        rows_to=_rows_of(matrix, lambda row: [*(valve.slot for valve in row.valves), *(fan.slot for fan in row.fans)]),
     )
 
 
@@ -206,11 +212,19 @@ def _matrix(
     )
 
 
-def _rows_of(matrix: tuple[Effects, ...]) -> dict[int, tuple[Effects, ...]]:
+def _rows_of(matrix: tuple[Effects, ...], whose: Callable[[Effects], Iterable[int]]) -> dict[int, tuple[Effects, ...]]:
     found: dict[int, tuple[Effects, ...]] = {}
     for row in matrix:
-        for slot in row.slots:
+        for slot in whose(row):
             found[slot] = (*found.get(slot, ()), row)
+    return found
+
+
+def _closed_by(links: dict[int, tuple[ShutOffValve, ...]]) -> dict[int, tuple[int, ...]]:
+    found: dict[int, tuple[int, ...]] = {}
+    for detector, valves in links.items():
+        for valve in valves:
+            found[valve.slot] = (*found.get(valve.slot, ()), detector)
     return found
 
 

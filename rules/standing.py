@@ -100,10 +100,22 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class Tokens(msgspec.Struct, frozen=True):
-    """What the budget of one rule version has left: when each of the last shut-offs was released (microseconds UTC)."""
+    """What the budget of one rule version has left: when each of the last shut-offs was released (microseconds UTC).
+    `rule`: its id, followed by "|simulated" for the shut-offs of simulated devices, which are counted apart (G10)."""
 
     rule: str
     released: tuple[int, ...] = ()
+
+
+class Proving(msgspec.Struct, frozen=True):
+    """A rule that came into force, or was edited, at `since`: at which devices (slots, ascending) software raised it
+    since, and at how many at most it may. Not about simulated devices, unless the rule looks at no other."""
+
+    rule: str
+    since: int
+    most: int
+    simulated: bool = False
+    slots: tuple[int, ...] = ()
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -120,3 +132,5 @@ class Standing(msgspec.Struct, frozen=True):
     reverted: dict[str, str] = {}
     #: Slots of detectors not heard since the store was restored; empty: none waits.
     unheard: tuple[int, ...] = ()
+    #: Rules that came into force a short while ago.
+    proving: tuple[Proving, ...] = ()

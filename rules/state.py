@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from devices.commands import Verb
 from devices.fleet import Fleet
 from devices.models import Reachability
 from devices.quantities import ALARM_FLAGS, Flag, ValvePosition
@@ -22,7 +23,8 @@ from rules.decisions import AlarmState, Outcome, Priority, Step
 from rules.document import RulePack
 from rules.evaluation import beyond
 from rules.kernels import Compiled, compile_pack
-from rules.standing import Held, Incident, OutOfService, Permit, Shelf, Standing, Suppression, Tokens
+from rules.standing import Held, Incident, OutOfService, Permit, Proving, Shelf, Standing, Suppression, Tokens
+from rules.waiting import Waiting
 from rules.windows import Windows
 
 #: "No timer": later than any clock.
@@ -117,6 +119,8 @@ class Wanted(msgspec.Struct, frozen=True):
     unheard: int = 0
     #: When the newest attempt was decided; 0 in snapshots of before this was kept.
     last_attempt: int = 0
+    #: CLOSE, or of a fan FAN_ON.
+    verb: Verb = Verb.CLOSE
 
 
 def sleepers(fleet: Fleet) -> NDArray[np.bool_]:
@@ -156,7 +160,10 @@ class State:
     by_command: command -> (valve slot, attempt), of open wanted positions.
     closed_for: valve slot -> alarms (slot, rule) that asked for its closing and are still open.
     windows: what expressions remember. incidents: by id, those not closed. permits: by valve slot, those that live.
-    held: by rule and valve slot. unheard: slots of detectors that were not heard since the store was restored."""
+    held: by rule and valve slot. unheard: slots of detectors that were not heard since the store was restored.
+    proving: rule -> at which devices it was raised since it came into force, a short while ago: slots.
+    waiting, waits, paged follow from the rest: what is held, by whose turn it is; per slot, bool: a live reading of
+    this detector decides about something held; where the alarm about held shut-offs stands (True: about simulated)."""
 
     def __init__(self, fleet: Fleet, compiled: Compiled, now: int) -> None:
         self.now = now
@@ -194,6 +201,10 @@ class State:
         self.tokens: dict[str, Tokens] = {}
         self.reverted: dict[str, str] = {}
         self.unheard: set[int] = set()
+        self.proving: dict[str, tuple[Proving, set[int]]] = {}
+        self.waiting = Waiting()
+        self.waits = np.zeros(slots, np.bool_)
+        self.paged: dict[bool, int] = {}
 
     @classmethod
     def initial(cls, fleet: Fleet, pack: RulePack, now: int) -> "State":
@@ -234,6 +245,9 @@ class State:
             tokens=tuple(self.tokens[key] for key in sorted(self.tokens)),
             reverted=dict(self.reverted),
             unheard=tuple(sorted(self.unheard)),
+            proving=tuple(
+                msgspec.structs.replace(one, slots=tuple(sorted(slots))) for one, slots in self.proving.values()
+            ),
         )
 
     def stand(self, standing: Standing) -> None:
@@ -247,6 +261,7 @@ class State:
         self.tokens = {one.rule: one for one in standing.tokens}
         self.reverted = dict(standing.reverted)
         self.unheard = set(standing.unheard)
+        self.proving = {one.rule: (one, set(one.slots)) for one in standing.proving}
 
     def alarms(self) -> tuple[OpenAlarm, ...]:
         """Every alarm that is not NORMAL."""
