@@ -8,6 +8,8 @@ import difflib
 import math
 import re
 
+import numpy as np
+
 from devices.quantities import QUANTITIES
 from rules.tree import Dimension
 
@@ -58,6 +60,11 @@ def parse_number(text: str) -> tuple[float, Dimension]:
     sign, digits, unit = found.groups()
     value, dimension = measure(float(digits), re.sub(r"\s*/\s*", "/", unit))
     return (0.0 - value if sign == "-" else value), dimension
+
+
+def kept(value: float, dimension: Dimension) -> float:
+    """A number of a rule as it is compared: what has a unit as a 4-byte float, as readings are kept."""
+    return float(np.float32(value)) if dimension.unit else value
 
 
 def number_text(value: float, dimension: Dimension) -> str:

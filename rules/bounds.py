@@ -1,0 +1,278 @@
+"""What can be known of a condition before any reading: that it is always true, never true, or clears while it is true.
+
+B1  Only what is certain is said: everything a device could possibly say (devices/quantities.py) is taken in, and more
+    where two numbers depend on each other. So a sound rule is never refused.
+B2  A condition of too many numbers for the search is let through; what it finds does not depend on luck or order.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from devices.quantities import QUANTITIES, QUANTITY_NAMES
+from rules.canonical import canonical, walk
+from rules.syntax import Fault
+from rules.tree import (
+    Arithmetic,
+    Comparator,
+    Comparison,
+    Condition,
+    Connective,
+    Count,
+    Dose,
+    Joined,
+    Measured,
+    Missing,
+    Named,
+    Not,
+    Number,
+    OfDevice,
+    Operator,
+    Property,
+    Quantitative,
+    Since,
+    Statistic,
+    Votes,
+    Windowed,
+    WordTest,
+)
+from rules.units import kept
+from rules.vocabulary import WORDS
+
+#: So many combinations are tried at most (product choice: some ten milliseconds a rule).
+MOST_TRIED = 4_096
+_SECOND_US = 1_000_000
+_TURNED = {
+    Comparator.AT_LEAST: Comparator.AT_MOST,
+    Comparator.ABOVE: Comparator.BELOW,
+    Comparator.AT_MOST: Comparator.AT_LEAST,
+    Comparator.BELOW: Comparator.ABOVE,
+    Comparator.EQUAL: Comparator.EQUAL,
+    Comparator.UNEQUAL: Comparator.UNEQUAL,
+}
+_COMPARE: dict[Comparator, Callable[[float, float], bool]] = {
+    Comparator.AT_LEAST: lambda left, right: left >= right,
+    Comparator.ABOVE: lambda left, right: left > right,
+    Comparator.AT_MOST: lambda left, right: left <= right,
+    Comparator.BELOW: lambda left, right: left < right,
+    Comparator.EQUAL: lambda left, right: left == right,
+    Comparator.UNEQUAL: lambda left, right: left != right,
+}
+#: What is assumed of a reading: by the text of a term its value, of a flag or another test whether it holds, of a word
+#: which one it is (0: none of them).
+_Assumed = dict[str, float]
+_Test = Callable[[_Assumed], bool]
+
+
+def condition_faults(condition: Condition, numbers: Mapping[str, float]) -> list[Fault]:
+    """Why the condition is no use: true of every possible reading, or of none; likewise for the conditions inside
+    count, since and votes. `numbers`: the values of the rule's own, in the unit of their dimension. Empty: nothing
+    is known against it."""
+    found = _zero_faults(condition, numbers)
+    inner = [one.condition for one in walk(condition) if isinstance(one, Count | Since | Votes)]
+    for one in (condition, *inner):
+        possible = _possible(one, numbers)
+        if possible == {True}:
+            reason = "is true of every possible reading, so it would fire for the whole fleet at once"
+            found.append(Fault(one.span, reason, "see whether the comparison or its limit is the wrong way round"))
+        elif possible == {False}:
+            found.append(Fault(one.span, "is true of no possible reading", "see whether the limit can be reached"))
+    return found
+
+
+def clear_faults(condition: Condition, clear: Condition, numbers: Mapping[str, float]) -> list[Fault]:
+    """Why the clear condition is no use: no reading makes it true, or one makes it true together with the condition.
+    The latter is looked for where both compare one and the same number; flags and words count as not set there."""
+    if isinstance(condition, Missing):
+        return [Fault(clear.span, "missing(...) clears when something is heard", "take the clear condition away")]
+    found = _zero_faults(clear, numbers)
+    possible = _possible(clear, numbers)
+    both = _both(condition, clear, numbers)
+    if possible == {False}:
+        reason = "is true of no possible reading, so the alarm would never clear"
+        found.append(Fault(clear.span, reason, "see whether the limit can be reached"))
+    elif possible == {True} or both:
+        reason = f"the alarm would clear while it is true{both and f': {both} makes both true'}"
+        found.append(Fault(clear.span, reason, "clear on the other side of the limit, with a gap between the two"))
+    return found
+
+
+def _zero_faults(condition: Condition, numbers: Mapping[str, float]) -> list[Fault]:
+    divisions = (one for one in walk(condition) if isinstance(one, Arithmetic) and one.operator is Operator.DIVIDE)
+    zero = [one for one in divisions if span_of(one.right, numbers) == (0.0, 0.0)]
+    return [Fault(one.span, "divides by zero, which is never known", "write another divisor") for one in zero]
+
+
+# ---- the search over everything a reading may say -------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Search:
+    """What a condition asks of a reading. thresholds: by term, where its comparisons change. tests: everything that is
+    true or false whatever the terms are. words: by name, which ones there are."""
+
+    numbers: Mapping[str, float]
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+    thresholds: dict[str, set[float]] = field(default_factory=dict)
+    tests: set[str] = field(default_factory=set)
+    words: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def test(self, node: Condition) -> _Test:
+        match node:
+            case Joined():
+                every = all if node.connective is Connective.AND else any
+                parts = [self.test(part) for part in node.parts]
+                return lambda assumed: every(part(assumed) for part in parts)
+            case Not():
+                inner = self.test(node.part)
+                return lambda assumed: not inner(assumed)
+            case Comparison():
+                return self.comparison(node)
+            case WordTest():
+                word, value, equal = node.word.value, node.value, node.equal
+                self.words[word] = tuple(WORDS[node.word].values())
+                return lambda assumed: (assumed[word] == value) is equal
+        return self.free(canonical(node))
+
+    def comparison(self, node: Comparison) -> _Test:
+        for term, other, comparator in (
+            (node.left, node.right, node.comparator),
+            (node.right, node.left, _TURNED[node.comparator]),
+        ):
+            low, high = span_of(other, self.numbers)
+            if low == high and not isinstance(term, Number | Named | Arithmetic):
+                name = canonical(term)
+                self.ranges[name] = span_of(term, self.numbers)
+                self.thresholds.setdefault(name, set()).add(low)
+                holds = _COMPARE[comparator]
+                return lambda assumed: holds(assumed[name], low)
+        known = _decided(node.comparator, span_of(node.left, self.numbers), span_of(node.right, self.numbers))
+        return self.free(f"? {canonical(node)}") if known is None else lambda assumed: known
+
+    def free(self, name: str) -> _Test:
+        self.tests.add(name)
+        return lambda assumed: bool(assumed[name])
+
+    def axes(self) -> dict[str, tuple[float, ...]] | None:
+        """Of each thing that is asked for every answer that makes a difference; None: too many together."""
+        found: dict[str, tuple[float, ...]] = {}
+        for name in sorted(self.thresholds):
+            found[name] = _samples(*self.ranges[name], self.thresholds[name])
+        for name in sorted(self.tests):
+            found[name] = (False, True)
+        found.update(self.words)
+        return found if math.prod(len(values) for values in found.values()) <= MOST_TRIED else None
+
+
+def _possible(condition: Condition, numbers: Mapping[str, float]) -> set[bool]:
+    """Which answers a reading may get; both when the search would be too large."""
+    search = _Search(numbers)
+    test, axes = search.test(condition), search.axes()
+    if axes is None:
+        return {True, False}
+    found: set[bool] = set()
+    for values in itertools.product(*axes.values()):
+        found.add(test(dict(zip(axes, values, strict=True))))
+        if len(found) == 2:
+            break
+    return found
+
+
+def _both(condition: Condition, clear: Condition, numbers: Mapping[str, float]) -> str:
+    """A value of the one number that both compare which makes both true, in words, or empty."""
+    search = _Search(numbers)
+    first, second = search.test(condition), search.test(clear)
+    if len(search.thresholds) != 1 or any(name.startswith("?") for name in search.tests):
+        return ""
+    (term,) = search.thresholds
+    unset = dict.fromkeys((*search.tests, *search.words), 0.0)
+    for value in _samples(*search.ranges[term], search.thresholds[term]):
+        assumed = {**unset, term: value}
+        if first(assumed) and second(assumed):
+            return f"{term} at {value:.6g}"
+    return ""
+
+
+def _samples(low: float, high: float, thresholds: set[float]) -> tuple[float, ...]:
+    """Every threshold within the range, its ends, and one number in each gap."""
+    ends = {end for end in (low, high) if math.isfinite(end)}
+    points = sorted(ends | {one for one in thresholds if low <= one <= high}) or [0.0]
+    gaps = [left + (right - left) / 2 for left, right in itertools.pairwise(points)]
+    beyond = [points[0] - abs(points[0]) - 1] if low == -math.inf else []
+    beyond += [points[-1] + abs(points[-1]) + 1] if high == math.inf else []
+    return tuple(sorted({*points, *gaps, *beyond}))
+
+
+def _decided(comparator: Comparator, left: tuple[float, float], right: tuple[float, float]) -> bool | None:
+    """Whether a comparison holds of all numbers of two ranges, of none, or (None) of some."""
+    holds = _COMPARE[comparator]
+    corners = {holds(one, other) for one in left for other in right}
+    if len(corners) > 1:
+        return None
+    crossing = left[0] <= right[1] and right[0] <= left[1]
+    single = left[0] == left[1] and right[0] == right[1]
+    return None if comparator in (Comparator.EQUAL, Comparator.UNEQUAL) and crossing and not single else corners.pop()
+
+
+# ---- what a number can be -------------------------------------------------------------------------------------------
+
+
+def span_of(node: Quantitative, numbers: Mapping[str, float]) -> tuple[float, float]:
+    """The lowest and highest value that a number of the tree can have; infinite where there is no end."""
+    match node:
+        case Number():
+            value = kept(node.value, node.dimension)
+            return value, value
+        case Named():
+            value = kept(numbers[node.name], node.dimension)
+            return value, value
+        case Measured():
+            return _of_quantity(node.quantity)
+        case OfDevice():
+            return 0.0 if node.property is Property.INTERVAL else -math.inf, math.inf
+        case Dose():
+            return 0.0, 100.0
+        case Since() | Count():
+            return 0.0, math.inf
+        case Windowed():
+            return _of_window(node)
+        case Arithmetic():
+            return _of_arithmetic(node.operator, span_of(node.left, numbers), span_of(node.right, numbers))
+
+
+def _of_quantity(name: str) -> tuple[float, float]:
+    quantity = QUANTITIES[QUANTITY_NAMES.index(name)]
+    return quantity.lowest, quantity.highest
+
+
+def _of_window(node: Windowed) -> tuple[float, float]:
+    low, high = _of_quantity(node.quantity)
+    match node.statistic:
+        case Statistic.RATE:
+            # The two readings are at least half a window apart.
+            steepest = (high - low) / (node.window_us / 2 / _SECOND_US)
+            return -steepest, steepest
+        case Statistic.DELTA:
+            return low - high, high - low
+        case Statistic.TWA | Statistic.STEL:
+            return min(low, 0.0), high
+        case _:
+            return low, high
+
+
+def _of_arithmetic(operator: Operator, left: tuple[float, float], right: tuple[float, float]) -> tuple[float, float]:
+    if operator is Operator.DIVIDE and right[0] <= 0 <= right[1]:
+        return -math.inf, math.inf
+    match operator:
+        case Operator.ADD:
+            corners = [left[0] + right[0], left[1] + right[1]]
+        case Operator.SUBTRACT:
+            corners = [left[0] - right[1], left[1] - right[0]]
+        case Operator.MULTIPLY:
+            corners = [one * other for one in left for other in right]
+        case Operator.DIVIDE:
+            corners = [one / other for one in left for other in right]
+    if any(math.isnan(corner) for corner in corners):
+        return -math.inf, math.inf
+    return min(corners), max(corners)
