@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.fleet import Fleet
-from devices.models import DeviceModel
 from devices.quantities import (
     ALARM_FLAGS,
     GAS_QUANTITIES,
@@ -22,7 +21,9 @@ from devices.quantities import (
     quality_shift,
 )
 from devices.readings import Rows
-from rules.document import Kind, Rule, RulePack
+from rules.document import Kind, Override, Rule, RulePack, Schedule
+from rules.schedule import inside
+from rules.selection import applies, by_class, is_silence, microseconds
 
 TRUE, FALSE, UNKNOWN = np.int8(1), np.int8(0), np.int8(-1)
 _NIBBLE = (1 << QUALITY_BITS) - 1
@@ -32,14 +33,16 @@ _HIDDEN = np.zeros(1 << QUALITY_BITS, np.bool_)
 _HIDDEN[[Quality.WARM_UP, Quality.INHIBITED, Quality.STALE]] = True
 #: While these are set the device's judgement says nothing about clean air: its alarm bits raise, but do not clear.
 _BLIND = Flag.WARM_UP | Flag.INHIBIT | Flag.FAULT
-MICROSECONDS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A pack for one fleet. Of shape (rules,): flags, latch, closes. Of shape (classes, rules), by the class of the
-    device (devices/classes.py): hold_us and clear_hold_us; looks, whether the rule looks at such a device; by_flags,
-    whether it has only the device's flags to look at there. class_of: shape (slots,), i4."""
+    """A pack for one fleet. Of shape (rules,): flags, latch, closes, priority. Of shape (classes, rules), by the class
+    of the device (devices/classes.py): hold_us and clear_hold_us; looks, whether the rule looks at such a device;
+    by_flags, whether it has only the device's flags to look at there; silent_us, after how long without a reading a
+    rule of `silence` is true (NEVER: it is about something else); limit and clear, f4, of a rule that has limits, NaN
+    else. class_of: shape (slots,), i4.
+    silence: the rules, by number, that are true of devices not heard. schedules: by rule number."""
 
     pack: RulePack
     rules: tuple[Rule, ...]
@@ -47,12 +50,17 @@ class Compiled:
     class_of: NDArray[np.int32]
     looks: NDArray[np.bool_]
     by_flags: NDArray[np.bool_]
+    silent_us: NDArray[np.int64]
+    limit: NDArray[np.float32]
+    clear: NDArray[np.float32]
     flags: NDArray[np.int64]
     hold_us: NDArray[np.int64]
     clear_hold_us: NDArray[np.int64]
     latch: NDArray[np.bool_]
     closes: NDArray[np.bool_]
+    priority: NDArray[np.uint8]
     by_id: dict[str, int]
+    schedules: dict[int, Schedule]
     silence: tuple[int, ...]
     unconfirmed: int
     no_valve: int
@@ -61,6 +69,10 @@ class Compiled:
     link_down: int
     session_lost: int
     missing: int
+    outage: int
+    held: int
+    reverted: int
+    field: int
 
     def __len__(self) -> int:
         return len(self.rules)
@@ -70,11 +82,25 @@ class Compiled:
         found: NDArray[np.bool_] = self.looks[self.class_of[slots]]
         return found
 
+    def inside(self, rule: int, slots: NDArray[np.int32], ts: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether these instants (microseconds UTC) are within the rule's schedule at these devices, shape (n,)."""
+        schedule = self.schedules.get(rule)
+        if schedule is None:
+            return np.ones(len(slots), np.bool_)
+        if schedule.timezone:
+            return inside(schedule, schedule.timezone, ts)
+        zones = [one.timezone for one in self.fleet.classes.all]
+        found, classes = np.zeros(len(slots), np.bool_), self.class_of[slots]
+        for zone in {zones[one] for one in np.unique(classes).tolist()}:
+            there = np.array([one == zone for one in zones])[classes]
+            found[there] = inside(schedule, zone, ts[there])
+        return found
+
 
 def compile_pack(pack: RulePack, fleet: Fleet) -> Compiled:
     """Raises ValueError for a pack that does not fit this fleet (what it would remember of it is too much)."""
-    rules, many = pack.rules, len(fleet.classes.all)
-    looks, by_flags = _applies(pack, fleet)
+    rules, classes = pack.rules, fleet.classes.all
+    applied = applies(pack, classes)
     kinds = {kind: [i for i, rule in enumerate(rules) if rule.kind is kind] for kind in Kind}
 
     def only(kind: Kind) -> int:
@@ -85,15 +111,20 @@ def compile_pack(pack: RulePack, fleet: Fleet) -> Compiled:
         rules=rules,
         fleet=fleet,
         class_of=fleet.classes.of,
-        looks=looks,
-        by_flags=by_flags,
-        flags=np.array([_mask(rule) for rule in rules], np.int64),
-        hold_us=np.tile(_microseconds([rule.hold_s for rule in rules]), (many, 1)),
-        clear_hold_us=np.tile(_microseconds([rule.clear_hold_s for rule in rules]), (many, 1)),
+        looks=applied.looks,
+        by_flags=applied.by_flags,
+        silent_us=applied.silent_us,
+        limit=by_class(pack, classes, _limit, _limit).astype(np.float32),
+        clear=by_class(pack, classes, _clear, _clear).astype(np.float32),
+        flags=np.array([flags_mask(rule) for rule in rules], np.int64),
+        hold_us=microseconds(by_class(pack, classes, lambda one: one.hold_s, lambda one: one.hold_s)),
+        clear_hold_us=microseconds(by_class(pack, classes, lambda one: one.clear_hold_s, lambda one: one.clear_hold_s)),
         latch=np.array([rule.latch for rule in rules], np.bool_),
         closes=np.array([rule.action.closes for rule in rules], np.bool_),
+        priority=np.array([rule.priority for rule in rules], np.uint8),
         by_id={rule.id: i for i, rule in enumerate(rules)},
-        silence=tuple(kinds[Kind.SILENCE]),
+        schedules={i: rule.schedule for i, rule in enumerate(rules) if rule.schedule is not None},
+        silence=tuple(i for i in range(len(rules)) if is_silence(pack, i)),
         unconfirmed=only(Kind.UNCONFIRMED),
         no_valve=only(Kind.NO_VALVE),
         reopened=only(Kind.REOPENED),
@@ -101,42 +132,27 @@ def compile_pack(pack: RulePack, fleet: Fleet) -> Compiled:
         link_down=only(Kind.LINK_DOWN),
         session_lost=only(Kind.SESSION_LOST),
         missing=only(Kind.MISSING),
+        outage=only(Kind.OUTAGE),
+        held=only(Kind.HELD),
+        reverted=only(Kind.REVERTED),
+        field=only(Kind.FIELD),
     )
 
 
-def _microseconds(seconds: list[float]) -> NDArray[np.int64]:
-    return np.array([round(s * MICROSECONDS) for s in seconds], np.int64)
+def _limit(one: Rule | Override) -> float | None:
+    return one.at_or_above if one.at_or_above is not None else one.at_or_below
 
 
-def _mask(rule: Rule) -> int:
+def _clear(one: Rule | Override) -> float | None:
+    return one.clear_below if one.clear_below is not None else one.clear_above
+
+
+def flags_mask(rule: Rule) -> int:
+    """The bits that a rule listens to."""
     mask = 0
     for name in rule.flags:
         mask |= Flag[name.upper()]
     return mask
-
-
-def _applies(pack: RulePack, fleet: Fleet) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(looks, by_flags) of Compiled: a rule has only flags to look at where it names no quantity, or the model says
-    that it does not measure it. A rule with neither a measured quantity nor flags looks at nothing, nor does one of
-    silence at a model that promises no readings."""
-    looks = np.zeros((len(fleet.classes.all), len(pack.rules)), np.bool_)
-    by_flags = np.zeros_like(looks)
-    for number, one in enumerate(fleet.classes.all):
-        if one.model is not None:
-            looks[number], by_flags[number] = _of_model(pack, one.model)
-    return looks, by_flags
-
-
-def _of_model(pack: RulePack, model: DeviceModel) -> tuple[list[bool], list[bool]]:
-    looks, by_flags = [], []
-    for rule in pack.rules:
-        unmeasured = not rule.quantity or bool(model.measures and rule.quantity not in model.measures)
-        right_kind = not rule.applies_to or model.kind in rule.applies_to
-        of_flags = rule.kind is Kind.MEASURED and unmeasured
-        nothing = (of_flags and not rule.flags) or (rule.kind is Kind.SILENCE and not model.report_interval_s)
-        looks.append(right_kind and not nothing)
-        by_flags.append(looks[-1] and of_flags)
-    return looks, by_flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +196,7 @@ def conditions(compiled: Compiled, rows: Rows, looks: NDArray[np.bool_], by_flag
 
 def _by_flags(rule: Rule, flags: NDArray[np.int64]) -> NDArray[np.int8]:
     """Whether flags alone say that the condition is gone: not while the device itself is blind."""
-    blind = ((flags & int(_BLIND)) != 0) & bool(_mask(rule) & int(ALARM_FLAGS))
+    blind = ((flags & int(_BLIND)) != 0) & bool(flags_mask(rule) & int(ALARM_FLAGS))
     return np.where(blind, UNKNOWN, TRUE)
 
 
