@@ -64,7 +64,7 @@ async def _migrate(settings: Settings, to: str | None, as_json: bool) -> None:
 
 def registry_import(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(help="JSON or CSV of sites, devices, links and tokens")],
+    file: Annotated[Path, typer.Argument(help="JSON or CSV of sites, devices, links, matrix rows and tokens")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would happen, and change nothing")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="do not ask after the dry run")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,

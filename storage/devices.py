@@ -8,6 +8,7 @@ import msgspec
 from devices.models import DeviceKind, Reachability, Tier
 from devices.sites import Site
 from storage.database import Connection, translated
+from storage.registry_tables import read_site
 from storage.text import clean
 
 _COLUMNS: LiteralString = (
@@ -106,11 +107,7 @@ async def model_facts(connection: Connection, key: str) -> ModelFacts:
 
 async def site(connection: Connection, key: str) -> Site | None:
     with translated():
-        cursor = await connection.execute(
-            "SELECT key, name, address, enterprise, timezone, simulated FROM site WHERE key = %s", (clean(key),)
-        )
-        row = await cursor.fetchone()
-    return Site(*row) if row else None
+        return await read_site(connection, key)
 
 
 async def valves_of(connection: Connection, detector: str) -> list[str]:

@@ -3,8 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from devices.models import DeviceModel
-from devices.sites import Credential, Device, Link, Registry, Site, registry_faults, registry_warnings, without_examples
+from devices.sites import (
+    Credential,
+    Device,
+    Link,
+    MatrixRow,
+    Registry,
+    Site,
+    registry_faults,
+    registry_warnings,
+    without_examples,
+)
 from storage.registry_models import model_fates
 from storage.registry_rows import Fate, RowFate
 from storage.registry_source import DeviceGiven, SourceRow, TokenGiven
@@ -18,6 +30,7 @@ class Known:
     sites: dict[str, Site] = field(default_factory=dict)
     devices: dict[str, Device] = field(default_factory=dict)
     links: set[tuple[str, str]] = field(default_factory=set)
+    matrix: dict[str, MatrixRow] = field(default_factory=dict)
     credentials: dict[str, str] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)
 
@@ -29,6 +42,7 @@ class Known:
             devices=tuple(sorted(self.devices.values(), key=lambda device: device.device_no)),
             links=tuple(Link(detector, valve) for detector, valve in sorted(self.links)),
             credentials=tuple(Credential(identity, sha256) for identity, sha256 in sorted(self.credentials.items())),
+            matrix=tuple(row for _, row in sorted(self.matrix.items())),
         )
 
 
@@ -44,6 +58,7 @@ class Plan:
     devices: list[Device] = field(default_factory=list)
     new_devices: set[str] = field(default_factory=set)
     links: list[Link] = field(default_factory=list)
+    matrix: list[MatrixRow] = field(default_factory=list)
     credentials: dict[str, str] = field(default_factory=dict)
     to_make: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -107,13 +122,20 @@ def _merge(plan: Plan, row: SourceRow, next_no: int) -> tuple[Fate, str]:
         known.links.add((given.detector, given.valve))
         plan.links.append(given)
         return Fate.ADDED, ""
+    if isinstance(given, MatrixRow):
+        row_before = known.matrix.get(given.id)
+        if row_before == given:
+            return Fate.UNCHANGED, ""
+        known.matrix[given.id] = given
+        plan.matrix.append(given)
+        return (Fate.ADDED, "") if row_before is None else (Fate.CHANGED, _difference(row_before, given))
     return _merge_token(plan, given)
 
 
 def _merge_device(plan: Plan, given: DeviceGiven, next_no: int) -> tuple[Fate, str]:
     before = plan.known.devices.get(given.identity)
     number = next_no if before is None else before.device_no
-    device = Device(number, given.vendor, given.serial, given.model, given.site, given.gateway, given.address)
+    device = Device(number, *msgspec.structs.astuple(given))
     if device == before:
         return Fate.UNCHANGED, ""
     plan.known.devices[given.identity] = device
@@ -137,7 +159,7 @@ def _merge_token(plan: Plan, given: TokenGiven) -> tuple[Fate, str]:
     return fate, "" if given.sha256 else "made by the import and shown once"
 
 
-def _difference(before: Site | Device, after: Site | Device) -> str:
+def _difference(before: Site | Device | MatrixRow, after: Site | Device | MatrixRow) -> str:
     changed = [name for name in before.__struct_fields__ if getattr(before, name) != getattr(after, name)]
     return ", ".join(f"{name}: {getattr(before, name)!r} -> {getattr(after, name)!r}" for name in changed)
 
@@ -161,6 +183,8 @@ def _kind(row: SourceRow) -> str:
         return "site"
     if isinstance(row.given, DeviceGiven):
         return "device"
+    if isinstance(row.given, MatrixRow):
+        return "matrix"
     return "link" if isinstance(row.given, Link) else "token"
 
 
@@ -170,4 +194,6 @@ def _key(row: SourceRow) -> str:
         return given.key
     if isinstance(given, Link):
         return f"{given.detector} -> {given.valve}"
+    if isinstance(given, MatrixRow):
+        return given.id
     return given.identity

@@ -1,11 +1,15 @@
 """What `davy registry import` reads: one JSON document, or CSV with a `kind` column. Parsed at once into frozen rows.
 
-JSON: {"sites": [{"key", "name", "address", "enterprise", "timezone", "simulated"}],
-       "devices": [{"vendor", "serial", "model", "site", "gateway", "address"}],
+JSON: {"sites": [{"key", "name", "address", "enterprise", "timezone", "simulated", "area", "building", "riser",
+                  "site_class", "tags"}],
+       "devices": [{"vendor", "serial", "model", "site", "gateway", "address", "tags", "installed",
+                    "calibration_due"}],
        "links": [{"detector", "valve"}],
+       "matrix": [{"id", "detectors", "votes", "rules", "valves", "fans"}],
        "tokens": [{"identity", "token" | "token_sha256"}]}
-CSV:  a header with `kind` (site, device, link, token) and the same names as columns, one row per thing; columns that a
-      kind does not have stay empty. `address` is a site's in words, and a device's on its bus (devices/addresses.py).
+CSV:  a header with `kind` (site, device, link, matrix, token) and the same names as columns, one row per thing; columns
+      that a kind does not have stay empty, and what is several (tags, detectors, ...) stands with `;` between.
+      `address` is a site's in words, and a device's on its bus (devices/addresses.py).
 
 A token given in clear is hashed here and goes no further. One given neither way is made by the import and shown once.
 """
@@ -14,15 +18,20 @@ import csv
 import io
 import re
 from dataclasses import dataclass
+from datetime import date
+from typing import Any
 
 import msgspec
 
-from devices.sites import Link, Site, token_sha256
+from devices.sites import Link, MatrixRow, Site, token_sha256
 
 #: A token is 256 random bits; in any usual spelling that is 43 characters or more. Shorter ones can be guessed, and an
 #: unsalted hash protects only what cannot.
 SHORTEST_TOKEN = 32
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
+#: Columns of CSV that hold several words.
+_SEVERAL = frozenset({"tags", "detectors", "rules", "valves", "fans"})
 _TRUE, _FALSE = {"true", "1", "yes"}, {"", "false", "0", "no"}
 
 
@@ -35,6 +44,9 @@ class DeviceGiven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     site: str
     gateway: str = ""
     address: str = ""
+    tags: tuple[str, ...] = ()
+    installed: str = ""
+    calibration_due: str = ""
 
     @property
     def identity(self) -> str:
@@ -48,7 +60,7 @@ class TokenGiven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str = ""
 
 
-Given = Site | DeviceGiven | Link | TokenGiven
+Given = Site | DeviceGiven | Link | MatrixRow | TokenGiven
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +83,7 @@ class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sites: tuple[Site, ...] = ()
     devices: tuple[DeviceGiven, ...] = ()
     links: tuple[Link, ...] = ()
+    matrix: tuple[MatrixRow, ...] = ()
     tokens: tuple[_Token, ...] = ()
 
 
@@ -78,26 +91,48 @@ _COLUMNS: dict[str, frozenset[str]] = {
     "site": frozenset(Site.__struct_fields__),
     "device": frozenset(DeviceGiven.__struct_fields__),
     "link": frozenset(Link.__struct_fields__),
+    "matrix": frozenset(MatrixRow.__struct_fields__),
     "token": frozenset(_Token.__struct_fields__),
 }
 
 
 def parse_source(body: bytes) -> tuple[SourceRow, ...]:
-    """The rows of a file, JSON when it begins with a brace, else CSV, in the order sites, devices, links, tokens.
-    Raises ValueError naming the place and the reason when it is neither."""
+    """The rows of a file, JSON when it begins with a brace, else CSV, in the order sites, devices, links,
+    matrix, tokens. Raises ValueError naming the place and the reason when it is neither."""
     if body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
         rows = _json_rows(body.removeprefix(b"\xef\xbb\xbf"))
     else:
         rows = _csv_rows(body)
-    order = (Site, DeviceGiven, Link, TokenGiven)
-    return tuple(sorted(map(_without_nul, rows), key=lambda row: order.index(type(row.given))))
+    order = (Site, DeviceGiven, Link, MatrixRow, TokenGiven)
+    return tuple(sorted(map(_looked_at, rows), key=lambda row: order.index(type(row.given))))
 
 
-def _without_nul(row: SourceRow) -> SourceRow:
-    """PostgreSQL's text takes every character but NUL."""
-    if any(isinstance(value, str) and "\x00" in value for value in msgspec.structs.astuple(row.given)):
-        return SourceRow(row.place, row.given, "a NUL character; take it out")
-    return row
+def _looked_at(row: SourceRow) -> SourceRow:
+    """The row with its tags in order, so that the same tags are the same row, and with what is wrong with it whatever
+    the registry holds."""
+    given = row.given
+    if isinstance(given, Site | DeviceGiven) and given.tags:
+        given = msgspec.structs.replace(given, tags=tuple(sorted({tag.strip() for tag in given.tags} - {""})))
+    values = msgspec.structs.astuple(given)
+    words = [word for value in values for word in (value if isinstance(value, tuple) else (value,))]
+    fault = row.fault
+    # PostgreSQL's text takes every character but this.
+    if any(isinstance(word, str) and "\x00" in word for word in words):
+        fault = "a NUL character; take it out"
+    elif isinstance(given, DeviceGiven):
+        fault = (
+            fault or _day_fault("installed", given.installed) or _day_fault("calibration_due", given.calibration_due)
+        )
+    return SourceRow(row.place, given, fault)
+
+
+def _day_fault(name: str, day: str) -> str:
+    try:
+        if not day or (_DAY.match(day) and date.fromisoformat(day)):
+            return ""
+    except ValueError:
+        pass
+    return f"{name} {day!r} is no day; write it as YYYY-MM-DD, or leave it empty where it is not known"
 
 
 def _json_rows(body: bytes) -> list[SourceRow]:
@@ -105,6 +140,7 @@ def _json_rows(body: bytes) -> list[SourceRow]:
     rows = [SourceRow(f"sites[{at}]", site) for at, site in enumerate(document.sites)]
     rows += [SourceRow(f"devices[{at}]", device) for at, device in enumerate(document.devices)]
     rows += [SourceRow(f"links[{at}]", link) for at, link in enumerate(document.links)]
+    rows += [SourceRow(f"matrix[{at}]", row) for at, row in enumerate(document.matrix)]
     return rows + [_token_row(f"tokens[{at}]", token) for at, token in enumerate(document.tokens)]
 
 
@@ -138,8 +174,13 @@ def _csv_row(place: str, line: dict[str, str]) -> SourceRow:
     foreign = sorted(name for name, value in given.items() if value and name not in _COLUMNS[kind])
     if foreign:
         raise ValueError(f"{place}: a {kind} has no {', '.join(foreign)}")
-    mine = {name: given[name] for name in _COLUMNS[kind] if given.get(name)}
+    mine: dict[str, Any] = {name: given[name] for name in _COLUMNS[kind] if given.get(name)}
+    for name in _SEVERAL & mine.keys():
+        mine[name] = [word for word in map(str.strip, mine[name].split(";")) if word]
     try:
+        if kind == "matrix":
+            # Not strict: CSV has no numbers.
+            return SourceRow(place, msgspec.convert(mine, MatrixRow, strict=False))
         if kind == "site":
             simulated = mine.pop("simulated", "").lower()
             if simulated not in _TRUE | _FALSE:

@@ -256,7 +256,7 @@ async def test_devices_are_listed_by_site_and_kind_and_paged(database: Connectio
     [
         ("", "line 1: a header"),
         ("kind,colour\n", "got colour"),
-        ("kind,key\nhouse,1\n", "line 2: kind 'house' must be one of site, device, link, token"),
+        ("kind,key\nhouse,1\n", "line 2: kind 'house' must be one of site, device, link, matrix, token"),
         ("kind,key,valve\nsite,home-1,x/y\n", "line 2: a site has no valve"),
         ("kind,key,name\nsite,,Lane\n", "line 2: .*key"),
         ("kind,key,simulated\nsite,h,perhaps\n", "line 2: simulated 'perhaps'"),
