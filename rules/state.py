@@ -23,6 +23,7 @@ from rules.decisions import AlarmState, Outcome, Priority, Step
 from rules.document import RulePack
 from rules.evaluation import beyond
 from rules.kernels import Compiled, compile_pack
+from rules.lookups import Explaining, Gathered
 from rules.standing import Held, Incident, OutOfService, Permit, Proving, Shelf, Standing, Suppression, Tokens
 from rules.waiting import Waiting
 from rules.windows import Windows
@@ -160,6 +161,7 @@ class State:
     by_command: command -> (valve slot, attempt), of open wanted positions.
     closed_for: valve slot -> alarms (slot, rule) that asked for its closing and are still open.
     windows: what expressions remember. incidents: by id, those not closed. permits: by valve slot, those that live.
+    explaining, gathered: lookups, made from the rest when they are asked for (rules/lookups.py).
     held: by rule and valve slot. unheard: slots of detectors that were not heard since the store was restored.
     proving: rule -> at which devices it was raised since it came into force, a short while ago: slots.
     waiting, waits, paged follow from the rest: what is held, by whose turn it is; per slot, bool: a live reading of
@@ -196,6 +198,8 @@ class State:
         self.out_of_service: dict[int, OutOfService] = {}
         self.suppressions: dict[tuple[int, str], Suppression] = {}
         self.incidents: dict[str, Incident] = {}
+        self.explaining: Explaining | None = None
+        self.gathered: Gathered | None = None
         self.permits: dict[int, Permit] = {}
         self.held: dict[tuple[str, int], Held] = {}
         self.tokens: dict[str, Tokens] = {}
