@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.document import Schedule
+from rules.document_types import Schedule
 
 DAYS: tuple[str, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])\Z")
@@ -42,12 +42,9 @@ def inside(schedule: Schedule, timezone: str, ts: NDArray[np.int64]) -> NDArray[
     on = np.array([name in schedule.days for name in DAYS])
     weekday = (day + _FIRST_WEEKDAY) % 7
     begun, over = clock >= begins, clock >= ends
-    found: NDArray[np.bool_]
-    if begins < ends:
-        found = on[weekday] & begun & ~over
-    else:
-        found = (on[weekday] & begun) | (on[(weekday - 1) % 7] & ~over)
-    return found
+    late: NDArray[np.bool_] = on[weekday] & begun
+    early: NDArray[np.bool_] = on[(weekday - 1) % 7] & ~over
+    return late & ~over if begins < ends else late | early
 
 
 def clock_us(text: str) -> int:

@@ -31,12 +31,12 @@ from rules.decisions import (
     command_id,
     wanted_id,
 )
-from rules.document import default_pack, load_pack
+from rules.document import load_pack
 from rules.kernels import compile_pack
 from rules.reshape import reshape
 from rules.sleeping import pause_us
 from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
-from tests.rules.world import MODELS, NAMES, NUMBERS, SECOND, World, at, changed, of, raised, registry
+from tests.rules.world import MODELS, NAMES, NUMBERS, PLAIN, SECOND, World, at, changed, of, raised, registry
 
 Z1 = NUMBERS["z1"]
 #: Of the model of z1.
@@ -391,7 +391,7 @@ def test_a_wanted_valve_that_wakes_more_often_from_now_on_is_expected_sooner() -
 
 def test_a_rule_of_another_name_goes_on_saying_that_a_wanted_valve_sleeps() -> None:
     world = leaking(t=20, heard_at=10)
-    renamed = load_pack(default_pack().replace(b'"valve-asleep"', b'"asleep-on-battery"'), "renamed.toml")
+    renamed = load_pack(PLAIN.read_bytes().replace(b'"valve-asleep"', b'"asleep-on-battery"'), "renamed.toml")
     decided = reshape(world.state, world.fleet, compile_pack(renamed, world.fleet), at(25))
     assert ("z1", "valve-asleep", "NORMAL") in changed(decided)
     (asleep,) = of(AlarmRaised, decided)

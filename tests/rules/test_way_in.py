@@ -19,11 +19,11 @@ from rules.decisions import (
     ReadingsMissing,
     SessionLost,
 )
-from rules.document import default_pack, load_pack
+from rules.document import load_pack
 from rules.kernels import compile_pack
 from rules.reshape import reshape
 from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
-from tests.rules.world import NAMES, NUMBERS, OF_A_CLOSING, World, at, changed, of, pack, raised, registry
+from tests.rules.world import NAMES, NUMBERS, OF_A_CLOSING, PLAIN, World, at, changed, of, pack, raised, registry
 
 G1, D1 = NUMBERS["g1"], NUMBERS["d1"]
 
@@ -259,7 +259,7 @@ def test_a_rule_or_a_device_that_is_gone_takes_the_alarm_with_it(event: Event) -
 def test_a_rule_of_another_name_goes_on_saying_what_stands(event: Event, name: str, rule: bytes) -> None:
     world = World()
     world.tell(event)
-    renamed = load_pack(default_pack().replace(b'"%s"' % rule, b'"of-another-name"'), "renamed.toml")
+    renamed = load_pack(PLAIN.read_bytes().replace(b'"%s"' % rule, b'"of-another-name"'), "renamed.toml")
     decided = reshape(world.state, world.fleet, compile_pack(renamed, world.fleet), at(6))
     assert (name, rule.decode(), "NORMAL") in changed(decided)
     (alarm,) = of(AlarmRaised, decided)

@@ -7,6 +7,7 @@ detector and a valve at a simulated site. g1 is a gateway.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,11 +18,12 @@ from devices.quantities import QUANTITY_NAMES, Flag, Quality, ValvePosition, qua
 from devices.readings import Batch, Rows, blank
 from devices.sites import Device, Link, Registry, Site
 from rules.decisions import AlarmChanged, AlarmRaised, Decision, Event
-from rules.document import RulePack, default_pack, load_pack
+from rules.document import RulePack, load_pack
 from rules.state import OpenAlarm, State
 from rules.step import step
 
 T0 = 1_780_315_200_000_000
+PLAIN = Path(__file__).parent / "plain.toml"
 SECOND = 1_000_000
 D = TypeVar("D", bound=Decision)
 
@@ -83,9 +85,10 @@ def registry(
 
 
 def pack(*rules: str) -> RulePack:
-    """The default rules, or a pack of these TOML bodies of rules (id, title, priority and source are filled in)."""
+    """The rules of plain.toml, or a pack of these TOML bodies of rules (id, title, priority and source are filled
+    in)."""
     if not rules:
-        return load_pack(default_pack(), "default.toml")
+        return load_pack(PLAIN.read_bytes(), "plain.toml")
     text = 'version = "1"\n'
     for number, rule in enumerate(rules):
         text += f'[[rule]]\ntitle = {{ zh = "规", en = "r" }}\nsource = "product choice"\n{rule}\n'
@@ -100,6 +103,8 @@ OF_A_CLOSING = (
     'id = "no-shut-off-valve"\nkind = "no_valve"',
     'id = "valve-reopened"\nkind = "reopened"',
     'id = "valve-asleep"\nkind = "asleep"',
+    'id = "shut-off-held"\nkind = "held"',
+    'id = "rule-reverted"\nkind = "reverted"',
 )
 #: The alarms about the way in.
 OF_THE_WAY_IN = (

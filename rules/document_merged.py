@@ -1,0 +1,76 @@
+"""Several packs as one document, and the packs that Davy brings.
+
+One document is journaled and in force. It is the packs' texts one after another, comments and all, each behind a line
+that says whose it is; so a fault in it is named by the pack and the line it stands at.
+"""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+from rules.document_faults import PART, Fault, PackRefused, PlacedFault
+
+BUILT_IN = Path(__file__).parent / "packs"
+#: What a new installation starts with: what holds anywhere, and the practice of China.
+DEFAULT_PACKS: tuple[str, ...] = ("methane", "co_en50291", "faults", "silence", "valves", "way_in")
+
+_VERSION = re.compile(r"^[ \t]*version[ \t]*=.*$", re.MULTILINE)
+_FIRST_TABLE = re.compile(r"^[ \t]*\[", re.MULTILINE)
+
+
+def default_pack() -> bytes:
+    """The rules a new installation starts with, as the document they are."""
+    return built_in_packs(DEFAULT_PACKS)
+
+
+def built_in() -> tuple[str, ...]:
+    """The names of the packs that Davy brings."""
+    return tuple(sorted(path.stem for path in BUILT_IN.glob("*.toml")))
+
+
+def built_in_packs(names: Sequence[str]) -> bytes:
+    """Some of the packs that Davy brings, as one document. Raises KeyError for a name that is none."""
+    known = built_in()
+    if unknown := [name for name in names if name not in known]:
+        raise KeyError(unknown[0])
+    return merge([(f"{name}.toml", (BUILT_IN / f"{name}.toml").read_bytes()) for name in names])
+
+
+def merge(packs: Sequence[tuple[str, bytes]]) -> bytes:
+    """(name, TOML) of each as one TOML document; one alone stays as it is. The version of the whole names those of the
+    parts. Raises PackRefused for a part that is no pack, or is not written as `[[rule]]` and `[[override]]` tables."""
+    if len(packs) == 1:
+        return packs[0][1]
+    parts: list[str] = []
+    versions: list[str] = []
+    for name, body in packs:
+        text, version = _part(name, body)
+        versions.append(f"{name.removesuffix('.toml')} {version}")
+        parts.append(f"{PART}{name}\n{text}")
+    said = ", ".join(versions).replace("\\", "\\\\").replace('"', '\\"')
+    return "\n".join([f'version = "{said}"', *parts]).encode()
+
+
+def _part(name: str, body: bytes) -> tuple[str, str]:
+    """The text less its version, line for line, and the version."""
+    try:
+        text = body.decode("utf-8")
+        said = tomllib.loads(text)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as wrong:
+        raise _refused(name, str(wrong)) from wrong
+    first = _FIRST_TABLE.search(text)
+    head, rest = (text[: first.start()], text[first.start() :]) if first else (text, "")
+    version = said.get("version")
+    if not isinstance(version, str):
+        raise _refused(name, 'needs a version, a text of yours: version = "1"')
+    bare = _VERSION.sub("", head)
+    if any(line.strip() and not line.lstrip().startswith("#") for line in bare.splitlines()):
+        raise _refused(name, "beside others a pack has a version on one line and then [[rule]] and [[override]] tables")
+    if others := sorted({*said} - {"version", "rule", "override"}):
+        raise _refused(name, f"there is no such key: {others[0]}")
+    return bare + rest, version
+
+
+def _refused(name: str, reason: str) -> PackRefused:
+    return PackRefused([PlacedFault(name, "", Fault("", reason))])
