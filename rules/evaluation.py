@@ -20,23 +20,27 @@ from rules.windows import Windows
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """raised: shape (n, rules), bool: the condition is true. awake: shape (n,), bool: must go through `whole`."""
+    """raised: shape (n, rules), bool: the condition is true. awake: shape (n,), bool: must go through `whole`; it may
+    grow by Windows.silent. depends: shape (n,), bool: what a rule says of the row depends on `watched`."""
 
     raised: NDArray[np.bool_]
     awake: NDArray[np.bool_]
+    depends: NDArray[np.bool_]
     _found: Conditions
 
-    def whole(self, at: NDArray[np.intp]) -> Conditions:
-        """Of these rows, ascending."""
+    def whole(self, at: NDArray[np.intp], watched: NDArray[np.bool_] | None = None) -> Conditions:
+        """Of these rows, ascending. watched: shape (slots,), bool: whose closing is wanted, or stands, as of these rows
+        (State.watched); where effects of earlier rows of the moment can change it, the moment must be cut before every
+        row that `depends`. None: nobody knows."""
         found = self._found
-        return Conditions(found.raised[at], found.cleared[at], found.at_once[at])
+        return Conditions(found.raised[at], found.cleared[at], found.at_once[at], found.priority[at])
 
 
 def evaluate(compiled: Compiled, windows: Windows, rows: Rows, slots: NDArray[np.int32]) -> Evaluation:
     """rows: shape (n,); slots: shape (n,), i4, none negative."""
     classes = compiled.class_of[slots]
     found = conditions(compiled, rows, compiled.looks[classes], compiled.by_flags[classes])
-    return Evaluation(found.raised == 1, np.zeros(len(rows), np.bool_), found)
+    return Evaluation(found.raised == 1, np.zeros(len(rows), np.bool_), np.zeros(len(rows), np.bool_), found)
 
 
 def beyond(compiled: Compiled, rows: Rows, slots: NDArray[np.int32]) -> NDArray[np.bool_]:

@@ -158,11 +158,13 @@ def flags_mask(rule: Rule) -> int:
 @dataclass(frozen=True, slots=True)
 class Conditions:
     """raised, cleared: shape (n, rules), i1, three-valued. at_once: shape (n, rules), bool: the device itself says so,
-    so no hold applies."""
+    so no hold applies. priority: shape (n, rules), u1: what an alarm of the rule has as of this row, the rule's own or
+    that of an escalation whose condition is true here."""
 
     raised: NDArray[np.int8]
     cleared: NDArray[np.int8]
     at_once: NDArray[np.bool_]
+    priority: NDArray[np.uint8]
 
 
 def conditions(compiled: Compiled, rows: Rows, looks: NDArray[np.bool_], by_flags: NDArray[np.bool_]) -> Conditions:
@@ -191,7 +193,7 @@ def conditions(compiled: Compiled, rows: Rows, looks: NDArray[np.bool_], by_flag
     raised[~looks] = FALSE
     cleared[~looks] = UNKNOWN
     at_once &= looks
-    return Conditions(raised, cleared, at_once)
+    return Conditions(raised, cleared, at_once, np.tile(compiled.priority, (len(rows), 1)))
 
 
 def _by_flags(rule: Rule, flags: NDArray[np.int64]) -> NDArray[np.int8]:

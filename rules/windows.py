@@ -5,6 +5,7 @@ Arrays by name, each of shape (slots, ...). What a rule that is edited still ask
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from rules.kernels import Compiled
@@ -15,6 +16,9 @@ class Windows:
 
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
+
+    def silent(self, slots: NDArray[np.int32]) -> None:
+        """These devices have fallen silent: where they voted no, nobody knows now, until their next live reading."""
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything remembered, for a snapshot (not copied)."""
