@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from davy import commands_rules_tools
 from davy.exits import CannotGoOn, Exit, disk_refused
 
 
@@ -24,6 +25,7 @@ def register(app: typer.Typer) -> None:
     rules_app = typer.Typer(help="Look at rule packs. What they say is in docs/RULES.md.", no_args_is_help=True)
     rules_app.command("check")(check)
     rules_app.command("default")(default)
+    commands_rules_tools.register(rules_app)
     app.add_typer(rules_app, name="rules")
 
 

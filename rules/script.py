@@ -52,7 +52,7 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The rules from now on: `file` (empty: inline; "default": Davy's own), or `text`, TOML, one line of it for each
+    """The rules from now on: `file` (empty: inline; "default" or the name of a pack that Davy brings; else a file), or `text`, TOML, one line of it for each
     line of the script from `head` + 1."""
 
     head: Line

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 
 from rules.document import RulePack, default_pack, load_pack
+from rules.document_merged import built_in, built_in_packs
 from rules.script import Rules
 from rules.script_text import ScriptFault
 
@@ -13,6 +14,8 @@ _OF_A_CLOSING = {
     "no_valve": ("no-shut-off-valve", "critical"),
     "reopened": ("valve-reopened", "critical"),
     "asleep": ("valve-asleep", "high"),
+    "held": ("shut-off-held", "critical"),
+    "reverted": ("rule-reverted", "high"),
 }
 _FILLED = {
     "title": 'title = {{ zh = "{id}", en = "{id}" }}',
@@ -25,9 +28,8 @@ def pack_of(rules: Rules, read: Callable[[str], bytes]) -> RulePack:
     """The pack that a `rules` statement means. `read` gives the bytes of a file that it names. Raises ScriptFault;
     what `read` raises."""
     if rules.file:
-        body = default_pack() if rules.file == "default" else read(rules.file)
         try:
-            return load_pack(body, rules.file)
+            return load_pack(_body(rules.file, read), rules.file)
         except ValueError as wrong:
             raise ScriptFault(f"{rules.head.place}: {wrong}") from wrong
     lines = _filled(rules)
@@ -35,6 +37,12 @@ def pack_of(rules: Rules, read: Callable[[str], bytes]) -> RulePack:
         return load_pack("\n".join(text for text, _ in lines).encode(), "rules")
     except ValueError as wrong:
         raise ScriptFault("\n".join(_placed(fault, rules, lines) for fault in str(wrong).splitlines())) from wrong
+
+
+def _body(name: str, read: Callable[[str], bytes]) -> bytes:
+    if name == "default":
+        return default_pack()
+    return built_in_packs([name]) if name in built_in() else read(name)
 
 
 def _filled(rules: Rules) -> list[tuple[str, int]]:
