@@ -73,12 +73,15 @@ class _Reading:
 
     document: _Document
     places: Places
+    kept: bool
     rules: list[Rule | None] = field(default_factory=list)
     parsed: list[Parsed | None] = field(default_factory=list)
     overrides: list[Override | None] = field(default_factory=list)
     faults: list[PlacedFault] = field(default_factory=list)
 
     def refuse(self, table: str, index: int, fault: Fault) -> None:
+        if fault.weighed and self.kept:
+            return
         fields = self.document.rule[index] if table == "rule" else self.document.override[index]
         name = fields.get("id" if table == "rule" else "rule")
         what = "rule" if table == "rule" else "override of"
@@ -88,8 +91,8 @@ class _Reading:
 
 def load_pack(body: bytes, name: str, *, kept: bool = False) -> RulePack:
     """The rules in a TOML document. `name` is its file's name, for people. `kept`: the pack is in force already, in a
-    log that an older Davy may have written, so it need not hold the kinds of rule that are required since: an engine
-    must come up again with the rules it had (G3).
+    log that an older Davy may have written, so it need not hold the kinds of rule that are required since, and is not
+    refused for what was found against its meaning since: an engine must come up again with the rules it had (G3).
 
     Raises PackRefused, a ValueError with one line per fault: `name:line: rule 'id': key: reason`, as much of it as can
     be known."""
@@ -101,7 +104,7 @@ def load_pack(body: bytes, name: str, *, kept: bool = False) -> RulePack:
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as wrong:
         raise PackRefused([PlacedFault(name, "", Fault("", str(wrong)))]) from wrong
     tables = {"rule": len(document.rule), "override": len(document.override)}
-    reading = _Reading(document, Places(name, text, tables))
+    reading = _Reading(document, Places(name, text, tables), kept)
     _read_rules(reading)
     _read_overrides(reading)
     rules = [rule for rule in reading.rules if rule is not None]
@@ -127,7 +130,7 @@ def _read_rules(reading: _Reading) -> None:
             parsed, wrong = parse_rule(rule)
             faults += wrong
         reading.rules.append(rule)
-        reading.parsed.append(parsed if not faults else None)
+        reading.parsed.append(parsed)
         for fault in faults:
             reading.refuse("rule", index, fault)
 

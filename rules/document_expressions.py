@@ -4,6 +4,7 @@ A condition that every reading or none fulfils is refused here, for it would ala
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from rules import expression
 from rules.bounds import clear_faults, condition_faults
@@ -35,7 +36,7 @@ def read_numbers(numbers: Mapping[str, str]) -> tuple[dict[str, tuple[float, Dim
 
 
 def parse_rule(rule: Rule) -> tuple[Parsed | None, list[Fault]]:
-    """The rule's expressions; None when one of them is at fault."""
+    """The rule's expressions; None when one of them cannot be judged by."""
     numbers, faults = read_numbers(rule.numbers)
     if faults:
         return None, faults
@@ -54,8 +55,7 @@ def parse_rule(rule: Rule) -> tuple[Parsed | None, list[Fault]]:
     if faults:
         return None, faults
     found = Parsed(parsed[0], parsed[1], tuple(one for one in parsed[2:] if one is not None))
-    faults = list(_meaning_faults(rule, found)) + together_faults(rule, found, values(numbers))
-    return (None if faults else found), faults
+    return found, [*_meaning_faults(rule, found), *together_faults(rule, found, values(numbers))]
 
 
 def values(numbers: Mapping[str, tuple[float, Dimension]]) -> dict[str, float]:
@@ -70,7 +70,7 @@ def together_faults(rule: Rule, parsed: Parsed, numbers: Mapping[str, float]) ->
             wrong = clear_faults(parsed.condition, condition, numbers)
         else:
             wrong = condition_faults(condition, numbers)
-        faults += _placed(key, text, wrong)
+        faults += (replace(one, weighed=True) for one in _placed(key, text, wrong))
     return faults
 
 
@@ -96,7 +96,7 @@ def _conditions(rule: Rule, parsed: Parsed) -> Iterator[tuple[str, str, Conditio
 def _meaning_faults(rule: Rule, parsed: Parsed) -> Iterator[Fault]:
     asked = {node.name for _, _, one in _conditions(rule, parsed) for node in walk(one) if isinstance(node, Named)}
     for name in sorted({*rule.numbers} - asked):
-        yield Fault(f"numbers.{name}", "no expression of the rule asks for it")
+        yield Fault(f"numbers.{name}", "no expression of the rule asks for it", weighed=True)
     for at, one in enumerate(rule.escalate):
         if one.priority >= rule.priority:
             yield Fault(f"escalate[{at}].priority", "must be higher than the rule's own")

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Fault:
     """key: dotted, or empty when the fault is the whole table's. `text` is an expression of which the columns
-    [start, end) (from 0) are at fault; empty: the fault is about no expression."""
+    [start, end) (from 0) are at fault; empty: the fault is about no expression. `weighed`: the table can be judged by,
+    and is refused for what it would mean, or for what this machine does not know; one that is in force stays so."""
 
     key: str
     reason: str
     text: str = ""
     start: int = 0
     end: int = 0
+    weighed: bool = False
 
     @property
     def caret(self) -> str:

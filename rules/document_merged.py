@@ -13,7 +13,10 @@ from rules.document_faults import PART, Fault, PackRefused, PlacedFault
 
 BUILT_IN = Path(__file__).parent / "packs"
 #: What a new installation starts with: what holds anywhere, and the practice of China.
-DEFAULT_PACKS: tuple[str, ...] = ("methane", "co_en50291", "faults", "silence", "valves", "way_in")
+DEFAULT_PACKS: tuple[str, ...] = (
+    *("methane", "co_en50291", "co_dose", "exposure_cn", "faults", "life", "offline", "valves", "valve_causes"),
+    *("pressure", "field"),
+)
 
 _VERSION = re.compile(r"^[ \t]*version[ \t]*=.*$", re.MULTILINE)
 _FIRST_TABLE = re.compile(r"^[ \t]*\[", re.MULTILINE)

@@ -74,7 +74,7 @@ def combined_faults(overrides: Sequence[Override], rule: Rule, parsed: Parsed) -
                 found = list(_of(rule, parsed, earlier, override))
                 if found and not list(_of(rule, parsed, earlier)):
                     reason = f"{found[0].reason} (where an earlier override of {rule.id!r} holds too)"
-                    yield at, Fault(found[0].key, reason)
+                    yield at, Fault(found[0].key, reason, weighed=True)
                     break
 
 
@@ -94,7 +94,7 @@ def _of(rule: Rule, parsed: Parsed, *overrides: Override) -> Iterator[Fault]:
         numbers, _ = read_numbers(texts)
         for fault in together_faults(rule, parsed, values(numbers)):
             names = ", ".join(sorted({name for one in overrides for name in one.numbers}))
-            yield Fault("numbers", f"with {names}: {fault.key}: {fault.reason}")
+            yield Fault("numbers", f"with {names}: {fault.key}: {fault.reason}", weighed=True)
 
 
 def _may_overlap(one: Selection, other: Selection) -> bool:

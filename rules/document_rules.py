@@ -187,6 +187,7 @@ def _schedule_faults(schedule: Schedule, rule: Rule) -> Iterator[Fault]:
         yield Fault(
             "schedule.timezone",
             f"{schedule.timezone!r} is not an IANA time zone such as Asia/Shanghai; empty: that of each site",
+            weighed=True,
         )
     if said := sorted(ALARM_FLAG_NAMES & {*rule.flags}):
         yield Fault(

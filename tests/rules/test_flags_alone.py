@@ -9,9 +9,10 @@ from devices.quantities import Flag
 from devices.readings import Batch, blank
 from devices.sites import Device, Registry, Site
 from rules.decisions import AlarmState, Decision
-from rules.document import default_pack, load_pack
+from rules.document import load_pack
 from rules.state import State
 from rules.step import step
+from tests.rules.world import PLAIN
 
 SECOND = 1_000_000
 
@@ -20,7 +21,7 @@ def state_of(measures: tuple[str, ...]) -> State:
     models = tuple(msgspec.structs.replace(model, measures=measures) for model in load_catalogue())
     device = Device(1, "davysim", "d", "sim_detector_home", "s")
     registry = Registry(models=models, sites=(Site("s", simulated=True),), devices=(device,))
-    return State.initial(build_fleet(registry), load_pack(default_pack(), "rules"), 0)
+    return State.initial(build_fleet(registry), load_pack(PLAIN.read_bytes(), "rules"), 0)
 
 
 def said(state: State, second: int, flags: Flag) -> list[Decision]:

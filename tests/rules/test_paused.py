@@ -7,9 +7,10 @@ from devices.models import load_catalogue
 from devices.readings import Batch, blank
 from devices.sites import Device, Registry, Site
 from rules.decisions import AlarmRaised, Listening, Paused, Resumed
-from rules.document import default_pack, load_pack
+from rules.document import load_pack
 from rules.state import State
 from rules.step import step
+from tests.rules.world import PLAIN
 
 SECOND = 1_000_000
 NOTHING = Batch(blank(0), np.zeros(0, np.int32))
@@ -19,7 +20,7 @@ def quiet_state() -> State:
     """One detector that reports every 10 s, heard at 0: silent from 30 s on."""
     device = Device(1, "davysim", "d", "sim_detector_home", "s")
     registry = Registry(models=load_catalogue(), sites=(Site("s", simulated=True),), devices=(device,))
-    return State.initial(build_fleet(registry), load_pack(default_pack(), "rules"), 0)
+    return State.initial(build_fleet(registry), load_pack(PLAIN.read_bytes(), "rules"), 0)
 
 
 def test_without_a_pause_the_silence_is_found_at_its_deadline() -> None:
