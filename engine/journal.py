@@ -134,6 +134,26 @@ class JournalReader:
         ).fetchone()
         return bytes(row[0]) if row else None
 
+    def document(self, sha256: str) -> bytes | None:
+        """A registry or rule pack by its hash; None when it is no longer kept."""
+        row = self._db.execute("SELECT body FROM document WHERE sha256 = ?", (sha256,)).fetchone()
+        return bytes(row[0]) if row else None
+
+    def rules_after(self, cycle: int) -> tuple[str, bytes] | None:
+        """(sha256, body) of the rules in force after `cycle`, as far as that is kept: the first that were replaced
+        later, or those in force now. (Rules that were replaced and came back since count as of when they came back.)"""
+        row = self._db.execute(
+            "SELECT sha256, body FROM document WHERE kind = 'rules' AND superseded > ? ORDER BY superseded LIMIT 1",
+            (cycle,),
+        ).fetchone()
+        row = (
+            row
+            or self._db.execute(
+                "SELECT d.sha256, d.body FROM current c JOIN document d USING (sha256) WHERE c.kind = 'rules'"
+            ).fetchone()
+        )
+        return (str(row[0]), bytes(row[1])) if row else None
+
     def _last_cycle(self) -> int:
         return int(self._db.execute("SELECT value FROM meta WHERE key = 'cycle'").get)
 

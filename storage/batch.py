@@ -1,6 +1,6 @@
 """Several committed cycles as one batch: what one database transaction of the follower writes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from devices.readings import READING, Rows
 from engine.records import CycleRecord, Quarantined, SourceCount
-from rules.decisions import Decision
+from rules.decisions import Decision, RulesChanged
 from storage.copy_rows import sort_by_key
 from storage.times import DAY_US
 
@@ -44,6 +44,19 @@ class Extra:
 
 
 @dataclass(frozen=True, slots=True)
+class RulesPut:
+    """Rules that came into force, and their place: the n-th event of their cycle. `body` None: the engine no longer has
+    it."""
+
+    cycle: int
+    n: int
+    at: int
+    sha256: str
+    by: str
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Cycles `first` to `last`. rows: sorted by key, shape (n,), READING. refused: rows that admission can never have
     meant. counts: what each source brought. now: the time of the last cycle, microseconds UTC."""
@@ -57,10 +70,12 @@ class Batch:
     decided: tuple[Decided, ...]
     set_aside: tuple[SetAside, ...]
     counts: tuple[SourceCount, ...]
+    rules: tuple[RulesPut, ...] = ()
 
 
-def assemble(records: Sequence[CycleRecord]) -> Batch:
-    """One batch of at least one record. Raises ValueError when a record's packed rows are broken."""
+def assemble(records: Sequence[CycleRecord], body: Callable[[str], bytes | None] = lambda _: None) -> Batch:
+    """One batch of at least one record. `body` gives a document of the engine's by its sha256. Raises ValueError when a
+    record's packed rows are broken."""
     parts: list[Rows] = []
     extras: list[Extra] = []
     for record in records:
@@ -83,6 +98,12 @@ def assemble(records: Sequence[CycleRecord]) -> Batch:
             SetAside(record.cycle, n, item) for record in records for n, item in enumerate(record.quarantined)
         ),
         counts=_totals(records),
+        rules=tuple(
+            RulesPut(record.cycle, n, event.at, event.sha256, event.by, body(event.sha256))
+            for record in records
+            for n, event in enumerate(record.inputs.events)
+            if isinstance(event, RulesChanged)
+        ),
     )
 
 

@@ -157,16 +157,20 @@ async def _copy_across(
 
     def read(after: int) -> Batch | None:
         records = journal.read(after, MOST_READINGS)
-        return assemble(records) if records else None
+        return assemble(records, journal.document) if records else None
 
+    if not await writer.knows_rules():
+        await _find_rules(journal, writer, None)
     ahead = asyncio.create_task(asyncio.to_thread(read, writer.cycle))
     try:
         while not stop.is_set():
             try:
                 batch = await ahead
             except JournalTrimmed as trimmed:
+                since = writer.cycle_now
                 with translated():
                     missed = await writer.miss(trimmed.oldest)
+                await _find_rules(journal, writer, since)
                 shared.now(cycle=writer.cycle, cycles_missed=shared.progress.cycles_missed + missed)
                 ahead = asyncio.create_task(asyncio.to_thread(read, writer.cycle))
                 continue
@@ -189,6 +193,14 @@ async def _copy_across(
         # The thread must be done with the journal before another begins.
         with contextlib.suppress(Exception):
             await ahead
+
+
+async def _find_rules(journal: Journal, writer: Writer, since_us: int | None) -> None:
+    """Nobody saw the rules come that the next cycles were judged by."""
+    found = await asyncio.to_thread(journal.rules_after, writer.cycle)
+    if found is not None:
+        with translated():
+            await writer.found_rules(*found, since_us)
 
 
 async def _write(writer: Writer, batch: Batch, now_us: int, shared: _Shared) -> None:

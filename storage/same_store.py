@@ -21,6 +21,12 @@ class Journal(Protocol):
     def read(self, after_cycle: int, most_readings: int) -> Sequence[CycleRecord]:
         """Committed cycles in order; empty when there are none yet. Raises JournalTrimmed, JournalBehind."""
 
+    def document(self, sha256: str) -> bytes | None:
+        """A registry or rule pack by its hash; None when it is no longer kept."""
+
+    def rules_after(self, cycle: int) -> tuple[str, bytes] | None:
+        """(sha256, body) of the rules in force after a cycle; None when there were none."""
+
     def close(self) -> None:
         """Let go of the file."""
 

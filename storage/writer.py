@@ -17,12 +17,13 @@ import msgspec
 
 from devices.readings import Rows
 from storage import latest, rollup_marks
-from storage.batch import Batch, Decided, Extra, SetAside
+from storage.batch import Batch, Decided, Extra, RulesPut, SetAside
 from storage.database import Connection
 from storage.decided import write_decisions
 from storage.latest import Newest
 from storage.modes import Mode
 from storage.partitions import Partitions
+from storage.rule_packs import found_in_force, rules_are_known, write_rules
 from storage.store_rows import RowStore, Stored, sift
 from storage.text import clean
 from storage.times import as_datetime
@@ -124,6 +125,14 @@ class Writer:
         self._partitions.committed(batch.rows)
         return Written(stored.stored, stored.duplicate, len(stored.refused), len(batch.set_aside))
 
+    async def knows_rules(self) -> bool:
+        """Whether the database knows which rules this engine had up to `cycle`; before any cycle there are none."""
+        return self.cycle == 0 or await rules_are_known(self._connection, self._engine)
+
+    async def found_rules(self, sha256: str, body: bytes, since_us: int | None) -> None:
+        """These rules were in force after `cycle`, since `since_us` at the earliest (storage/rule_packs.py P2)."""
+        await found_in_force(self._connection, self._engine, self.cycle, since_us, sha256, body)
+
     async def show_newest(self, now_us: int) -> None:
         """Bring `device_latest` up to date although no cycle came."""
         if not self._newest.due(now_us):
@@ -168,13 +177,16 @@ class Writer:
             raise CursorMoved(f"the cursor stands at cycle {cycle}, not {self.cycle}: another follower is at work")
 
     async def _write_rest(self, batch: Batch, stored: Stored) -> list[tuple[int, str, bytes]]:
-        """Extra fields and decisions; returns (device number, reason, body) of those the database refused."""
+        """Extra fields, decisions and rules; returns (device number, reason, body) of those the database refused."""
         refused: list[tuple[int, str, bytes]] = []
         for items, reason in await sift(self._connection, batch.extras, self._write_extras):
             refused += [(extra.device_no, f"extra fields: {reason}", extra.body) for extra in items]
         write = partial(write_decisions, self._connection, self._engine)
         for decided, reason in await sift(self._connection, batch.decided, write):
             refused += [(0, f"decision {one.cycle}:{one.n}: {reason}", _body(one)) for one in decided]
+        put = partial(write_rules, self._connection, self._engine)
+        for rules, reason in await sift(self._connection, batch.rules, put):
+            refused += [(0, f"rules {one.cycle}:{one.n}: {reason}", _body(one)) for one in rules]
         if stored.days:
             async with self._connection.cursor() as cursor:
                 await cursor.executemany(_DAY, sorted(stored.days.items()))
@@ -248,5 +260,5 @@ def _device_no(row: Rows) -> int:
     return int(row["device_no"][0])
 
 
-def _body(one: Decided) -> bytes:
-    return _msgpack.encode(one.decision)
+def _body(one: Decided | RulesPut) -> bytes:
+    return _msgpack.encode(one.decision if isinstance(one, Decided) else one)

@@ -57,6 +57,7 @@ class RecordedJournal:
     def __init__(self, records: Sequence[CycleRecord] = (), engine: str = "engine-1") -> None:
         self.engine = engine
         self.records = list(records)
+        self.documents: dict[str, bytes] = {}
 
     def read(self, after_cycle: int, most_readings: int) -> list[CycleRecord]:
         found: list[CycleRecord] = []
@@ -71,6 +72,13 @@ class RecordedJournal:
         if found and found[0].cycle != after_cycle + 1:
             raise JournalTrimmed(found[0].cycle)
         return found
+
+    def document(self, sha256: str) -> bytes | None:
+        return self.documents.get(sha256)
+
+    def rules_after(self, cycle: int) -> tuple[str, bytes] | None:
+        """It was given no rules."""
+        return None
 
     def close(self) -> None:
         """It has no file."""
