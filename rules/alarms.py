@@ -1,29 +1,26 @@
-"""Raising, returning, acknowledging one alarm: the table of `lifecycle` applied, and the decision it makes.
+"""Raising, returning, acknowledging one alarm: the table of `lifecycle` applied, and what follows from it.
 
-N1  What an alarm says beyond its title is told whenever it is another, by a decision of its own (NOTED): at once, or
-    when NOTE_EVERY_US has passed since it was last told. Followers never keep words that are no longer true.
-N2  What is still untold when the alarm takes another state is told before that. A re-alarm tells its own words.
+M1  Every change of an alarm is one decision that says what it shows (showing, N1 to N3), then what it does to its
+    incident (incident_life), then what it does to the alarms it explains (suppression), in this order.
+M2  Hidden alarms are raised, changed and ended as any other; only what is shown differs.
+M3  A trial alarm lives the whole life; nothing follows from it.
 """
 
 import math
 
 import msgspec
 
-from rules.decisions import (
-    AlarmChanged,
-    AlarmRaised,
-    AlarmState,
-    Change,
-    Decision,
-    alarm_id,
-)
-from rules.lifecycle import IS_ACTIVE, Happening, after
-from rules.state import OpenAlarm, State, Timer
-
-Out = list[Decision]
-
-#: A note that goes on changing is told no more often than this. Source: product choice.
-NOTE_EVERY_US = 60_000_000
+from rules import incident_life, suppression
+from rules.decisions import AlarmState, Change, Priority, alarm_id
+from rules.hiding import seen
+from rules.lifecycle import IS_ACTIVE, REFUSED, Happening, after
+from rules.showing import NOTE_EVERY_US as NOTE_EVERY_US
+from rules.showing import Out as Out
+from rules.showing import note_due as note_due
+from rules.showing import record, told_first
+from rules.showing import say as say
+from rules.state import OpenAlarm, State
+from rules.trials import is_trial
 
 
 def raise_alarm(
@@ -38,8 +35,12 @@ def raise_alarm(
     because: str = "",
     note: str = "",
     expected: int = 0,
+    priority: Priority | None = None,
+    device_says: bool = False,
 ) -> OpenAlarm | None:
-    """The condition holds. A new alarm, or a re-alarm of one that had returned; None when it is active already."""
+    """The condition holds. A new alarm, or a re-alarm of one that had returned; None when it is active already.
+    `priority`: what holds at the reading, if it is not the rule's own. `device_says`: an alarm bit of the device itself
+    raises it."""
     before = AlarmState(state.phase[slot, rule])
     now_in = after(before, Happening.CONDITION)
     state.since[slot, rule] = state.due[slot, rule] = 0
@@ -47,49 +48,34 @@ def raise_alarm(
         return None
     state.phase[slot, rule] = now_in
     state.busy[slot] = True
-    if before is not AlarmState.NORMAL:
-        said = msgspec.structs.replace(state.open[slot, rule], note=note, expected=expected, told=at, unsaid=False)
-        state.open[slot, rule] = said
-        return change(state, out, slot, rule, Change.REALARMED, now_in, at, comment=note, expected=expected)
-    return _new(
-        state,
-        out,
-        slot,
-        rule,
-        now_in,
-        onset=onset,
-        at=at,
-        value=value,
-        because=because,
+    priority = priority or state.compiled.rules[rule].priority
+    if before is AlarmState.NORMAL:
+        return _new(
+            state,
+            out,
+            slot,
+            rule,
+            onset=onset,
+            at=at,
+            value=value,
+            because=because,
+            note=note,
+            expected=expected,
+            priority=priority,
+            device_says=device_says,
+        )
+    state.open[slot, rule] = msgspec.structs.replace(
+        state.open[slot, rule],
         note=note,
         expected=expected,
+        told=at,
+        unsaid=False,
+        priority=priority,
+        device_says=device_says,
     )
-
-
-def say(state: State, out: Out, slot: int, rule: int, note: str, *, at: int, expected: int = 0) -> None:
-    """What an open alarm says beyond its title is this now (N1)."""
-    alarm = state.open[slot, rule]
-    if (alarm.note, alarm.expected) == (note, expected):
-        return
-    state.open[slot, rule] = msgspec.structs.replace(alarm, note=note, expected=expected, unsaid=True)
-    due = alarm.told + NOTE_EVERY_US
-    if due <= at:
-        _tell(state, out, slot, rule, at)
-    elif not alarm.unsaid:
-        state.remind(due, Timer.NOTE, slot, rule)
-
-
-def note_due(state: State, out: Out, slot: int, rule: int, due: int, at: int) -> None:
-    """The time has come to tell what was not told yet."""
-    alarm = state.open.get((slot, rule))
-    if alarm is not None and alarm.unsaid and alarm.told + NOTE_EVERY_US == due:
-        _tell(state, out, slot, rule, at)
-
-
-def _tell(state: State, out: Out, slot: int, rule: int, at: int) -> None:
-    alarm = msgspec.structs.replace(state.open[slot, rule], changed=at, told=at, unsaid=False)
-    state.open[slot, rule] = alarm
-    out.append(_changed(alarm, Change.NOTED, at, comment=alarm.note, expected=alarm.expected))
+    _come_out(state, out, slot, rule, at)
+    record(state, out, slot, rule, Change.REALARMED, at, comment=note, expected=expected)
+    return _follow(state, out, slot, rule, at, explained_others=False)
 
 
 def raise_late(state: State, out: Out, slot: int, rule: int, *, onset: int, at: int, value: float | None) -> None:
@@ -97,8 +83,8 @@ def raise_late(state: State, out: Out, slot: int, rule: int, *, onset: int, at: 
     if state.phase[slot, rule] == AlarmState.NORMAL:
         state.phase[slot, rule] = AlarmState.RETURNED_UNACKNOWLEDGED
         state.busy[slot] = True
-        now_in = AlarmState.RETURNED_UNACKNOWLEDGED
-        _new(state, out, slot, rule, now_in, onset=onset, at=at, value=value, because="", late=True)
+        priority = state.compiled.rules[rule].priority
+        _new(state, out, slot, rule, onset=onset, at=at, value=value, priority=priority, late=True, device_says=True)
 
 
 def _new(
@@ -106,12 +92,13 @@ def _new(
     out: Out,
     slot: int,
     rule: int,
-    now_in: AlarmState,
     *,
     onset: int,
     at: int,
     value: float | None,
-    because: str,
+    priority: Priority,
+    device_says: bool,
+    because: str = "",
     late: bool = False,
     note: str = "",
     expected: int = 0,
@@ -119,6 +106,9 @@ def _new(
     device, spec = state.fleet.devices[slot], state.compiled.rules[rule]
     assert device is not None, "a device that left the registry sends nothing"
     known = None if value is None or math.isnan(value) else float(value)
+    suppression.explained(state, slot, rule, priority)
+    _outgrow(state, slot, rule, priority)
+    shows, until = seen(state, slot, rule)
     alarm = OpenAlarm(
         alarm=alarm_id(spec.id, device.device_no, onset),
         rule=spec.id,
@@ -126,8 +116,8 @@ def _new(
         device_no=device.device_no,
         identity=device.identity,
         site=device.site,
-        priority=spec.priority,
-        state=now_in,
+        priority=priority,
+        state=shows,
         onset=onset,
         raised=at,
         changed=at,
@@ -138,31 +128,42 @@ def _new(
         acknowledged_by="",
         note=note,
         expected=expected,
+        trial=is_trial(state, rule, slot),
+        device_says=device_says,
+        until=until,
         told=at,
     )
+    alarm = msgspec.structs.replace(alarm, incident=incident_life.belongs(state, alarm, at))
     state.open[slot, rule] = alarm
     state.by_alarm[alarm.alarm] = (slot, rule)
-    out.append(_raised(alarm))
-    return alarm
+    out.append(told_first(alarm))
+    return _follow(state, out, slot, rule, at, explained_others=False)
 
 
-def _raised(alarm: OpenAlarm) -> AlarmRaised:
-    return AlarmRaised(
-        at=alarm.raised,
-        alarm=alarm.alarm,
-        rule=alarm.rule,
-        device_no=alarm.device_no,
-        site=alarm.site,
-        priority=alarm.priority,
-        onset=alarm.onset,
-        state=alarm.state,
-        late=alarm.late,
-        quantity=alarm.quantity,
-        value=alarm.value,
-        because=alarm.because,
-        note=alarm.note,
-        expected=alarm.expected,
-    )
+def _outgrow(state: State, slot: int, rule: int, priority: Priority) -> bool:
+    """A shelf does not hide what is worse than what was shelved. Whether one ended."""
+    key = (slot, state.compiled.rules[rule].id)
+    shelf = state.shelves.get(key)
+    if shelf is None or priority >= shelf.priority:
+        return False
+    del state.shelves[key]
+    return True
+
+
+def _come_out(state: State, out: Out, slot: int, rule: int, at: int) -> None:
+    """An open alarm has another priority now: what may not hide it any more does not."""
+    alarm = state.open[slot, rule]
+    if _outgrow(state, slot, rule, alarm.priority):
+        record(state, out, slot, rule, Change.UNSHELVED, at, comment="it is worse than when it was shelved")
+    if state.compiled.rules[rule].suppressed_by:
+        suppression.refresh(state, out, slot, rule, at)
+
+
+def _follow(state: State, out: Out, slot: int, rule: int, at: int, *, explained_others: bool) -> OpenAlarm:
+    """M1, of an alarm that is open and whose own decision was made."""
+    incident_life.follow(state, out, slot, rule, at)
+    suppression.follow(state, out, slot, rule, at, before=explained_others)
+    return state.open[slot, rule]
 
 
 def return_alarm(state: State, out: Out, slot: int, rule: int, *, at: int, comment: str = "") -> OpenAlarm | None:
@@ -173,7 +174,6 @@ def return_alarm(state: State, out: Out, slot: int, rule: int, *, at: int, comme
     state.since[slot, rule] = state.due[slot, rule] = 0
     if now_in is before:
         return None
-    state.phase[slot, rule] = now_in
     return change(state, out, slot, rule, Change.RETURNED, now_in, at, comment=comment)
 
 
@@ -188,41 +188,50 @@ def change(
     *,
     by: str = "",
     comment: str = "",
-    expected: int = 0,
 ) -> OpenAlarm:
-    """Record that an open alarm is now in `now_in` (the phase array says so already)."""
-    if state.open[slot, rule].unsaid:
-        _tell(state, out, slot, rule, at)
-    alarm = state.open[slot, rule]
-    who = by if what is Change.ACKNOWLEDGED else ("" if what is Change.REALARMED else alarm.acknowledged_by)
-    alarm = msgspec.structs.replace(alarm, state=now_in, changed=at, acknowledged_by=who)
-    if now_in is AlarmState.NORMAL:
-        del state.open[slot, rule]
-        del state.by_alarm[alarm.alarm]
-        state.refresh_busy([slot])
-    else:
-        state.open[slot, rule] = alarm
-    out.append(_changed(alarm, what, at, by=by, comment=comment, expected=expected))
+    """An open alarm is truly in `now_in` from now on. Returns it as it is then, or as it ended."""
+    explained_others = suppression.explains(state, slot, rule) or what is Change.REMOVED
+    state.phase[slot, rule] = now_in
+    alarm = record(state, out, slot, rule, what, at, by=by, comment=comment)
+    if (slot, rule) in state.open:
+        return _follow(state, out, slot, rule, at, explained_others=explained_others)
+    incident_life.follow(state, out, slot, rule, at, ended=alarm)
+    suppression.follow(state, out, slot, rule, at, before=explained_others)
     return alarm
 
 
-def _changed(
-    alarm: OpenAlarm, what: Change, at: int, *, by: str = "", comment: str = "", expected: int = 0
-) -> AlarmChanged:
-    return AlarmChanged(
-        at=at,
-        alarm=alarm.alarm,
-        rule=alarm.rule,
-        device_no=alarm.device_no,
-        site=alarm.site,
-        priority=alarm.priority,
-        onset=alarm.onset,
-        change=what,
-        state=alarm.state,
-        by=by,
-        comment=comment,
-        expected=expected,
-    )
+def escalate(state: State, out: Out, slot: int, rule: int, priority: Priority, at: int) -> None:
+    """An active alarm has at least this priority from now on; nothing happens when it has it already."""
+    alarm = state.open.get((slot, rule))
+    if alarm is None or priority >= alarm.priority or not is_active(state, slot, rule):
+        return
+    state.open[slot, rule] = msgspec.structs.replace(alarm, priority=priority)
+    record(state, out, slot, rule, Change.ESCALATED, at)
+    _come_out(state, out, slot, rule, at)
+    incident_life.follow(state, out, slot, rule, at)
+
+
+def device_said(state: State, slot: int, rule: int) -> bool:
+    """An alarm bit of the device itself came for an active alarm. Whether it is the first."""
+    alarm = state.open.get((slot, rule))
+    if alarm is None or alarm.device_says or not is_active(state, slot, rule):
+        return False
+    state.open[slot, rule] = msgspec.structs.replace(alarm, device_says=True)
+    return True
+
+
+def tried(state: State, out: Out, slot: int, rule: int, at: int) -> bool:
+    """Rules were edited, or one was taken back: whether an open alarm is a trial is found anew. Whether it is in force
+    from now on, and active: then its action is to happen."""
+    alarm = state.open.get((slot, rule))
+    trial = is_trial(state, rule, slot)
+    if alarm is None or alarm.trial is trial:
+        return False
+    explained_others = suppression.explains(state, slot, rule)
+    state.open[slot, rule] = msgspec.structs.replace(alarm, trial=trial)
+    record(state, out, slot, rule, Change.TRIED, at)
+    _follow(state, out, slot, rule, at, explained_others=explained_others)
+    return not trial and is_active(state, slot, rule)
 
 
 def acknowledge(state: State, out: Out, alarm: str, by: str, comment: str, at: int) -> str:
@@ -240,24 +249,18 @@ def _instructed(
 ) -> str:
     place = state.by_alarm.get(alarm)
     if place is None:
-        return f"there is no open alarm {alarm!r}; it may have returned to normal"
+        return no_open_alarm(alarm)
     before = AlarmState(state.phase[place])
     now_in = after(before, happening)
     if now_in is before:
-        return _REFUSED.get((happening, before), f"an alarm that is {before.name.lower()} cannot be {what}")
-    state.phase[place] = now_in
+        return REFUSED[before, happening]
     change(state, out, *place, what, now_in, at, by=by, comment=comment)
     return ""
 
 
-_REFUSED = {
-    (Happening.ACKNOWLEDGE, AlarmState.ACKNOWLEDGED): "it is acknowledged already",
-    (Happening.ACKNOWLEDGE, AlarmState.LATCHED_ACKNOWLEDGED): "it is acknowledged already; reset it when it is safe",
-    (Happening.RESET, AlarmState.UNACKNOWLEDGED): "its condition is still present, and nobody has acknowledged it",
-    (Happening.RESET, AlarmState.ACKNOWLEDGED): "its condition is still present",
-    (Happening.RESET, AlarmState.LATCHED_UNACKNOWLEDGED): "acknowledge it first",
-    (Happening.RESET, AlarmState.RETURNED_UNACKNOWLEDGED): "it does not latch; acknowledging ends it",
-}
+def no_open_alarm(alarm: str) -> str:
+    """Why nothing can be done to it."""
+    return f"there is no open alarm {alarm!r}; it may have returned to normal"
 
 
 def is_active(state: State, slot: int, rule: int) -> bool:

@@ -5,6 +5,7 @@ import numpy as np
 from devices.fleet import Fleet
 from rules.decisions import AlarmChanged, AlarmRaised, Change, Decision, alarm_id
 from rules.document import Action, Kind, RulePack
+from tests.rules.reference_incidents import Cases
 from tests.rules.reference_terms import MINUTE, Cell, S
 
 
@@ -14,6 +15,7 @@ class Alarms:
     def __init__(self, fleet: Fleet, pack: RulePack) -> None:
         self.fleet, self.rules = fleet, pack.rules
         self.cells = {(slot, rule): Cell() for slot in range(len(fleet)) for rule in range(len(pack.rules))}
+        self.cases = Cases()
         self.out: list[Decision] = []
 
     def close_for(self, slot: int, number: int, at: int) -> None:
@@ -77,6 +79,7 @@ class Alarms:
         cell.state, cell.onset, cell.alarm = state, onset, alarm_id(rule.id, device.device_no, onset)
         cell.note, cell.expected, cell.told, cell.unsaid = note, expected, at, False
         known = None if np.isnan(value) else value
+        incident = self.cases.belongs(device.site, rule.priority, at) if cell.active else ""
         self.out.append(
             AlarmRaised(
                 at=at,
@@ -93,8 +96,10 @@ class Alarms:
                 because=because,
                 note=note,
                 expected=expected,
+                incident=incident,
             )
         )
+        self.cases.follow(self.out, cell.alarm, device.site, rule.priority, cell.active, at)
 
     def changed(
         self,
@@ -128,6 +133,8 @@ class Alarms:
                 expected=expected,
             )
         )
+        if change is not Change.NOTED:
+            self.cases.follow(self.out, cell.alarm, device.site, rule.priority, cell.active, at)
 
     def noted(self, slot: int, number: int, at: int) -> None:
         """Tell what was not told yet."""

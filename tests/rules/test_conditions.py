@@ -5,7 +5,7 @@ import math
 import pytest
 
 from devices.quantities import Flag, Quality
-from rules.decisions import AlarmRaised, AlarmState, Priority, alarm_id
+from rules.decisions import AlarmChanged, AlarmRaised, AlarmState, Priority, alarm_id
 from tests.rules.world import NUMBERS, World, at, changed, of, pack, raised, reading
 
 GAS = 'quantity = "combustible_lel"\nat_or_above = 20\nclear_below = 15\n'
@@ -105,7 +105,7 @@ def test_a_clear_hold_is_held_like_a_raise_and_ended_by_the_value_coming_back() 
     world.hear("d1", 8, combustible_lel=16)  # not below the clear limit
     world.hear("d1", 9, combustible_lel=5)
     assert not world.tick(18.9)
-    (back,) = world.tick(30)
+    (back,) = of(AlarmChanged, world.tick(30))
     assert (back.at, changed([back])) == (at(19), [("d1", "rule-0", "RETURNED_UNACKNOWLEDGED")])
 
 
@@ -140,7 +140,7 @@ def test_a_running_clear_hold_runs_on_while_nobody_knows() -> None:
     world.hear("d1", 1, combustible_lel=30)
     world.hear("d1", 2, combustible_lel=5)
     world.hear("d1", 3, combustible_lel=math.nan)
-    assert [decision.at for decision in world.tick(30)] == [at(12)]
+    assert [change.at for change in of(AlarmChanged, world.tick(30))] == [at(12)]
 
 
 # ---- the device's own judgement -------------------------------------------------------------------------------------
