@@ -73,14 +73,14 @@ def _folder(settings: Settings) -> str:
 
 
 def _rules(settings: Settings) -> str:
-    from rules.document import default_pack, load_pack
+    from davy.rule_packs import asked_for
+    from rules.document import load_pack
     from rules.left_out import left_out
 
-    if settings.rules is None:
-        load_pack(default_pack(), "built-in rules")
-        return "the built-in pack"
-    note = left_out(load_pack(settings.rules.read_bytes(), settings.rules.name))
-    return f"{settings.rules}" + (f"; note: {note}" if note else "")
+    asked = asked_for(settings)
+    pack = load_pack(asked.body, asked.name)
+    note = left_out(pack)
+    return f"{asked.name}: {len(pack.rules)} rules" + (f"; note: {note}" if note else "")
 
 
 def _models(settings: Settings) -> str:

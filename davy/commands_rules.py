@@ -1,4 +1,4 @@
-"""`davy rules`: look at a rule pack before it is used."""
+"""`davy rules`: look at rule packs before they are used, and at those that Davy brings."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,61 +11,135 @@ from davy.exits import CannotGoOn, Exit, disk_refused
 
 
 class Looked(msgspec.Struct, frozen=True):
-    """A pack that may be used: its rules, or why it may not be: every fault with file, line, rule and key. `note`: the
-    kinds of rule that it leaves out, and what is therefore said to nobody; empty: none."""
+    """Packs that may be used together: their rules, or why they may not be: every fault with file, line, rule and key.
+    `pointed`: of each fault its expression with a caret below the columns at fault, or empty. `note`: the kinds of rule
+    that are left out, and what is therefore said to nobody; empty: none. `warnings`: rules that are not what they may
+    look like, each with its reason."""
 
     file: str
     ok: bool
     rules: tuple[str, ...]
     faults: tuple[str, ...]
     note: str = ""
+    warnings: tuple[str, ...] = ()
+    pointed: tuple[str, ...] = ()
+
+
+class Brought(msgspec.Struct, frozen=True):
+    """A pack that Davy brings. `needs`: packs that must be in force beside it."""
+
+    name: str
+    about: str
+    rules: tuple[str, ...]
+    overrides: int
+    needs: tuple[str, ...]
+    default: bool
 
 
 def register(app: typer.Typer) -> None:
     rules_app = typer.Typer(help="Look at rule packs. What they say is in docs/RULES.md.", no_args_is_help=True)
     rules_app.command("check")(check)
+    rules_app.command("packs")(packs)
     rules_app.command("default")(default)
+    rules_app.command("schema")(schema)
     commands_rules_tools.register(rules_app)
     app.add_typer(rules_app, name="rules")
 
 
 def check(
-    file: Annotated[Path, typer.Argument(help="a rule pack (TOML)")],
+    files: Annotated[list[str], typer.Argument(help="rule packs (TOML files, or names of built-in ones): together")],
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Say whether a rule pack may be used, or every fault with its line. Exit code 1 when it may not."""
-    from davy.output import console, write_json
+    """Say whether rule packs may be used together, or every fault with its line. Exit code 1 when they may not."""
+    from davy.output import console, shown, write_json
 
-    looked = _look(file)
+    looked = _look(files)
     if as_json:
         write_json(looked)
     else:
-        lines = looked.faults or (f"{file}: {len(looked.rules)} rules, all sound: {', '.join(looked.rules)}",)
-        for line in (*lines, *([f"{file}: note: {looked.note}"] if looked.note else [])):
-            console().print(line, markup=False)
+        screen = console()
+        if looked.ok:
+            ids = ", ".join(looked.rules)
+            screen.print(shown(f"{looked.file}: {len(looked.rules)} rules, all sound: {ids}"), markup=False)
+        for fault, pointed in zip(looked.faults, looked.pointed, strict=True):
+            screen.print(shown(fault), markup=False)
+            for line in pointed.splitlines():
+                screen.print(shown(line), markup=False)
+        for line in (*([f"note: {looked.note}"] if looked.note else []), *looked.warnings):
+            screen.print(shown(f"{looked.file}: {line}"), markup=False)
     if not looked.ok:
         raise typer.Exit(Exit.FAILED)
 
 
-def default() -> None:
-    """Print the built-in pack, to begin an own one from."""
-    from rules.document import default_pack
+def packs(as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False) -> None:
+    """List the packs that Davy brings, for DAVY_RULE_PACKS. `davy rules default NAME` prints one."""
+    from davy.output import write_json, write_table
+    from rules.document_merged import built_in
 
-    typer.echo(default_pack().decode(), nl=False)
+    brought = [_brought(name) for name in built_in()]
+    if as_json:
+        write_json(brought)
+        return
+    write_table(
+        ["PACK", "RULES", "DEFAULT", "NEEDS", "ABOUT"],
+        [
+            [one.name, str(len(one.rules)), "yes" if one.default else "", ", ".join(one.needs), one.about]
+            for one in brought
+        ],
+    )
 
 
-def _look(file: Path) -> Looked:
-    from rules.document import load_pack
-    from rules.left_out import left_out
+def default(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="built-in packs by name; none: those of the default")
+    ] = None,
+) -> None:
+    """Print the built-in rules, to begin own ones from."""
+    from rules.document_merged import as_file, built_in_packs, default_pack
 
     try:
-        body = file.read_bytes()
+        body = built_in_packs(names) if names else default_pack()
+    except KeyError as unknown:
+        reason = f"there is no pack {unknown.args[0]!r}; `davy rules packs` lists those there are"
+        raise CannotGoOn(Exit.USAGE, reason) from unknown
+    typer.echo(as_file(body).decode(), nl=False)
+
+
+def schema() -> None:
+    """Print the JSON Schema of a rule pack, for editors."""
+    from rules.pack_schema import pack_schema
+
+    typer.echo(pack_schema().decode(), nl=False)
+
+
+def _look(files: list[str]) -> Looked:
+    from davy.rule_packs import pack_name, together
+    from rules.document import PackRefused, load_pack
+    from rules.left_out import left_out, warnings
+
+    called = ", ".join(files)
+    try:
+        pack = load_pack(together(files), pack_name(files[0]) if len(files) == 1 else "all packs together")
+    except PackRefused as refused:
+        faults = tuple(str(fault) for fault in refused.faults)
+        return Looked(called, False, (), faults, pointed=tuple(fault.fault.caret for fault in refused.faults))
+    except ValueError as unknown:
+        raise CannotGoOn(Exit.USAGE, str(unknown)) from unknown
     except FileNotFoundError as missing:
-        raise CannotGoOn(Exit.USAGE, f"there is no file {file}") from missing
+        raise CannotGoOn(Exit.USAGE, f"there is no file {missing.filename}") from missing
     except OSError as error:
-        raise disk_refused(file, error) from error
-    try:
-        pack = load_pack(body, file.name)
-    except ValueError as wrong:
-        return Looked(str(file), False, (), tuple(str(wrong).splitlines()))
-    return Looked(str(file), True, tuple(rule.id for rule in pack.rules), (), left_out(pack))
+        raise disk_refused(Path(error.filename or called), error) from error
+    ids = tuple(rule.id for rule in pack.rules)
+    return Looked(called, True, ids, (), left_out(pack), warnings(pack))
+
+
+def _brought(name: str) -> Brought:
+    from rules.document import load_pack
+    from rules.document_merged import DEFAULT_PACKS, about, built_in_packs, needs
+
+    beside = needs(name)
+    pack = load_pack(built_in_packs([name, *beside]), name)
+    own = len(pack.rules) - (len(load_pack(built_in_packs(beside), name).rules) if beside else 0)
+    ids = tuple(rule.id for rule in pack.rules[:own])
+    overrides = sum(one.rule in ids for one in pack.overrides)
+    return Brought(name, about(name), ids, overrides, beside, name in DEFAULT_PACKS)

@@ -47,6 +47,7 @@ class Settings:
     retention_raw_days: int
     retention_1m_days: int
     rules: Path | None
+    rule_packs: tuple[str, ...] | None
     models: Path | None
     brokers: Path | None
     mode: str
@@ -150,7 +151,10 @@ KEYS: dict[str, Key] = {
     # 3: the storage follower still writes into the last two days (storage/partitions.py, YOUNG_DAYS).
     "retention_raw_days": Key(values.whole(3, 36500), "30", "days that readings are kept"),
     "retention_1m_days": Key(values.whole(3, 36500), "400", "days that one-minute roll-ups are kept"),
-    "rules": Key(values.file, None, "a rule pack (TOML); not set: the one in force, at first the built-in one"),
+    "rules": Key(values.file, None, "a rule pack (TOML); not set: the rules in force, at first the built-in ones"),
+    "rule_packs": Key(
+        values.packs, None, "instead: built-in packs by name and files, with commas between (`davy rules packs`)"
+    ),
     "models": Key(values.folder, None, "a folder with device models of your own (TOML), beside the catalogue"),
     "brokers": Key(values.file_to_be, None, "MQTT brokers to listen behind (TOML, docs/BROKERS.md); not set: none"),
     "mode": Key(
@@ -230,6 +234,8 @@ def _validated(told: dict[str, tuple[str, Raw, Path]], faults: list[str]) -> Set
         try:
             if definition.read in _PATHS and isinstance(raw, str) and raw.strip():
                 raw = os.path.normpath(folder.absolute() / Path(raw).expanduser())
+            elif definition.read is values.packs and isinstance(raw, str):
+                raw = values.placed_packs(raw, folder)
             found[key] = definition.read(raw)
         except (ValueError, OSError) as wrong:
             shown = "(not shown)" if definition.secret else repr(raw)
@@ -259,6 +265,8 @@ def _conflicts(settings: Settings) -> list[str]:
             )
     if settings.mqtt_client_ca is not None and settings.mqtt_tls_cert is None:
         faults.append("DAVY_MQTT_CLIENT_CA is set without DAVY_MQTT_TLS_CERT: client certificates need TLS")
+    if settings.rules is not None and settings.rule_packs is not None:
+        faults.append("DAVY_RULES and DAVY_RULE_PACKS are both set; put the file among the packs, or unset one")
     if settings.mqtt_port == settings.http_port and settings.mqtt_host == settings.http_host:
         faults.append(f"DAVY_HTTP_PORT = {settings.http_port}: the same as DAVY_MQTT_PORT; they must differ")
     return faults

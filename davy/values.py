@@ -2,6 +2,7 @@
 allowed; the caller adds the key and the value."""
 
 import ipaddress
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -109,3 +110,29 @@ def file(raw: Raw) -> Path:
     if not path.is_file():
         raise ValueError("the path of a file that exists")
     return path
+
+
+def packs(raw: Raw) -> tuple[str, ...]:
+    """Rule packs: names of built-in ones, or files that exist, with commas between; each once."""
+    from rules.document_merged import built_in
+
+    parts = [part.strip() for part in str(raw).split(",")]
+    known = built_in()
+    wrong = [part for part in parts if not (part in known or (is_pack_file(part) and Path(part).is_file()))]
+    if not isinstance(raw, str) or wrong or len(set(parts)) < len(parts):
+        why = f"{wrong[0]!r} is neither" if wrong else "each once"
+        raise ValueError(f"names of packs or paths of files, with commas between ({why}); packs: {', '.join(known)}")
+    return tuple(parts)
+
+
+def is_pack_file(part: str) -> bool:
+    """A part of a list of packs that is a file, not the name of a built-in one."""
+    return part.endswith(".toml") or "/" in part
+
+
+def placed_packs(raw: str, folder: Path) -> str:
+    """The list with its files' paths, where they are relative, taken from `folder`."""
+    parts = (part.strip() for part in raw.split(","))
+    return ",".join(
+        os.path.normpath(folder.absolute() / Path(part).expanduser()) if is_pack_file(part) else part for part in parts
+    )

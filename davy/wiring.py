@@ -8,10 +8,10 @@ import gc
 import resource
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import structlog
 
+from davy.rule_packs import asked_for
 from davy.settings import Settings
 from davy.ways_in import WaysIn
 from devices.fleet import Fleet
@@ -24,7 +24,7 @@ from engine.memory import BUILT_IN
 from engine.store import Store, document
 from ingest.mqtt_endpoint import monotonic_us, utc_us
 from rules.decisions import RulesChanged
-from rules.document import RulePack, default_pack, load_pack
+from rules.document import RulePack, load_pack
 from rules.left_out import left_out
 
 _log = structlog.get_logger()
@@ -42,7 +42,7 @@ async def run_engine(settings: Settings, stop: asyncio.Event) -> None:
         down.callback(store.close)
         memory = recall(store, settings.checkpoints)
         cycle = Cycle(store, memory, (), utc_us, monotonic_us)
-        if note := left_out(_rules_in_force(cycle, settings.rules)):
+        if note := left_out(_rules_in_force(cycle, settings)):
             _log.warning("the rules in force leave something out", note=note)
 
         ways_in = WaysIn(settings, cycle, memory.fleet)
@@ -89,24 +89,25 @@ async def _until(stop: asyncio.Event, cycle: Cycle, keeper: Keeper) -> None:
             raise failed
 
 
-def _rules_in_force(cycle: Cycle, path: Path | None) -> RulePack:
-    """The pack named in the settings; else the one in force; else the built-in one, also in place of an older built-in
-    one. A named pack that cannot be used does not stop an engine that has another in force: it says so and protects.
-    Returns the one that the first cycle begins with."""
+def _rules_in_force(cycle: Cycle, settings: Settings) -> RulePack:
+    """The rules that the settings name; else those in force; else the built-in ones, also in place of older built-in
+    ones. Named rules that cannot be used do not stop an engine that has others in force: it says so and protects.
+    Returns those that the first cycle begins with."""
     current = cycle.store.current("rules")
-    if path is None and current is not None and current.number != BUILT_IN:
+    of_settings = settings.rules is not None or settings.rule_packs is not None
+    if not of_settings and current is not None and current.number != BUILT_IN:
         return cycle.memory.state.compiled.pack
     try:
-        body, name = (default_pack(), "built-in rules") if path is None else (path.read_bytes(), str(path))
-        pack = load_pack(body, name)
+        asked = asked_for(settings)
+        pack = load_pack(asked.body, asked.name)
     except (OSError, ValueError) as wrong:
         if current is None:
             raise
         _log.critical("the rules named in the settings cannot be used; those in force stay", why=str(wrong))
         return cycle.memory.state.compiled.pack
-    doc = document("rules", body, BUILT_IN if path is None else 0)
+    doc = document("rules", asked.body, 0 if asked.named else BUILT_IN)
     if current is None or current.sha256 != doc.sha256:
-        event = RulesChanged(at=cycle.now(), sha256=doc.sha256, by=name)
+        event = RulesChanged(at=cycle.now(), sha256=doc.sha256, by=asked.name)
         cycle.pending.changes.append(Change(event, doc, None, lambda _: None))
     return pack
 

@@ -22,7 +22,7 @@ _FIELD = re.compile(r"    ([a-z_]+): \S")
 def model_schema() -> bytes:
     """The schema, in UTF-8. The same code gives the same bytes."""
     (_, *_), components = msgspec.json.schema_components([DeviceModel], ref_template="#/$defs/{name}")
-    described = {kind.__name__: _remarks(kind) for kind in _structs(DeviceModel)}
+    described = {kind.__name__: remarks(kind) for kind in _structs(DeviceModel)}
     for name, node in components.items():
         for field, remark in described.get(name, {}).items():
             node["properties"][field].setdefault("description", remark)
@@ -57,9 +57,9 @@ def _structs(kind: type[msgspec.Struct]) -> set[type[msgspec.Struct]]:
     return found
 
 
-def _remarks(kind: type[msgspec.Struct]) -> dict[str, str]:
+def remarks(kind: type[msgspec.Struct]) -> dict[str, str]:
     """Field -> the `#:` comment above it in the source, on one line."""
-    remarks: dict[str, str] = {}
+    found: dict[str, str] = {}
     above: list[str] = []
     for line in inspect.getsource(kind).splitlines():
         said = line.strip()
@@ -68,6 +68,6 @@ def _remarks(kind: type[msgspec.Struct]) -> dict[str, str]:
             continue
         field = _FIELD.match(line)
         if field is not None and above:
-            remarks[field.group(1)] = " ".join(above)
+            found[field.group(1)] = " ".join(above)
         above = []
-    return remarks
+    return found

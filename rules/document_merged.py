@@ -32,12 +32,39 @@ def built_in() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in BUILT_IN.glob("*.toml")))
 
 
+def built_in_pack(name: str) -> bytes:
+    """One of them, as it is. Raises KeyError for a name that is none."""
+    if name not in built_in():
+        raise KeyError(name)
+    return (BUILT_IN / f"{name}.toml").read_bytes()
+
+
 def built_in_packs(names: Sequence[str]) -> bytes:
-    """Some of the packs that Davy brings, as one document. Raises KeyError for a name that is none."""
-    known = built_in()
-    if unknown := [name for name in names if name not in known]:
-        raise KeyError(unknown[0])
-    return merge([(f"{name}.toml", (BUILT_IN / f"{name}.toml").read_bytes()) for name in names])
+    """Some of them as one document. Raises KeyError for a name that is none."""
+    return merge([(f"{name}.toml", built_in_pack(name)) for name in names])
+
+
+def about(name: str) -> str:
+    """The first sentence of a built-in pack's own comment."""
+    lines = built_in_pack(name).decode().splitlines()
+    text = " ".join(line.lstrip("# ") for line in lines[: lines.index("")])
+    return text.split(". ")[0].rstrip(".")
+
+
+def needs(name: str) -> tuple[str, ...]:
+    """The built-in packs that one needs beside it: rules that close valves need those that say how a closing goes."""
+    closes = any(str(rule.get("action", "")).startswith("close") for rule in _tables(name))
+    return ("valves",) if closes else ()
+
+
+def _tables(name: str) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = tomllib.loads(built_in_pack(name).decode())["rule"]
+    return found
+
+
+def as_file(body: bytes) -> bytes:
+    """A document to write into one file: whose a part was is a plain comment there, and lines count from the top."""
+    return body.replace(f"\n{PART}".encode(), b"\n\n# ---- pack ")
 
 
 def merge(packs: Sequence[tuple[str, bytes]]) -> bytes:

@@ -25,7 +25,8 @@ def missing_kinds(rules: Sequence[Rule], *, kept: bool) -> Iterator[str]:
     for kind in _OF_A_CLOSING:
         needed = closing and not (kept and kind in _LATER_REQUIRED)
         if needed and not any(rule.kind is kind for rule in rules):
-            yield f"no rule of kind {kind}, which a pack that closes valves (rule {closing[0]!r}) must have"
+            whose = f"a pack that closes valves (rule {closing[0]!r})"
+            yield f"no rule of kind {kind}, which {whose} must have; the built-in pack 'valves' holds one"
 
 
 def together_faults(rules: Sequence[Rule], parsed: Sequence[Parsed]) -> Iterator[tuple[int, int | None, Fault]]:

@@ -15,11 +15,11 @@ from rules.tree import Parsed
 
 
 class Kind(StrEnum):
-    """What makes a rule's condition true. MEASURED: a limit or a device flag. QUALITY: a gas quantity that cannot be
-    believed (out of range, sensor fault, sentinel) or a device flag. SILENCE: nothing received for three report
-    intervals. UNCONFIRMED, NO_VALVE, REOPENED and ASLEEP speak of a closing: not seen within its deadline, no valve to
-    close, opened again, and wanted of a valve that sleeps. LINK_DOWN, SESSION_LOST and MISSING speak of the way in: a
-    gateway or broker that cannot be reached, a broker that forgot us, numbers that never came."""
+    """What makes a rule's condition true. MEASURED: a limit, an expression or a device flag. QUALITY: a gas quantity
+    that cannot be believed (out of range, sensor fault, sentinel) or a device flag. SILENCE: nothing received for three
+    report intervals. UNCONFIRMED, NO_VALVE, REOPENED and ASLEEP speak of a closing: not seen within its deadline, no
+    valve to close, opened again, and wanted of a valve that sleeps. LINK_DOWN, SESSION_LOST and MISSING speak of the
+    way in: a gateway or broker that cannot be reached, a broker that forgot us, numbers that never came."""
 
     MEASURED = "measured"
     QUALITY = "quality"
@@ -52,11 +52,11 @@ class RuleState(StrEnum):
 
 
 class Action(StrEnum):
-    """What else an alarm does. CLOSE wants every shut-off valve linked to the detector closed."""
+    """What else an alarm does. CLOSE wants every shut-off valve closed that is linked to the detector or stands in its
+    row of the matrix; FAN_ON wants the fans of that row to run. No action opens anything."""
 
     NONE = "none"
     CLOSE = "close"
-    #: Fans run; what a row of the matrix names.
     FAN_ON = "fan_on"
     CLOSE_AND_FAN = "close_and_fan"
 

@@ -4,14 +4,17 @@ Such a pack is sound, but after an upgrade it may lack kinds that its writer nev
 said is nobody's alarm. So it is said wherever a pack is looked at.
 """
 
-from rules.document import Kind, RulePack
+from rules.document import Kind, RulePack, RuleState
 
 #: Of what nobody is told without a rule of the kind.
 _UNTOLD = {
     Kind.ASLEEP: "that a valve to be closed sleeps, and when it hears",
+    Kind.HELD: "that shut-offs are held back and wait for a person",
+    Kind.REVERTED: "that a rule was taken back to a dry run by itself",
     Kind.LINK_DOWN: "that a gateway or broker cannot be reached",
     Kind.SESSION_LOST: "that a broker has forgotten what it held for us",
     Kind.MISSING: "that readings never came",
+    Kind.FIELD: "that a reading on site asks for the four steps",
 }
 
 
@@ -23,3 +26,20 @@ def left_out(pack: RulePack) -> str:
         return ""
     kinds, words = ", ".join(lacking), ", ".join(lacking.values())
     return f"no rule of kind {kinds}: nobody is told {words}; `davy rules default` shows such rules"
+
+
+def warnings(pack: RulePack) -> tuple[str, ...]:
+    """Rules of a sound pack that do less than they may seem to, each with the reason."""
+    found: list[str] = []
+    for rule in pack.rules:
+        if rule.state is RuleState.DRAFT:
+            found.append(f"rule {rule.id!r} is a draft: nobody judges by it")
+        elif rule.state is RuleState.DRY_RUN:
+            found.append(f"rule {rule.id!r} is a dry run: it tells nobody and moves nothing")
+        elif rule.state is RuleState.CANARY:
+            found.append(f"rule {rule.id!r} is in force at {rule.canary_pct:g} % of the sites only")
+    trial = {rule.id for rule in pack.rules if rule.state is not RuleState.ACTIVE}
+    for rule in pack.rules:
+        for name in sorted(trial & {*rule.suppressed_by}):
+            found.append(f"rule {rule.id!r} is not suppressed by {name!r} where that is only tried")
+    return tuple(found)
