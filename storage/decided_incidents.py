@@ -2,7 +2,7 @@
 
 from typing import LiteralString
 
-from rules.decisions import IncidentChange, IncidentChanged
+from rules.decisions import IncidentChange, IncidentChanged, IncidentScope
 from storage.decided_rows import Event, Row
 from storage.text import clean
 from storage.times import as_datetime
@@ -19,7 +19,8 @@ merged_into = CASE WHEN excluded.merged_into = '' THEN incident.merged_into ELSE
 _EVENT: LiteralString = """
 INSERT INTO incident_event (engine, cycle, n, incident, at, change, priority, alarm, by, comment, quantity, value, step,
 resolution, merged_into) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"""
-#: Alarms that joined when they had been raised already.
+#: Alarms that joined when they had been raised already. A larger incident is joined by its parts: what an alarm belongs
+#: to is the incident of its site.
 _JOIN: LiteralString = "UPDATE alarm SET incident = %s WHERE alarm = %s"
 ORDER: tuple[LiteralString, ...] = (_INCIDENT, _EVENT, _JOIN)
 
@@ -42,6 +43,6 @@ def changed(decision: IncidentChanged, event: Event) -> list[Row]:
             (*event, decision.incident, at, change.value, priority, decision.alarm, *said, decision.into),
         ),
     ]
-    if decision.alarm and change in _JOINS:
+    if decision.alarm and change in _JOINS and decision.scope is IncidentScope.SITE:
         rows.append((_JOIN, (decision.incident, decision.alarm)))
     return rows
