@@ -1,0 +1,170 @@
+"""Rules tried on history: stored readings through the engine's own `step`, and what came of it.
+
+B1  Pure: readings come from an iterator, results go back; nothing here knows a database, a clock or a live state.
+B2  The same history gives the same result however it is cut into chunks: answers of valves and people come at their own
+    times (backtest_world W1), and `step` does not depend on batches (G5).
+B3  Both versions see the same readings in the same order, and each its own valves and people.
+B4  What stood before the first reading is not known: everything is normal, and windows are empty. So history is given
+    with a lead (`lead_us`), of which nothing is counted.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.fleet import MICROSECONDS, Fleet
+from devices.quantities import GAS_QUANTITIES, QUANTITY_NAMES
+from devices.readings import Batch, Rows, blank
+from rules.backtest_compare import differences, labelled
+from rules.backtest_tally import Tally
+from rules.backtest_types import Assumed, Found, Label, Progress, Tested
+from rules.backtest_world import World, without_positions
+from rules.canonical import quantities, windowed
+from rules.document import Kind, RulePack, RuleState
+from rules.state import State
+from rules.step import step
+from rules.tree import Condition, Count, Node, Stuck, Windowed
+
+#: Readings of one step, at most: more would only need more memory.
+MOST_ROWS = 65_536
+
+
+class Request(msgspec.Struct, frozen=True):
+    """from_us <= received < to_us is counted. `fleet`: as it is now; readings of devices that are not in it are passed
+    over. `old`: the version to compare with, or None. `labels`: what people said of alarms of this time."""
+
+    fleet: Fleet
+    new: RulePack
+    from_us: int
+    to_us: int
+    old: RulePack | None = None
+    assumed: Assumed = Assumed()
+    labels: tuple[Label, ...] = ()
+
+
+def backtest(
+    request: Request, history: Iterable[Rows], progress: Callable[[Progress], None] = lambda _: None
+) -> Tested:
+    """Run `history` (chunks of rows, dtype READING, in the order of `received`, from lead_us before the period on).
+    `progress` is called after every chunk; what it raises ends the run. Raises ValueError for history out of order, and
+    for rules that do not fit the fleet."""
+    packs = [_taken(request.new, request.assumed)] + ([request.old] if request.old is not None else [])
+    runs: list[_Run] = []
+    readings = unknown = 0
+    last = -(1 << 62)
+    for chunk in history:
+        if not len(chunk):
+            continue
+        received = chunk["received"]
+        if int(received[0]) < last or (np.diff(received) < 0).any():
+            raise ValueError("history is not in the order in which it was received")
+        last = int(received[-1])
+        runs = runs or [_Run(request, pack, min(request.from_us, int(received[0]))) for pack in packs]
+        slots = request.fleet.slots(chunk["device_no"])
+        known = slots >= 0
+        unknown += len(chunk) - int(known.sum())
+        rows, slots = (chunk.copy(), slots) if known.all() else (chunk[known], slots[known])
+        without_positions(request.fleet, rows, slots)
+        for run in runs:
+            run.advance(rows, slots)
+        readings += len(chunk)
+        progress(Progress(readings, last))
+    runs = runs or [_Run(request, pack, request.from_us) for pack in packs]
+    for run in runs:
+        run.until(request.to_us)
+    found = [run.tally.found(request.to_us) for run in runs]
+    return _tested(request, found, readings, unknown)
+
+
+def _tested(request: Request, found: Sequence[Found], readings: int, unknown: int) -> Tested:
+    new, old = found[0], found[1] if len(found) > 1 else None
+    return Tested(
+        from_us=request.from_us,
+        to_us=request.to_us,
+        readings=readings,
+        unknown=unknown,
+        devices=int(request.fleet.present.sum()),
+        assumed=request.assumed,
+        new=new,
+        old=old,
+        differences=None if old is None else differences(old.alarms, new.alarms),
+        labelled=labelled(request.labels, new.alarms, None if old is None else old.alarms),
+    )
+
+
+def lead_us(*packs: RulePack) -> int:
+    """How long before a period history must begin, so that every window and hold is full when it does: the longest of
+    them, and a day at most. (A longer window is full later.)"""
+    longest = 0
+    for pack in packs:
+        for rule in pack.rules:
+            longest = max(longest, round(max(rule.hold_s, rule.clear_hold_s) * MICROSECONDS))
+        for tree in _trees(pack):
+            longest = max([longest, *(_window_us(node) for node in windowed(tree))])
+    return min(longest, 86_400 * MICROSECONDS)
+
+
+def quantities_of(*packs: RulePack) -> tuple[str, ...]:
+    """The quantities that these rules look at, in the canonical order."""
+    rules = [rule for pack in packs for rule in pack.rules]
+    found = {rule.quantity for rule in rules}
+    found |= {name for pack in packs for tree in _trees(pack) for name in quantities(tree)}
+    found |= {name for rule in rules if rule.kind is Kind.QUALITY for name in GAS_QUANTITIES}
+    return tuple(name for name in QUANTITY_NAMES if name in found)
+
+
+def _trees(pack: RulePack) -> Iterator[Condition]:
+    for parsed in pack.parsed:
+        yield from (tree for tree in (parsed.condition, parsed.clear, *parsed.escalate) if tree is not None)
+
+
+def _window_us(node: Node) -> int:
+    return node.window_us if isinstance(node, Windowed | Count | Stuck) else 0
+
+
+def _taken(pack: RulePack, assumed: Assumed) -> RulePack:
+    if not assumed.as_active:
+        return pack
+    rules = tuple(
+        rule if rule.state is RuleState.DRAFT else msgspec.structs.replace(rule, state=RuleState.ACTIVE)
+        for rule in pack.rules
+    )
+    return msgspec.structs.replace(pack, rules=rules)
+
+
+class _Run:
+    """One version on its way through history."""
+
+    def __init__(self, request: Request, pack: RulePack, begin: int) -> None:
+        self.state = State.initial(request.fleet, pack, begin)
+        self.world = World(request.fleet, request.assumed)
+        self.tally = Tally(request.fleet, pack, request.from_us)
+
+    def advance(self, rows: Rows, slots: NDArray[np.int32]) -> None:
+        received = rows["received"]
+        at = 0
+        while at < len(rows):
+            end = self._safe_end(int(received[at]))
+            upto = min(int(np.searchsorted(received, end, "left")), at + MOST_ROWS)
+            if upto == at:
+                self._step(blank(0), np.zeros(0, np.int32), end - 1)
+                continue
+            self._step(rows[at:upto], slots[at:upto], int(received[upto - 1]))
+            at = upto
+
+    def until(self, now: int) -> None:
+        """To the end, without readings."""
+        while self.state.now < now:
+            self._step(blank(0), np.zeros(0, np.int32), min(now, self._safe_end(now) - 1))
+
+    def _safe_end(self, to: int) -> int:
+        """Up to here (exclusive) nothing that is decided from now on can be answered (backtest_world W1)."""
+        begins = max(self.state.now, min(to, self.world.next_at, self.state.next_deadline))
+        return begins + self.world.soonest_us
+
+    def _step(self, rows: Rows, slots: NDArray[np.int32], now: int) -> None:
+        made = step(self.state, Batch(rows, slots), self.world.due(now), now)
+        self.world.follow(made)
+        self.tally.count(made)
