@@ -118,8 +118,15 @@ class Settings:
         for field in fields(self):
             value = getattr(self, field.name)
             if value is not None:
-                told[variable(field.name)] = str(value).lower() if isinstance(value, bool) else str(value)
+                told[variable(field.name)] = _written(value)
         return told
+
+
+def _written(value: object) -> str:
+    """A value as text that is read as the same value."""
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +240,7 @@ def _validated(told: dict[str, tuple[str, Raw, Path]], faults: list[str]) -> Set
         definition = KEYS[key]
         try:
             if definition.read in _PATHS and isinstance(raw, str) and raw.strip():
-                raw = os.path.normpath(folder.absolute() / Path(raw).expanduser())
+                raw = os.path.normpath(folder.absolute() / values.expanded(raw))
             elif definition.read is values.packs and isinstance(raw, str):
                 raw = values.placed_packs(raw, folder)
             found[key] = definition.read(raw)

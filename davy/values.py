@@ -87,11 +87,19 @@ def database_url(raw: Raw) -> str:
     return text
 
 
+def expanded(text: str) -> Path:
+    """A path with `~` and `~name` as the home folders that they stand for."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as nobody:
+        raise ValueError("a path; nobody here has such a home folder") from nobody
+
+
 def folder(raw: Raw) -> Path:
     """A folder that may not exist yet."""
     if not isinstance(raw, str) or not raw.strip() or "\0" in raw:
         raise ValueError("the path of a folder")
-    path = Path(raw).expanduser()
+    path = expanded(raw)
     if path.exists() and not path.is_dir():
         raise ValueError("the path of a folder; this is a file")
     return path
@@ -101,7 +109,7 @@ def file_to_be(raw: Raw) -> Path:
     """A file that may not exist yet: whoever needs it says when it is not there."""
     if not isinstance(raw, str) or not raw.strip() or "\0" in raw:
         raise ValueError("the path of a file")
-    return Path(raw).expanduser()
+    return expanded(raw)
 
 
 def file(raw: Raw) -> Path:
@@ -134,5 +142,5 @@ def placed_packs(raw: str, folder: Path) -> str:
     """The list with its files' paths, where they are relative, taken from `folder`."""
     parts = (part.strip() for part in raw.split(","))
     return ",".join(
-        os.path.normpath(folder.absolute() / Path(part).expanduser()) if is_pack_file(part) else part for part in parts
+        os.path.normpath(folder.absolute() / expanded(part)) if is_pack_file(part) else part for part in parts
     )

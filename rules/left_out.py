@@ -16,12 +16,16 @@ _UNTOLD = {
     Kind.MISSING: "that readings never came",
     Kind.FIELD: "that a reading on site asks for the four steps",
 }
+#: Of these nothing can be said where no rule closes a valve.
+_OF_A_CLOSING = (Kind.ASLEEP, Kind.HELD)
 
 
 def left_out(pack: RulePack) -> str:
     """The kinds that have no rule, and what is therefore said to nobody, in one line; empty: none is left out."""
     there = {rule.kind for rule in pack.rules}
-    lacking = {kind: words for kind, words in _UNTOLD.items() if kind not in there}
+    closes = any(rule.action.closes for rule in pack.rules)
+    asked = {kind: words for kind, words in _UNTOLD.items() if closes or kind not in _OF_A_CLOSING}
+    lacking = {kind: words for kind, words in asked.items() if kind not in there}
     if not lacking:
         return ""
     kinds, words = ", ".join(lacking), ", ".join(lacking.values())

@@ -45,6 +45,30 @@ def test_relative_paths_in_the_file_are_relative_to_the_file(tmp_path: Path) -> 
     assert settings.rules == tmp_path / "etc/pack.toml"
 
 
+def test_packs_are_named_or_are_files_relative_to_the_settings_file(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/davy.toml").write_text('rule_packs = "methane, valves, mine.toml"\n')
+    (tmp_path / "etc/mine.toml").write_text("")
+    settings = load_settings({"DAVY_CONFIG": "etc/davy.toml"}, tmp_path)
+    assert settings.rule_packs == ("methane", "valves", str(tmp_path / "etc/mine.toml"))
+    assert load_settings(settings.environment(), Path("/")) == settings
+
+
+def test_a_pack_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
+    (told,) = faults({"DAVY_RULE_PACKS": "methane,valve"}, tmp_path)
+    assert told.startswith("settings: DAVY_RULE_PACKS = 'methane,valve': must be names of packs or paths of files")
+    assert "('valve' is neither)" in told
+    assert "co_ul2034" in told
+    assert "(each once)" in faults({"DAVY_RULE_PACKS": "methane,methane"}, tmp_path)[0]
+    assert "is neither" in faults({"DAVY_RULE_PACKS": "./gone.toml"}, tmp_path)[0]
+
+
+def test_rules_are_a_file_or_packs_and_not_both(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("")
+    (told,) = faults({"DAVY_RULES": str(tmp_path / "mine.toml"), "DAVY_RULE_PACKS": "valves"}, tmp_path)
+    assert "DAVY_RULES and DAVY_RULE_PACKS are both set" in told
+
+
 def test_an_empty_config_variable_reads_no_file(tmp_path: Path) -> None:
     (tmp_path / "davy.toml").write_text("mqtt_port = 1884\n")
     assert load_settings({"DAVY_CONFIG": ""}, tmp_path).mqtt_port == 1883
@@ -140,6 +164,11 @@ def test_every_default_is_allowed_and_every_setting_says_what_it_means(key: str)
     default = KEYS[key].default
     if default is not None and KEYS[key].read is not values.folder:
         KEYS[key].read(default)
+
+
+def test_a_home_folder_that_nobody_has_is_a_wrong_path(tmp_path: Path) -> None:
+    (told,) = faults({"DAVY_DATA": "~nobody-is-called-so/davy"}, tmp_path)
+    assert "must be a path; nobody here has such a home folder" in told
 
 
 @given(st.one_of(st.text(max_size=40), st.integers(), st.floats(), st.booleans()))
