@@ -22,17 +22,25 @@ from devices.quantities import (
 )
 from devices.readings import Rows
 from rules.document import Kind, Override, Rule, RulePack, Schedule
+from rules.leaves import BLIND
+from rules.limits import Limits, gather
+from rules.program import Program, compile_program
 from rules.schedule import inside
 from rules.selection import applies, by_class, is_silence, microseconds
+from rules.view import NIBBLE, View
 
 TRUE, FALSE, UNKNOWN = np.int8(1), np.int8(0), np.int8(-1)
-_NIBBLE = (1 << QUALITY_BITS) - 1
 _BROKEN = np.zeros(1 << QUALITY_BITS, np.bool_)
 _BROKEN[[Quality.OUT_OF_RANGE, Quality.SENSOR_FAULT, Quality.SENTINEL]] = True
 _HIDDEN = np.zeros(1 << QUALITY_BITS, np.bool_)
 _HIDDEN[[Quality.WARM_UP, Quality.INHIBITED, Quality.STALE]] = True
-#: While these are set the device's judgement says nothing about clean air: its alarm bits raise, but do not clear.
-_BLIND = Flag.WARM_UP | Flag.INHIBIT | Flag.FAULT
+#: What one device may take of an engine's memory, in bytes, with all rules (product choice): sixteen gigabytes hold a
+#: million of the largest.
+MOST_BYTES = 16_384
+#: Of a device whatever the rules are (State): heard, position, epoch, busy, watched, stage, silent.
+_OF_DEVICE = 17
+#: Of a device and rule: the phase; the two times of a hold, where the rule has one.
+_OF_RULE, _OF_HOLD = 1, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +50,11 @@ class Compiled:
     by_flags, whether it has only the device's flags to look at there; silent_us, after how long without a reading a
     rule of `silence` is true (NEVER: it is about something else); limit and clear, f4, of a rule that has limits, NaN
     else. class_of: shape (slots,), i4.
-    silence: the rules, by number, that are true of devices not heard. schedules: by rule number."""
+    silence: the rules, by number, that are true of devices not heard. schedules: by rule number.
+    limits: rules with limits, by quantity. of_quality, alone: the numbers of rules of kind QUALITY, and of those that
+    look at flags alone in some class. of_alarms: shape (rules,): it listens to an alarm flag. any_flag: all that rules
+    listen to. judged: shape (classes, rules): more than flags is looked at. program: what expressions say.
+    bytes_of_rule: shape (rules,), i8, what a rule takes of memory per device; what two share is counted to both."""
 
     pack: RulePack
     rules: tuple[Rule, ...]
@@ -73,6 +85,15 @@ class Compiled:
     held: int
     reverted: int
     field: int
+    limits: tuple[Limits, ...]
+    of_quality: tuple[int, ...]
+    alone: NDArray[np.intp]
+    of_alarms: NDArray[np.bool_]
+    any_flag: int
+    judged: NDArray[np.bool_]
+    program: Program
+    bytes_of_rule: NDArray[np.int64]
+    bytes_per_device: int
 
     def __len__(self) -> int:
         return len(self.rules)
@@ -106,7 +127,14 @@ def compile_pack(pack: RulePack, fleet: Fleet) -> Compiled:
     def only(kind: Kind) -> int:
         return kinds[kind][0] if kinds[kind] else -1
 
-    return Compiled(
+    limit = by_class(pack, classes, _limit, _limit).astype(np.float32)
+    clear = by_class(pack, classes, _clear, _clear).astype(np.float32)
+    hold_us = microseconds(by_class(pack, classes, lambda one: one.hold_s, lambda one: one.hold_s))
+    clear_hold_us = microseconds(by_class(pack, classes, lambda one: one.clear_hold_s, lambda one: one.clear_hold_s))
+    flags = np.array([flags_mask(rule) for rule in rules], np.int64)
+    program = compile_program(pack, fleet, applied)
+    own = _OF_RULE + _OF_HOLD * ((hold_us != 0) | (clear_hold_us != 0)).any(axis=0)
+    compiled = Compiled(
         pack=pack,
         rules=rules,
         fleet=fleet,
@@ -114,11 +142,11 @@ def compile_pack(pack: RulePack, fleet: Fleet) -> Compiled:
         looks=applied.looks,
         by_flags=applied.by_flags,
         silent_us=applied.silent_us,
-        limit=by_class(pack, classes, _limit, _limit).astype(np.float32),
-        clear=by_class(pack, classes, _clear, _clear).astype(np.float32),
-        flags=np.array([flags_mask(rule) for rule in rules], np.int64),
-        hold_us=microseconds(by_class(pack, classes, lambda one: one.hold_s, lambda one: one.hold_s)),
-        clear_hold_us=microseconds(by_class(pack, classes, lambda one: one.clear_hold_s, lambda one: one.clear_hold_s)),
+        limit=limit,
+        clear=clear,
+        flags=flags,
+        hold_us=hold_us,
+        clear_hold_us=clear_hold_us,
         latch=np.array([rule.latch for rule in rules], np.bool_),
         closes=np.array([rule.action.closes for rule in rules], np.bool_),
         priority=np.array([rule.priority for rule in rules], np.uint8),
@@ -136,6 +164,30 @@ def compile_pack(pack: RulePack, fleet: Fleet) -> Compiled:
         held=only(Kind.HELD),
         reverted=only(Kind.REVERTED),
         field=only(Kind.FIELD),
+        limits=gather(rules, frozenset(one.rule for one in program.said if one.condition), limit, clear),
+        of_quality=tuple(kinds[Kind.QUALITY]),
+        alone=np.flatnonzero(applied.by_flags.any(axis=0)),
+        of_alarms=(flags & int(ALARM_FLAGS)) != 0,
+        any_flag=int(np.bitwise_or.reduce(flags)) if len(flags) else 0,
+        judged=applied.looks & ~applied.by_flags,
+        program=program,
+        bytes_of_rule=program.bytes_of_rule + own,
+        bytes_per_device=_OF_DEVICE + int(own.sum()) + program.bytes_per_device,
+    )
+    _refuse_too_much(compiled)
+    return compiled
+
+
+def _refuse_too_much(compiled: Compiled) -> None:
+    total = compiled.bytes_per_device
+    if total <= MOST_BYTES:
+        return
+    dearest = sorted(range(len(compiled)), key=lambda rule: (-compiled.bytes_of_rule[rule], rule))[:3]
+    named = ", ".join(f"{compiled.rules[rule].id!r} ({compiled.bytes_of_rule[rule]} bytes)" for rule in dearest)
+    raise ValueError(
+        f"{compiled.pack.name}: these rules would remember {total} bytes of every device, and {MOST_BYTES} are allowed;"
+        f" the dearest are {named}. Ask for fewer different windows (twa is the dearest, since and cohb cost little),"
+        " or let rules share them: the same function of the same quantity over the same time is kept once"
     )
 
 
@@ -167,61 +219,105 @@ class Conditions:
     priority: NDArray[np.uint8]
 
 
-def conditions(compiled: Compiled, rows: Rows, looks: NDArray[np.bool_], by_flags: NDArray[np.bool_]) -> Conditions:
-    """What every rule says of every row. looks, by_flags: shape (n, rules), the rows' devices' rows of `applies`."""
-    shape = (len(rows), len(compiled))
-    raised, cleared = np.zeros(shape, np.int8), np.full(shape, UNKNOWN, np.int8)
-    at_once = np.zeros(shape, np.bool_)
-    flags, quality = np.ascontiguousarray(rows["flags"]), np.ascontiguousarray(rows["quality"])
-    for i, rule in enumerate(compiled.rules):
-        if rule.kind is Kind.MEASURED:
-            if rule.quantity:
-                raised[:, i], cleared[:, i] = _measured(rule, rows, quality)
-            alone = by_flags[:, i]
-            if alone.any():
-                raised[alone, i], cleared[alone, i] = FALSE, _by_flags(rule, flags)[alone]
-        elif rule.kind is Kind.QUALITY:
-            raised[:, i], cleared[:, i] = _unbelievable(quality)
-        if compiled.flags[i]:
-            says = (flags & compiled.flags[i]) != 0
-            raised[says, i], cleared[says, i] = TRUE, FALSE
-            at_once[:, i] = says
-    unheard = (flags & int(Flag.STALE)) != 0
+def conditions(
+    compiled: Compiled, rows: Rows, looks: NDArray[np.bool_], by_flags: NDArray[np.bool_], view: View | None = None
+) -> Conditions:
+    """What limits, flags and qualities say of every row; of a rule with an expression, what its flags say. looks,
+    by_flags: shape (n, rules), the rows' devices' rows of Compiled's."""
+    view = view or View(compiled.fleet, rows, compiled.fleet.slots(rows["device_no"]), {})
+    raised = np.zeros(looks.shape, np.int8)
+    cleared = np.full(looks.shape, UNKNOWN, np.int8)
+    at_once = np.zeros(looks.shape, np.bool_)
+    for limits in compiled.limits:
+        _by_limits(limits, view, raised, cleared)
+    if compiled.of_quality:
+        for column in compiled.of_quality:
+            raised[:, column], cleared[:, column] = _unbelievable(view.column("quality"))
+    alone = compiled.alone
+    if len(alone):
+        _by_flags(compiled, view.column("flags"), by_flags[:, alone], raised, cleared)
+    unheard = view.column("stale")
     if unheard.any():
-        raised[unheard] = np.where(at_once[unheard], TRUE, UNKNOWN)
-        cleared[unheard] = np.where(at_once[unheard], FALSE, UNKNOWN)
-    raised[~looks] = FALSE
-    cleared[~looks] = UNKNOWN
-    at_once &= looks
+        raised[unheard], cleared[unheard] = UNKNOWN, UNKNOWN
+    marked = np.flatnonzero(view.column("flags") & compiled.any_flag)
+    if len(marked):
+        says = (view.column("flags")[marked, None] & compiled.flags) != 0
+        raised[marked] = np.where(says, TRUE, raised[marked])
+        cleared[marked] = np.where(says, FALSE, cleared[marked])
+        at_once[marked] = says & looks[marked]
+    raised *= looks
+    cleared = np.where(looks, cleared, UNKNOWN)
     return Conditions(raised, cleared, at_once, np.tile(compiled.priority, (len(rows), 1)))
 
 
-def _by_flags(rule: Rule, flags: NDArray[np.int64]) -> NDArray[np.int8]:
-    """Whether flags alone say that the condition is gone: not while the device itself is blind."""
-    blind = ((flags & int(_BLIND)) != 0) & bool(flags_mask(rule) & int(ALARM_FLAGS))
-    return np.where(blind, UNKNOWN, TRUE)
+def raised_by_limits(compiled: Compiled, view: View) -> NDArray[np.bool_]:
+    """What `conditions` says is true, shape (n, rules), bool, and no more: most rows are told by a glance."""
+    hot = (view.column("flags") & compiled.any_flag) != 0
+    for limits in compiled.limits:
+        hot |= limits.may(view.believed(limits.quantity))
+    if compiled.of_quality:
+        hot |= _broken(view.column("quality"))
+    found = np.zeros((len(view), len(compiled)), np.bool_)
+    rows = np.flatnonzero(hot)
+    if len(rows):
+        found[rows] = _raised(compiled, view.some(rows, None))
+    return found
 
 
-def _measured(rule: Rule, rows: Rows, quality: NDArray[np.int64]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    value = np.ascontiguousarray(rows[rule.quantity])
-    known = (((quality >> quality_shift(rule.quantity)) & _NIBBLE) == Quality.GOOD) & ~np.isnan(value)
-    with np.errstate(invalid="ignore"):
-        if rule.at_or_above is not None and rule.clear_below is not None:
-            over, clear = value >= np.float32(rule.at_or_above), value < np.float32(rule.clear_below)
-        else:
-            assert rule.at_or_below is not None
-            assert rule.clear_above is not None
-            over, clear = value <= np.float32(rule.at_or_below), value > np.float32(rule.clear_above)
-    return np.where(known, over, UNKNOWN).astype(np.int8), np.where(known, clear, UNKNOWN).astype(np.int8)
+def _raised(compiled: Compiled, view: View) -> NDArray[np.bool_]:
+    classes, flags = view.column("class"), view.column("flags")
+    found = np.zeros((len(view), len(compiled)), np.bool_)
+    for limits in compiled.limits:
+        found[:, limits.columns] = limits.reached(view.believed(limits.quantity), classes)
+    if compiled.of_quality:
+        broken = _broken(view.column("quality"))
+        for column in compiled.of_quality:
+            found[:, column] = broken
+    found[view.column("stale")] = False
+    found &= compiled.judged[classes]
+    marked = np.flatnonzero(flags & compiled.any_flag)
+    if len(marked):
+        found[marked] |= ((flags[marked, None] & compiled.flags) != 0) & compiled.looks[classes[marked]]
+    return found
+
+
+def _by_limits(limits: Limits, view: View, raised: NDArray[np.int8], cleared: NDArray[np.int8]) -> None:
+    value, classes = view.believed(limits.quantity), view.column("class")
+    nobody_knows = np.isnan(value)
+    for table, says in ((raised, limits.reached(value, classes)), (cleared, limits.cleared(value, classes))):
+        block = says.view(np.int8)
+        block[nobody_knows] = UNKNOWN
+        table[:, limits.columns] = block
+
+
+def _by_flags(
+    compiled: Compiled,
+    flags: NDArray[np.int64],
+    by_flags: NDArray[np.bool_],
+    raised: NDArray[np.int8],
+    cleared: NDArray[np.int8],
+) -> None:
+    """Where a rule has only flags to look at: none is set, so far; whether that says that the condition is gone, which
+    no alarm flag does while the device itself is blind. by_flags: shape (n, compiled.alone)."""
+    columns = compiled.alone
+    blind = (flags & int(BLIND)) != 0
+    gone = np.where(blind[:, None] & compiled.of_alarms[columns], UNKNOWN, TRUE)
+    raised[:, columns] = np.where(by_flags, FALSE, raised[:, columns])
+    cleared[:, columns] = np.where(by_flags, gone, cleared[:, columns])
+
+
+def _broken(quality: NDArray[np.int64]) -> NDArray[np.bool_]:
+    broken = np.zeros(len(quality), np.bool_)
+    for name in GAS_QUANTITIES:
+        broken |= _BROKEN[(quality >> quality_shift(name)) & NIBBLE]
+    return broken
 
 
 def _unbelievable(quality: NDArray[np.int64]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
     """A gas value cannot be believed for a reason that will not pass by itself. While a reason that does pass hides
     the sensor (warm-up), nobody knows."""
-    broken, hidden = np.zeros(len(quality), np.bool_), np.zeros(len(quality), np.bool_)
+    broken, hidden = _broken(quality), np.zeros(len(quality), np.bool_)
     for name in GAS_QUANTITIES:
-        says = (quality >> quality_shift(name)) & _NIBBLE
-        broken |= _BROKEN[says]
-        hidden |= _HIDDEN[says]
+        hidden |= _HIDDEN[(quality >> quality_shift(name)) & NIBBLE]
     hidden &= ~broken
     return np.where(hidden, UNKNOWN, broken).astype(np.int8), np.where(hidden, UNKNOWN, ~broken).astype(np.int8)

@@ -1,6 +1,8 @@
 """What expressions remember of every device: buckets of windows, doses, since when something is true, votes.
 
-Arrays by name, each of shape (slots, ...). What a rule that is edited still asks for is kept by its canonical text.
+K1  Arrays by name, each of shape (slots, ...), all zero for a device of which nothing is known. What a rule that is
+    edited still asks for is kept by its canonical text (rules/program.py P2); what is new starts empty.
+K2  Of a device that no rule asks for any more (its class is another one now, or it left the registry) nothing is kept.
 """
 
 from typing import Any
@@ -9,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rules.kernels import Compiled
+from rules.memories import Memory
+from rules.votes import Votes
 
 
 class Windows:
@@ -16,19 +20,51 @@ class Windows:
 
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
+        self.memories: dict[str, Memory] = {key: keeper.make() for key, keeper in compiled.program.keepers.items()}
+        #: The rows of the batch that is being judged: the slot of each, and whether it must be asked wholly.
+        self.judged: tuple[NDArray[np.int32], NDArray[np.bool_]] | None = None
 
     def silent(self, slots: NDArray[np.int32]) -> None:
         """These devices have fallen silent: where they voted no, nobody knows now, until their next live reading."""
+        for memory in self.memories.values():
+            if isinstance(memory, Votes):
+                memory.silent(slots)
+        if self.judged is not None:
+            of_rows, awake = self.judged
+            awake |= np.isin(of_rows, slots)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything remembered, for a snapshot (not copied)."""
-        return {}
+        return {
+            f"{key}/{name}": array for key, memory in self.memories.items() for name, array in memory.arrays().items()
+        }
 
     @classmethod
     def thawed(cls, compiled: Compiled, arrays: dict[str, NDArray[Any]]) -> "Windows":
         """Raises ValueError when the arrays are of other rules or another fleet."""
-        return cls(compiled)
+        found = cls(compiled)
+        mine = found.arrays()
+        if mine.keys() != arrays.keys():
+            other = sorted(mine.keys() ^ arrays.keys())[0]
+            raise ValueError(f"the snapshot was taken under other rules: {other} is not in both")
+        for name, array in arrays.items():
+            if array.shape != mine[name].shape or array.dtype != mine[name].dtype:
+                raise ValueError(f"the snapshot's {name} is {array.dtype}{array.shape}, not {mine[name].dtype}")
+        for key, memory in found.memories.items():
+            memory.put({name: arrays[f"{key}/{name}"].copy() for name in memory.arrays()})
+        return found
 
     def reshaped(self, compiled: Compiled) -> "Windows":
         """For a registry or rules that are others now: what is the same in both is kept."""
-        return Windows(compiled)
+        found = Windows(compiled)
+        for key, memory in found.memories.items():
+            old = self.memories.get(key)
+            if old is None:
+                continue
+            asked = compiled.program.keepers[key].kept[compiled.class_of]
+            empty, before = memory.arrays(), old.arrays()
+            for name, array in empty.items():
+                array[: len(before[name])] = before[name]
+                array[~asked] = 0
+            memory.put(empty)
+        return found

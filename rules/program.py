@@ -1,0 +1,331 @@
+"""The expressions of all rules as one program: each part once, however many rules say it, and what it must remember.
+
+P1  Two expressions that mean the same are one part, and one memory: they have the same canonical text, with the rule's
+    own numbers in it.
+P2  A memory's key is that text, so it outlives a change of other rules or of the registry. Where a number is another
+    one for some devices, the overrides that say so are part of the key.
+P3  Something is remembered of the devices that a rule which asks for it looks at, and of no others; a vote, of the
+    members of its groups (rules/votes.py G1).
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar, cast
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.fleet import Fleet
+from devices.quantities import Flag
+from rules import leaves
+from rules.canonical import canonical, children, quantities, walk
+from rules.document import RulePack, RuleState
+from rules.may import May, by_itself, compile_may
+from rules.memories import Keeping, Memory, Told, advance, amount_of, bytes_of, make, memory_key, stuck_for
+from rules.numbers import Amount, Mask, Truth, arithmetic, both, compare, either, opposite
+from rules.selection import Applies, as_read, named_numbers, parsed_of
+from rules.tree import (
+    Arithmetic,
+    Commanded,
+    Comparison,
+    Condition,
+    Connective,
+    Count,
+    Dose,
+    FlagTest,
+    Joined,
+    Measured,
+    Missing,
+    Named,
+    Node,
+    Not,
+    Number,
+    OfDevice,
+    Quantitative,
+    Since,
+    Stuck,
+    Votes,
+    Windowed,
+    WordTest,
+)
+from rules.units import parse_number
+from rules.view import Part, View
+from rules.votes import Count as Voted
+from rules.votes import Votes as VotesOf
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """A memory that some rule needs. kept: shape (classes,), bool: of whom. said: of votes, the condition."""
+
+    key: str
+    make: Callable[[], Memory]
+    kept: Mask
+    bytes: int
+    fed: Part[Any]
+    said: Part[Truth] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The expressions of one rule, by its number. clear None: the condition is false. may: where the condition may be
+    true whatever votes and commands say. beyond: what says by itself that something may be wrong (rules/may.py). votes:
+    keys of its votes. commanded: it asks whether a closing is wanted."""
+
+    rule: int
+    condition: Part[Truth] | None
+    clear: Part[Truth] | None
+    escalate: tuple[tuple[Part[Truth], int], ...]
+    may: May
+    beyond: tuple[Part[Truth], ...]
+    votes: tuple[str, ...]
+    commanded: bool
+
+    @property
+    def as_of(self) -> bool:
+        return bool(self.votes) or self.commanded
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """said: of every rule that has an expression. keepers: by key, in the order in which they are advanced. compiler:
+    to find the part of a node of these expressions."""
+
+    said: tuple[Said, ...]
+    keepers: dict[str, Keeper]
+    bytes_of_rule: NDArray[np.int64]
+    compiler: "Compiler"
+
+    def of_rule(self, rule: int) -> Said | None:
+        """The expressions of a rule by its number."""
+        return next((one for one in self.said if one.rule == rule), None)
+
+    @property
+    def bytes_per_device(self) -> int:
+        return sum(keeper.bytes for keeper in self.keepers.values())
+
+    @property
+    def votes(self) -> bool:
+        return any(keeper.said is not None for keeper in self.keepers.values())
+
+
+def compile_program(pack: RulePack, fleet: Fleet, applied: Applies) -> Program:
+    """All expressions of a pack for one fleet."""
+    compiler = Compiler(pack, fleet, applied)
+    said = tuple(
+        compiler.rule(column)
+        for column, rule in enumerate(pack.rules)
+        if rule.state is not RuleState.DRAFT and _speaks(pack, column)
+    )
+    return Program(said, compiler.keepers, compiler.bytes_of_rule, compiler)
+
+
+def _speaks(pack: RulePack, column: int) -> bool:
+    parsed = parsed_of(pack, column)
+    return bool(parsed.escalate) or (parsed.condition is not None and not isinstance(parsed.condition, Missing))
+
+
+class Compiler:
+    """From trees to parts. Numbers, canonical texts and keys are those of one rule at a time (`column`)."""
+
+    def __init__(self, pack: RulePack, fleet: Fleet, applied: Applies) -> None:
+        self.pack, self.fleet, self.applied = pack, fleet, applied
+        self.keepers: dict[str, Keeper] = {}
+        self.bytes_of_rule = np.zeros(len(pack.rules), np.int64)
+        self._parts: dict[str, Part[Any]] = {}
+        self._numbers: dict[int, dict[str, NDArray[np.float64]]] = {}
+
+    # ---- one rule ---------------------------------------------------------------------------------------------------
+
+    def rule(self, column: int) -> Said:
+        parsed, rule = parsed_of(self.pack, column), self.pack.rules[column]
+        condition = None if isinstance(parsed.condition, Missing) else parsed.condition
+        trees = [tree for tree in (condition, parsed.clear, *parsed.escalate) if tree is not None]
+        looks = self.applied.looks[:, column] & ~self.applied.by_flags[:, column]
+        keys: dict[str, None] = {}
+        for tree in trees:
+            self._keep(tree, column, looks, keys)
+        self.bytes_of_rule[column] = sum(self.keepers[key].bytes for key in keys)
+        return Said(
+            rule=column,
+            condition=None if condition is None else self.truth(condition, column),
+            clear=None if parsed.clear is None else self.truth(parsed.clear, column),
+            escalate=tuple(
+                (self.truth(tree, column), int(one.priority))
+                for tree, one in zip(parsed.escalate, rule.escalate, strict=True)
+            ),
+            may=self._may(condition, column),
+            beyond=tuple(self.truth(one, column) for one in (by_itself(condition) if condition else ())),
+            votes=tuple(key for key in keys if self.keepers[key].said is not None),
+            commanded=any(isinstance(node, Commanded) for tree in trees for node in walk(tree)),
+        )
+
+    def _may(self, condition: Condition | None, column: int) -> May:
+        if condition is None:
+            return lambda view, heard: np.zeros(len(view), np.bool_)
+        return compile_may(condition, lambda node: self.truth(node, column), lambda node: self.votes_key(node, column))
+
+    def _keep(self, node: Node, column: int, kept: Mask, keys: dict[str, None]) -> None:
+        """Make the memories that a tree needs, or add its devices to theirs."""
+        if isinstance(node, Votes):
+            kept = self._members(node)
+            self._keep(node.condition, column, kept, keys)
+            key = self.votes_key(node, column)
+            if key not in self.keepers:
+                self.keepers[key] = self._votes(node, column, key, kept)
+            keys[key] = None
+            return
+        for child in children(node):
+            self._keep(child, column, kept, keys)
+        if isinstance(node, Windowed | Dose | Stuck | Since | Count):
+            key = memory_key(node, self.text(node, column))
+            if key not in self.keepers:
+                self.keepers[key] = self._keeper(node, column, key)
+            np.logical_or(self.keepers[key].kept, kept, out=self.keepers[key].kept)
+            keys[key] = None
+
+    def _keeper(self, node: Keeping, column: int, key: str) -> Keeper:
+        kept = np.zeros(len(self.fleet.classes.all), np.bool_)
+        fed: Callable[[View], Told]
+        if isinstance(node, Since | Count):
+            fed = partial(_fed_truth, key=key, kept=kept, part=self.truth(node.condition, column))
+        else:
+            fed = partial(_fed_quantity, key=key, kept=kept, quantity=node.quantity)
+        part = self._part(f"fed {key}", lambda: Part(-1, fed, remembered=True))
+        return Keeper(key, partial(make, node, len(self.fleet)), kept, bytes_of(make(node, 1)), part)
+
+    def _members(self, node: Votes) -> Mask:
+        """Classes of devices whose votes count, shape (classes,)."""
+        named = quantities(node.condition)
+        models = [one.model for one in self.fleet.classes.all]
+        return np.array(
+            [
+                model is not None and (not named or not model.measures or any(name in model.measures for name in named))
+                for model in models
+            ],
+            np.bool_,
+        )
+
+    def _votes(self, node: Votes, column: int, key: str, kept: Mask) -> Keeper:
+        said = self.truth(node.condition, column)
+        grouping, members = self.fleet.groups[node.group], kept[self.fleet.classes.of]
+
+        def ask(view: View) -> Voted:
+            memory: VotesOf = view.memories[key]
+            return memory.ask(view.slots, view.get(said), view.column("live"))
+
+        part = self._part(f"fed {key}", lambda: Part(-1, ask, as_of=True))
+        return Keeper(key, partial(VotesOf, grouping, members), kept, 1, part, said)
+
+    # ---- texts and numbers ------------------------------------------------------------------------------------------
+
+    def text(self, node: Node, column: int) -> str:
+        """P1, P2."""
+        rule = self.pack.rules[column]
+        own = {name: parse_number(text)[0] for name, text in rule.numbers.items()}
+        text = canonical(node, own)
+        used = {one.name for one in walk(node) if isinstance(one, Named)}
+        others = [one for one in self.pack.overrides if one.rule == rule.id and used & one.numbers.keys()]
+        if not others:
+            return text
+        digest = hashlib.blake2b(msgspec.json.encode([(one.only, one.numbers) for one in others]), digest_size=8)
+        return f"{text} but {rule.id} {digest.hexdigest()}"
+
+    def votes_key(self, node: Votes, column: int) -> str:
+        return f"votes({node.group}, {self.text(node.condition, column)})"
+
+    def _named(self, column: int, name: str) -> NDArray[np.float64]:
+        if column not in self._numbers:
+            self._numbers[column] = named_numbers(self.pack, self.fleet.classes.all, column)
+        return self._numbers[column][name]
+
+    # ---- parts ------------------------------------------------------------------------------------------------------
+
+    def _part(self, key: str, made: Callable[[], Part[T]]) -> Part[T]:
+        if key not in self._parts:
+            part = made()
+            self._parts[key] = Part(len(self._parts), part.run, part.as_of, part.remembered)
+        return cast(Part[T], self._parts[key])
+
+    def truth(self, node: Condition, column: int) -> Part[Truth]:
+        """A condition of this rule."""
+        return self._part(f"? {self.text(node, column)}", lambda: self._truth(node, column))
+
+    def amount(self, node: Quantitative, column: int) -> Part[Amount]:
+        """A number of this rule."""
+        return self._part(f"= {self.text(node, column)}", lambda: self._amount(node, column))
+
+    def _truth(self, node: Condition, column: int) -> Part[Truth]:
+        match node:
+            case Comparison():
+                left, right = self.amount(node.left, column), self.amount(node.right, column)
+                return _joined(lambda view: compare(node.comparator, view.get(left), view.get(right)), left, right)
+            case Joined():
+                parts = [self.truth(part, column) for part in node.parts]
+                join = both if node.connective is Connective.AND else either
+                return _joined(lambda view: join([view.get(part) for part in parts]), *parts)
+            case Not():
+                part = self.truth(node.part, column)
+                return _joined(lambda view: opposite(view.get(part)), part)
+            case Votes():
+                key, least = self.votes_key(node, column), node.least
+                return Part(-1, lambda view: view.get(self.keepers[key].fed).at_least(least), as_of=True)
+            case Stuck():
+                told = self._told(node, column)
+                return Part(-1, lambda view: stuck_for(view.get(told), node.window_us))
+            case FlagTest():
+                return Part(-1, partial(leaves.flag, bit=Flag[node.flag.upper()]))
+            case WordTest():
+                return Part(-1, partial(leaves.word, column=node.word, value=node.value, equal=node.equal))
+            case Commanded():
+                return Part(-1, leaves.commanded, as_of=True)
+            case Missing():
+                raise ValueError("missing(...) stands alone as a condition: it needs no reading")
+
+    def _amount(self, node: Quantitative, column: int) -> Part[Amount]:
+        match node:
+            case Number():
+                return _constant(as_read(node.value, node.dimension.unit))
+            case Named():
+                return _of_class(self._named(column, node.name))
+            case Measured():
+                return Part(-1, partial(leaves.measured, quantity=node.quantity))
+            case OfDevice():
+                return Part(-1, partial(leaves.of_device, of=node.property))
+            case Arithmetic():
+                left, right = self.amount(node.left, column), self.amount(node.right, column)
+                return _joined(lambda view: arithmetic(node.operator, view.get(left), view.get(right)), left, right)
+            case _:
+                told, read = self._told(node, column), amount_of(node)
+                return Part(-1, lambda view: read(view.get(told)))
+
+    def _told(self, node: Keeping, column: int) -> Part[Told]:
+        return self.keepers[memory_key(node, self.text(node, column))].fed
+
+
+def _joined(run: Callable[[View], T], *parts: Part[Any]) -> Part[T]:
+    return Part(-1, run, as_of=any(part.as_of for part in parts))
+
+
+def _constant(value: float) -> Part[Amount]:
+    found = Amount(np.array(value, np.float64))
+    return Part(-1, lambda view: found)
+
+
+def _of_class(values: NDArray[np.float64]) -> Part[Amount]:
+    if len(values) and (values == values[0]).all():
+        return _constant(float(values[0]))
+    return Part(-1, lambda view: Amount(values[view.column("class")]))
+
+
+def _fed_truth(view: View, key: str, kept: Mask, part: Part[Truth]) -> Told:
+    return advance(view, key, kept, view.get(part))
+
+
+def _fed_quantity(view: View, key: str, kept: Mask, quantity: str) -> Told:
+    return advance(view, key, kept, view.good(quantity))

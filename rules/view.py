@@ -1,0 +1,146 @@
+"""Rows of a batch as conditions see them: columns once, quality decided once, every part of an expression once.
+
+W1  What is not GOOD, not finite, or said by nobody (STALE) is NaN here (G9).
+W2  A part that is asked for twice is computed once; what was computed for all rows is not computed for some again.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.fleet import Fleet
+from devices.quantities import QUALITY_BITS, Flag, Quality, quality_shift
+from devices.readings import Rows
+from rules.numbers import Mask, Values
+
+NIBBLE = (1 << QUALITY_BITS) - 1
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Generic[T]):
+    """A node of all rules' expressions, compiled. as_of: it depends on other devices or on commands, so it is computed
+    for rows of one moment. remembered: computing it advances what is remembered, so that is done for a
+    whole batch."""
+
+    number: int
+    run: "Callable[[View], T]"
+    as_of: bool = False
+    remembered: bool = False
+
+
+class View:
+    """rows: shape (n,). A view of a part of another one's rows (`at`) shares with it what was computed there.
+    watched: see Evaluation.whole. memories: by key, what windows remember."""
+
+    def __init__(self, fleet: Fleet, rows: Rows, slots: NDArray[np.int32], memories: dict[str, Any]) -> None:
+        self.fleet, self.rows, self.slots, self.memories = fleet, rows, slots, memories
+        self.watched: Mask | None = None
+        self._parent: View | None = None
+        self._at: NDArray[np.intp] | None = None
+        self._columns: dict[str, NDArray[Any]] = {}
+        self._parts: dict[int, object] = {}
+        self._rounds: list[NDArray[np.intp]] | None = None
+
+    def some(self, at: NDArray[np.intp] | None, watched: Mask | None) -> "View":
+        """These rows of it, or all."""
+        rows, slots = (self.rows, self.slots) if at is None else (self.rows[at], self.slots[at])
+        found = View(self.fleet, rows, slots, self.memories)
+        found._parent, found._at, found.watched = self, at, watched
+        return found
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+    def get(self, part: Part[T]) -> T:
+        """What the part says of every row."""
+        known = self._parts.get(part.number)
+        if known is None:
+            parent = self._parent
+            shared = parent is not None and not part.as_of and (part.remembered or part.number in parent._parts)
+            known = self._taken(parent.get(part)) if parent is not None and shared else part.run(self)
+            self._parts[part.number] = known
+        return cast(T, known)
+
+    def put(self, part: Part[T], found: T) -> None:
+        """What the part says, known already."""
+        self._parts[part.number] = found
+
+    def _taken(self, found: object) -> object:
+        at = self._at
+        if at is None or not isinstance(found, tuple):
+            return found
+        return type(found)(*(one if one is None or not np.ndim(one) else one[at] for one in found))
+
+    def column(self, name: str) -> NDArray[Any]:
+        """A column of the rows, contiguous; and these: "class", the class of each device; "live" and "stale", bool."""
+        found = self._columns.get(name)
+        if found is None:
+            if self._parent is not None:
+                found = self._parent.column(name)
+                found = found if self._at is None else found[self._at]
+            else:
+                found = self._made(name)
+            self._columns[name] = found
+        return found
+
+    def _made(self, name: str) -> NDArray[Any]:
+        if name == "class":
+            found: NDArray[Any] = self.fleet.classes.of[self.slots]
+        elif name == "stale":
+            found = (self.column("flags") & int(Flag.STALE)) != 0
+        elif name == "live":
+            found = (self.column("flags") & int(Flag.STALE | Flag.LATE)) == 0
+        else:
+            found = np.ascontiguousarray(self.rows[name])
+        return found
+
+    def believed(self, quantity: str) -> NDArray[np.float32]:
+        """The values of a quantity, f4; NaN where their quality is not good."""
+        name = f"believed {quantity}"
+        found = self._columns.get(name)
+        if found is None:
+            said = (self.column("quality") >> quality_shift(quantity)) & NIBBLE
+            value = self.column(quantity)
+            bad = said != Quality.GOOD
+            found = np.where(bad, np.float32(np.nan), value) if bad.any() else value
+            self._columns[name] = found
+        return found
+
+    def good(self, quantity: str) -> Values:
+        """The values of a quantity as expressions see them, f8: W1."""
+        name = f"good {quantity}"
+        found = self._columns.get(name)
+        if found is None:
+            value = self.believed(quantity).astype(np.float64)
+            bad = self.column("stale") | np.isinf(value)
+            found = self._columns[name] = np.where(bad, np.nan, value) if bad.any() else value
+        return found
+
+    def rounds(self, kept: Mask) -> list[NDArray[np.intp]]:
+        """The live rows, of devices whose class is `kept`, shape (classes,): the n-th of each device in round n."""
+        if self._rounds is None:
+            self._rounds = _in_rounds(self.slots, np.flatnonzero(self.column("live")), len(self.fleet))
+        if kept.all():
+            return self._rounds
+        mine = kept[self.column("class")]
+        return [some for rows in self._rounds if len(some := rows[mine[rows]])]
+
+
+def _in_rounds(slots: NDArray[np.int32], live: NDArray[np.intp], devices: int) -> list[NDArray[np.intp]]:
+    if not len(live):
+        return []
+    mine = slots[live]
+    order = np.argsort(mine, kind="stable")
+    begins = np.diff(mine[order], prepend=-1) != 0
+    if begins.all():
+        return [live]
+    starts = np.flatnonzero(begins)
+    rank = np.empty(len(live), np.intp)
+    rank[order] = np.arange(len(live)) - np.repeat(starts, np.diff(np.append(starts, len(live))))
+    by_rank = np.argsort(rank, kind="stable")
+    ends = np.cumsum(np.bincount(rank))
+    return [live[some] for some in np.split(by_rank, ends[:-1])]
