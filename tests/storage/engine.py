@@ -62,7 +62,7 @@ async def engine(folder: Path) -> AsyncIterator[Engine]:
     memory = Memory.empty()
     cycle = Cycle(store, memory, (), lambda: T0)
     journal = JournalReader(folder / "engine.sqlite")
-    feed = Feed(store.engine, journal, memory.fleet.identity)
+    feed = Feed(store.engine, journal, lambda device_no: memory.fleet.identity(device_no))
     directory = Directory.of(memory.fleet.registry)
     door = Door(cycle, PushLink(cycle.wake), feed, folder / "door.sock", directory, dict)
     running = asyncio.create_task(cycle.run())
