@@ -264,7 +264,8 @@ class Compiler:
         match node:
             case Comparison():
                 left, right = self.amount(node.left, column), self.amount(node.right, column)
-                return _joined(lambda view: compare(node.comparator, view.get(left), view.get(right)), left, right)
+                sign = node.comparator
+                return _joined(lambda view: _wide(view, compare(sign, view.get(left), view.get(right))), left, right)
             case Joined():
                 parts = [self.truth(part, column) for part in node.parts]
                 join = both if node.connective is Connective.AND else either
@@ -310,6 +311,13 @@ class Compiler:
 
 def _joined(run: Callable[[View], T], *parts: Part[Any]) -> Part[T]:
     return Part(-1, run, as_of=any(part.as_of for part in parts))
+
+
+def _wide(view: View, truth: Truth) -> Truth:
+    """Two numbers of the rule itself compare the same at every row."""
+    if np.ndim(truth.true):
+        return truth
+    return Truth(np.full(len(view), truth.true), np.full(len(view), truth.false))
 
 
 def _constant(value: float) -> Part[Amount]:
