@@ -52,8 +52,8 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The rules from now on: `file` (empty: inline; "default" or the name of a pack that Davy brings; else a file), or `text`, TOML, one line of it for each
-    line of the script from `head` + 1."""
+    """The rules from now on: `file` (empty: inline; "default" or the name of a pack that Davy brings; else a file), or
+    `text`, TOML, one line of it for each line of the script from `head` + 1."""
 
     head: Line
     file: str
@@ -72,11 +72,12 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """It is this time now (`relative`: so much later)."""
+    """It is this time now (`relative`: so much later). `away_us`: for so long before it the engine was not running."""
 
     line: Line
     us: int
     relative: bool
+    away_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +142,12 @@ def parse_script(text: str, name: str) -> Script:
     also: set[str] = set()
     statements: list[Statement] = []
     for block in blocks(text, name):
+        if block.head.text.split()[0] == "title":
+            title = block.head.text.removeprefix("title").strip()
+            continue
         words = block.head.words()
-        with_reason = _Faults(block.head.place)
-        with with_reason:
+        with _Faults(block.head.place):
             match words[0]:
-                case "title":
-                    title = block.head.text.removeprefix("title").strip()
                 case "start":
                     start_us = _instant(words[1])
                 case "also":
@@ -241,9 +242,10 @@ def _devices(line: Line) -> tuple[list[str], list[str]]:
 
 
 def _at(block: Block, words: list[str]) -> list[Statement]:
-    if len(words) != 2:
-        raise ValueError("write: at 60s")
-    found: list[Statement] = [At(block.head, duration_us(words[1]), words[1].startswith("+"))]
+    if len(words) not in (2, 4) or (len(words) == 4 and words[2] != "away"):
+        raise ValueError("write: at 60s, or at 60s away 30s (the engine was not running for so long before)")
+    away_us = duration_us(words[3]) if len(words) == 4 else 0
+    found: list[Statement] = [At(block.head, duration_us(words[1]), words[1].startswith("+"), away_us)]
     group: list[Expected] = []
     first: Line | None = None
     for line in block.body:

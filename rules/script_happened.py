@@ -57,11 +57,12 @@ class Expected:
 
 
 def expected(line: Line, words: Sequence[str]) -> Expected:
-    """Of the words after `expect`. The last word is text when it holds a blank. Raises ValueError."""
+    """Of the words after `expect`; text stands in quotes at the end. Raises ValueError."""
     plain, options = split_options(words, _OPTIONS)
     marks = frozenset(plain) & _MARKS
     plain = [word for word in plain if word not in marks and word != "->"]
-    text = plain.pop() if len(plain) > 1 and " " in plain[-1] else ""
+    quoted = len(plain) > 1 and line.text.endswith(('"', "'")) and words[-1] == plain[-1]
+    text = plain.pop() if quoted else ""
     if not plain or plain[0] not in KINDS:
         raise ValueError(f"nothing that happens is called {' '.join(plain)!r}; it is one of {', '.join(KINDS)}")
     for key in options.keys() & _TIMES:

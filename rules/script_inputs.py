@@ -229,11 +229,6 @@ _LINK_EVENTS: dict[str, tuple[str, int, _Make]] = {
     ),
     "delivered": ("VALVE", 1, lambda t: d.AttemptAcknowledged(at=t.now, command=t.known.command(t.words[0]))),
     "replied": ("VALVE POSITION", 2, _replied),
-    "away": (
-        "TIME",
-        1,
-        lambda t: d.Resumed(at=t.now, down_us=duration_us(t.words[0])),
-    ),
     "paused": ("", 0, lambda t: d.Paused(at=t.now)),
     "listening": ("", 0, lambda t: d.Listening(at=t.now)),
     "restored": ("", 0, lambda t: d.Restored(at=t.now)),

@@ -188,7 +188,13 @@ class _Run:
             raise ValueError(f"it is {self._spoken(self.now)} already; times do not go back")
         if self.restarts and self.state is not None:
             self._restart()
-        self._advance(to)
+        if not at.away_us:
+            self._advance(to)
+            return
+        self._advance(to - at.away_us)
+        if any(received <= to for received, _, _ in self.waiting):
+            raise ValueError("readings come while the engine is away: let them come at its return, or before")
+        self._step(blank(0), (d.Resumed(at=to, down_us=at.away_us),), to)
 
     def _advance(self, to: int) -> None:
         self._ready()
