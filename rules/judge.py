@@ -1,204 +1,196 @@
-"""Readings against rules, for many devices at once.
+"""Readings received at one time against rules.
 
-R1  Every device's readings are judged in their order; devices do not see each other here, so the result does not
-    depend on how readings of different devices are mixed or batched (G5).
-R2  Only devices at which something is true or under way cost more than the matrix of conditions: their readings go
-    through in rounds, the n-th reading of each device in round n; without those before its first that moves anything
-    (an alarm that stands for days is under way, and moves nothing).
-R3  What changes is collected and applied in the order of the readings, because there effects meet (two detectors, one
-    valve).
+R1  Every device's readings are judged in their order (rounds.py); devices see each other only through effects and
+    votes, which are taken in the order of the readings (R3). So it does not matter how readings are batched (G5).
+R2  Only readings that may move something get here (notable.py).
+R3  What moves is collected and applied in the order of the readings, because there effects meet: two detectors, one
+    valve; a valve that is seen to move, and a rule that asks whether its closing is wanted.
 """
 
+from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.quantities import ALARM_FLAGS, Flag, ValvePosition
-from devices.readings import Rows
-from rules import alarms, interlock
+from devices.quantities import ALARM_FLAGS
+from rules import alarms, budget, interlock, silence
 from rules.alarms import Out
-from rules.kernels import Conditions, conditions
-from rules.lifecycle import IS_ACTIVE, NEXT, Happening
-from rules.state import SILENT_INTERVALS, State, Timer
+from rules.decisions import Priority
+from rules.kernels import Conditions
+from rules.lifecycle import IS_ACTIVE
+from rules.notable import Piece
+from rules.places import Places
+from rules.rounds import Rounds
+from rules.state import State
+
+#: In an item, instead of a rule: before, or after all rules of the row.
+_BEFORE, _AFTER = -1, 1 << 30
+
+
+class _What(IntEnum):
+    """What an item is; of one row and rule in this order."""
+
+    WAITED = 0
+    HEARD_AGAIN = 1
+    LATE = 2
+    RAISE = 3
+    RETURN = 4
+    ESCALATE = 5
+    BIT = 6
 
 
 class _Item(NamedTuple):
-    """Something to apply. rule -1: the valve of this row was heard. onset 0: the condition returned."""
+    """Something to apply. onset: of RAISE and LATE; of WAITED the place of the row among those judged with it.
+    priority: of RAISE and ESCALATE."""
 
     row: int
     rule: int
-    onset: int
-    late: bool = False
+    what: _What
+    onset: int = 0
+    priority: int = 0
 
 
-def judge(state: State, out: Out, rows: Rows, slots: NDArray[np.int32], at: int) -> None:
-    """Judge rows that were all received at `at`. rows: shape (n,); slots: shape (n,), i4, none negative."""
-    flags = np.ascontiguousarray(rows["flags"])
-    late, stale = (flags & int(Flag.LATE)) != 0, (flags & int(Flag.STALE)) != 0
-    heard = slots[~stale] if stale.any() else slots
-    if len(heard):
-        state.heard[heard] = at
-        soonest = at + SILENT_INTERVALS * int(state.fleet.interval_us[heard].min())
-        state.silence_floor = min(state.silence_floor, soonest)
-    classes = state.compiled.class_of[slots]
-    found = conditions(state.compiled, rows, state.compiled.looks[classes], state.compiled.by_flags[classes])
-    live = np.flatnonzero(~late)
-    items = _valves(state, rows, slots, late, stale) + _heard_again(state, slots, stale)
-    if late.any():
-        items += _late_alarms(state, rows, slots, late)
-    touched = _Touched.of(state, rows, slots, live, found)
-    if touched is not None:
-        items += touched.rounds(at)
-    if items:
-        _apply(state, out, rows, slots, sorted(items), at)
-    if touched is not None:
-        touched.write_back()
+def judge(state: State, out: Out, piece: Piece, mine: NDArray[np.intp], span: tuple[int, int], at: int) -> None:
+    """mine: rows of the piece to be taken now, ascending; all its rows in span [from, to) were received at `at`."""
+    heard = piece.slots[mine[~piece.stale[mine]]]
+    state.heard[heard] = np.maximum(state.heard[heard], at)
+    items = _heard_again(state, piece, mine) + _late_alarms(state, piece, mine)
+    places = Places(state, piece, span)
+    judged = mine[piece.judged[mine]]
+    cuts = _cuts(state, piece, judged, items, places)
+    for part, stop in zip(np.split(judged, np.searchsorted(judged, cuts)), [*cuts, span[1]], strict=True):
+        now = [item for item in items if item.row < stop]
+        items = [item for item in items if item.row >= stop]
+        found = piece.found.whole(part, state.watched) if len(part) else None
+        if found is not None:
+            rounds = Rounds(state, piece.slots[part], piece.rows["ts"][part], found)
+            now += _moved(rounds, part, at) + _said_more(state, piece, part, found)
+        _apply(state, out, piece, sorted(now), found, places, at)
+        places.until(out, stop, at)
+        if found is not None:
+            rounds.write_back()
 
 
-def _valves(
-    state: State, rows: Rows, slots: NDArray[np.int32], late: NDArray[np.bool_], stale: NDArray[np.bool_]
-) -> list[_Item]:
-    """Remember where valves were seen, by readings that are neither late nor stale. Watched ones are looked at one by
-    one, and so is every reading of a valve that sleeps: it is awake."""
-    seen = np.flatnonzero((rows["valve"] != ValvePosition.UNKNOWN) & ~late & ~stale)
-    watched = state.watched[slots[seen]]
-    state.position[slots[seen[~watched]]] = rows["valve"][seen[~watched]]
-    awake = np.flatnonzero(state.sleeps[slots] & ~stale)
-    one_by_one = {*seen[watched].tolist(), *awake.tolist()}
-    return [_Item(row, -1, 0, bool(late[row])) for row in one_by_one]
+def _cuts(state: State, piece: Piece, judged: NDArray[np.intp], items: list[_Item], places: Places) -> list[int]:
+    """Rows before which everything earlier must have had its effect: what they say may depend on it. Where nothing
+    earlier can have one, there is none."""
+    asks = judged[piece.found.depends[judged]]
+    if not len(asks):
+        return []
+    moving = judged[piece.found.raised[judged].any(axis=1) | state.busy[piece.slots[judged]]]
+    effects = np.sort(np.concatenate([moving, places.moving(), [item.row for item in items]]))
+    before = np.searchsorted(effects, asks)
+    cut: list[int] = asks[np.diff(before, prepend=0) > 0].tolist()
+    return cut
 
 
-def _heard_again(state: State, slots: NDArray[np.int32], stale: NDArray[np.bool_]) -> list[_Item]:
+def _heard_again(state: State, piece: Piece, mine: NDArray[np.intp]) -> list[_Item]:
     """Any reading ends a silence, a late one too: the device is there. So this is no matter of conditions."""
-    silence = np.array(state.compiled.silence, np.intp)
-    where, which = np.nonzero(IS_ACTIVE[state.phase[slots[:, None], silence]] & ~stale[:, None])
-    return [_Item(int(row), int(silence[w]), 0) for row, w in zip(where, which, strict=True)]
+    again = mine[state.silent[piece.slots[mine]] & ~piece.stale[mine]]
+    if not len(again):
+        return []
+    slots, first = np.unique(piece.slots[again], return_index=True)
+    items = [
+        _Item(row, rule, _What.HEARD_AGAIN)
+        for slot, row in zip(slots.tolist(), again[first].tolist(), strict=True)
+        for rule in silence.to_end(state, slot)
+    ]
+    silence.heard_again(state, slots)
+    return items
 
 
-def _late_alarms(state: State, rows: Rows, slots: NDArray[np.int32], late: NDArray[np.bool_]) -> list[_Item]:
-    """A late alarm bit still reaches people, by the rules that listen to that bit (G10); what else a late reading
-    says (tamper, fault, a value) is history."""
-    bits = rows["flags"][:, None] & (state.compiled.flags & int(ALARM_FLAGS))
-    where, rule = np.nonzero((bits != 0) & late[:, None] & state.compiled.looks_at(slots))
-    return [_Item(int(row), int(r), int(rows["ts"][row]), late=True) for row, r in zip(where, rule, strict=True)]
+def _late_alarms(state: State, piece: Piece, mine: NDArray[np.intp]) -> list[_Item]:
+    """A late alarm bit still reaches people, by the rules that listen to that bit (G10); what else a late reading says
+    (tamper, fault, a value) is history."""
+    rows = mine[piece.late[mine]]
+    if not len(rows):
+        return []
+    bits = piece.flags[rows, None] & (state.compiled.flags & int(ALARM_FLAGS))
+    where, rule = np.nonzero((bits != 0) & state.compiled.looks_at(piece.slots[rows]))
+    return [
+        _Item(int(rows[w]), int(r), _What.LATE, int(piece.rows["ts"][rows[w]]))
+        for w, r in zip(where, rule, strict=True)
+    ]
 
 
-def _apply(state: State, out: Out, rows: Rows, slots: NDArray[np.int32], items: list[_Item], at: int) -> None:
-    for row, rule, onset, late in items:
-        slot = int(slots[row])
-        if rule < 0:
-            position, measured = ValvePosition(int(rows["valve"][row])), int(rows["ts"][row])
-            interlock.heard(state, out, slot, position, at, measured=measured, late=late)
-            continue
-        quantity = state.compiled.rules[rule].quantity
-        value = float(rows[quantity][row]) if quantity else None
-        if late:
-            alarms.raise_late(state, out, slot, rule, onset=onset, at=at, value=value)
-        elif onset:
-            alarm = alarms.raise_alarm(state, out, slot, rule, onset=onset, at=at, value=value)
-            if alarm is not None:
-                interlock.alarm_raised(state, out, alarm, rule, at)
-        elif alarms.return_alarm(state, out, slot, rule, at=at) is not None:
-            interlock.alarm_settled(state, out, slot, rule, at)
-            if rule in state.compiled.silence:
-                state.expect(slot)
+def _moved(rounds: Rounds, part: NDArray[np.intp], at: int) -> list[_Item]:
+    return [
+        _Item(
+            int(part[one.place]),
+            one.rule,
+            _What.RAISE if one.onset else _What.RETURN,
+            one.onset,
+            int(rounds.found.priority[one.place, one.rule]),
+        )
+        for one in rounds.run(at)
+    ]
 
 
-def _moves(state: State, found: Conditions, row: NDArray[np.intp], slots: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Whether each of these rows would move anything if it were its device's first, shape (len(row),)."""
-    active = IS_ACTIVE[state.phase[slots]]
-    going = np.where(active, found.cleared[row] == 1, found.raised[row] == 1)
-    moves: NDArray[np.bool_] = (going | (state.since[slots] != 0)).any(axis=1)
-    return moves
+def _said_more(state: State, piece: Piece, part: NDArray[np.intp], found: Conditions) -> list[_Item]:
+    """Of alarms that stand: that it is worse now, and that the device itself says so."""
+    rising = state.traits.escalates
+    worse = (found.priority[:, rising] < state.compiled.priority[rising]) & (found.raised[:, rising] != 0)
+    items = [
+        _Item(int(part[row]), int(rising[which]), _What.ESCALATE, 0, int(found.priority[row, rising[which]]))
+        for row, which in zip(*np.nonzero(worse), strict=True)
+    ]
+    waits = ~(piece.late | piece.stale)[part] & state.waits[piece.slots[part]]
+    items += [_Item(int(part[place]), _BEFORE, _What.WAITED, place) for place in np.flatnonzero(waits).tolist()]
+    bits = part[(piece.flags[part] & int(ALARM_FLAGS)) != 0]
+    return items + [_Item(row, _AFTER, _What.BIT) for row in bits.tolist()]
 
 
-def _from_first(moves: NDArray[np.bool_], device: NDArray[np.intp], devices: int) -> NDArray[np.bool_]:
-    """Each device's rows from the first of them that moves anything."""
-    first = np.full(devices, len(moves))
-    which = np.flatnonzero(moves)
-    np.minimum.at(first, device[which], which)
-    following: NDArray[np.bool_] = np.arange(len(moves)) >= first[device]
-    return following
+def _apply(
+    state: State, out: Out, piece: Piece, items: list[_Item], found: Conditions | None, places: Places, at: int
+) -> None:
+    for item in items:
+        places.until(out, item.row + 1, at)
+        slot, rule = int(piece.slots[item.row]), item.rule
+        match item.what:
+            case _What.WAITED:
+                if found is not None and state.waits[slot]:
+                    row = piece.rows[item.row : item.row + 1]
+                    budget.heard(state, out, slot, row, found.raised[item.onset], at)
+            case _What.HEARD_AGAIN:
+                silence.end(state, out, slot, rule, at)
+            case _What.LATE:
+                value = _value(state, piece, item)
+                alarms.raise_late(state, out, slot, rule, onset=item.onset, at=at, value=value)
+            case _What.RAISE:
+                _raise(state, out, piece, item, at)
+            case _What.RETURN:
+                if alarms.return_alarm(state, out, slot, rule, at=at) is not None:
+                    interlock.alarm_settled(state, out, slot, rule, at)
+            case _What.ESCALATE:
+                alarms.escalate(state, out, slot, rule, Priority(item.priority), at)
+            case _What.BIT:
+                _bit(state, out, slot, at)
 
 
-class _Touched:
-    """The devices of a batch at which something is true or under way, and the copies the rounds work on.
+def _value(state: State, piece: Piece, item: _Item) -> float | None:
+    quantity = state.compiled.rules[item.rule].quantity
+    return float(piece.rows[quantity][item.row]) if quantity else None
 
-    Shapes: slots (d,); phase, since, due (d, rules); row (m,) rows of these devices in order, device (m,) their place
-    in slots, rank (m,) how many rows of the same device come before.
-    """
 
-    def __init__(
-        self,
-        state: State,
-        rows: Rows,
-        found: Conditions,
-        slots: NDArray[np.int32],
-        row: NDArray[np.intp],
-        device: NDArray[np.intp],
-    ) -> None:
-        self.state, self.rows, self.found = state, rows, found
-        self.slots, self.row, self.device = slots, row, device
-        self.phase = state.phase[slots]
-        self.since = state.since[slots]
-        self.due = state.due[slots]
+def _raise(state: State, out: Out, piece: Piece, item: _Item, at: int) -> None:
+    alarm = alarms.raise_alarm(
+        state,
+        out,
+        int(piece.slots[item.row]),
+        item.rule,
+        onset=item.onset,
+        at=at,
+        value=_value(state, piece, item),
+        priority=Priority(item.priority),
+        device_says=bool(piece.flags[item.row] & int(ALARM_FLAGS)),
+    )
+    if alarm is not None:
+        interlock.alarm_raised(state, out, alarm, item.rule, at)
 
-    @classmethod
-    def of(
-        cls, state: State, rows: Rows, slots: NDArray[np.int32], live: NDArray[np.intp], found: Conditions
-    ) -> "_Touched | None":
-        busy = (found.raised[live] == 1).any(axis=1) | state.busy[slots[live]]
-        if not busy.any():
-            return None
-        distinct = np.unique(slots[live[busy]])
-        at = np.minimum(np.searchsorted(distinct, slots[live]), len(distinct) - 1)
-        mine = distinct[at] == slots[live]
-        row, device = live[mine], at[mine]
-        moving = _from_first(_moves(state, found, row, slots[row]), device, len(distinct))
-        return cls(state, rows, found, distinct, row[moving], device[moving]) if moving.any() else None
 
-    def rounds(self, at: int) -> list[_Item]:
-        order = np.argsort(self.device, kind="stable")
-        starts = np.flatnonzero(np.diff(self.device[order], prepend=-1))
-        rank = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
-        by_rank = order[np.argsort(rank, kind="stable")]  # the first rows of all devices, then the second, ...
-        ends = np.cumsum(np.bincount(rank))
-        items: list[_Item] = []
-        for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True):
-            items += self._round(np.sort(by_rank[start:end]), at)
-        return items
-
-    def _round(self, mine: NDArray[np.intp], at: int) -> list[_Item]:
-        rules = self.state.compiled
-        row, device = self.row[mine], self.device[mine]
-        raised, cleared = self.found.raised[row], self.found.cleared[row]
-        phase, since = self.phase[device], self.since[device]
-        ts = self.rows["ts"][row][:, None]
-        active = IS_ACTIVE[phase]
-        up, down = ~active & (raised == 1), active & (cleared == 1)
-        going = up | down
-        stopped = np.where(active, cleared == 0, raised == 0)
-        began = np.where(going, np.where(since == 0, ts, np.minimum(since, ts)), np.where(stopped, 0, since))
-        classes = rules.class_of[self.slots[device]]
-        hold = np.where(active, rules.clear_hold_us[classes], rules.hold_us[classes])
-        fire = going & ((ts - began >= hold) | (up & self.found.at_once[row]))
-        back = np.where(rules.latch, NEXT[phase, Happening.RETURN_LATCHED], NEXT[phase, Happening.RETURN])
-        self.phase[device] = np.where(fire, np.where(active, back, NEXT[phase, Happening.CONDITION]), phase)
-        held = np.where(fire, 0, began)
-        self.since[device] = held
-        self.due[device] = np.where(held == since, self.due[device], np.where(held == 0, 0, held + hold + (at - ts)))
-        which, rule = np.nonzero(fire)
-        return [
-            _Item(int(row[w]), int(r), 0 if active[w, r] else int(began[w, r]))
-            for w, r in zip(which, rule, strict=True)
-        ]
-
-    def write_back(self) -> None:
-        """Holds that run on, and the reminders of those that are new."""
-        state = self.state
-        fresh = (self.since != 0) & (self.due != state.due[self.slots])
-        state.since[self.slots], state.due[self.slots] = self.since, self.due
-        for device, rule in zip(*np.nonzero(fresh), strict=True):
-            state.remind(int(self.due[device, rule]), Timer.HOLD, int(self.slots[device]), int(rule))
-        state.refresh_busy(self.slots)
+def _bit(state: State, out: Out, slot: int, at: int) -> None:
+    """An alarm bit of the device: what stands there for its rules, the device itself says now."""
+    for rule in np.flatnonzero(IS_ACTIVE[state.phase[slot]] & state.traits.judged).tolist():
+        if alarms.device_said(state, slot, rule):
+            interlock.device_said(state, out, state.open[slot, rule], rule, at)

@@ -7,16 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.fleet import Fleet
+from rules.columns import Columns
+from rules.deadlines import NEVER
 from rules.document import RulePack
 from rules.kernels import compile_pack
+from rules.lifecycle import IS_ACTIVE
 from rules.reshape import remind_all
 from rules.standing import Standing
 from rules.state import OpenAlarm, State, Wanted
+from rules.tally import tally
 from rules.windows import Windows
 
 #: What the names of the windows' arrays begin with.
 _WINDOW = "window:"
-_ARRAYS = ("phase", "since", "due", "heard", "position", "epoch", "busy", "watched")
+_ARRAYS = ("phase", "heard", "position", "epoch", "busy", "watched", "stage", "silent")
+_COLUMNS = ("since", "due")
 
 
 class Records(msgspec.Struct, frozen=True):
@@ -33,6 +38,9 @@ class Records(msgspec.Struct, frozen=True):
     deaf_until: int = 0
     awake: dict[int, int] = {}
     standing: Standing = Standing()
+    #: The rules of the columns of since and due; None in snapshots of before they were only some.
+    holding: tuple[str, ...] | None = None
+    changed: int = 0
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -50,6 +58,7 @@ class _Encoded(msgspec.Struct, frozen=True):
 def snapshot(state: State) -> Snapshot:
     return Snapshot(
         arrays={name: getattr(state, name).copy() for name in _ARRAYS}
+        | {name: getattr(state, name).values.copy() for name in _COLUMNS}
         | {_WINDOW + name: array.copy() for name, array in state.windows.arrays().items()},
         records=Records(
             now=state.now,
@@ -62,6 +71,8 @@ def snapshot(state: State) -> Snapshot:
             deaf_until=state.deaf_until,
             awake=dict(state.awake),
             standing=state.standing(),
+            holding=tuple(state.compiled.rules[rule].id for rule in state.since.rules.tolist()),
+            changed=state.changed,
         ),
     )
 
@@ -73,12 +84,14 @@ def restore(taken: Snapshot, fleet: Fleet, pack: RulePack) -> State:
     if records.rules != tuple(rule.id for rule in compiled.rules):
         raise ValueError("the snapshot was taken under other rules")
     state = State(fleet, compiled, records.now)
-    for name in _ARRAYS:
-        array: NDArray[Any] = taken.arrays[name]
+    arrays = _as_now(taken.arrays, records, state)
+    for name in (*_ARRAYS, *_COLUMNS):
+        array: NDArray[Any] = arrays[name]
         mine = getattr(state, name)
-        if array.shape != mine.shape or array.dtype != mine.dtype:
-            raise ValueError(f"the snapshot's {name} is {array.dtype}{array.shape}, not {mine.dtype}{mine.shape}")
-        setattr(state, name, array.copy())
+        there = mine.values if name in _COLUMNS else mine
+        if array.shape != there.shape or array.dtype != there.dtype:
+            raise ValueError(f"the snapshot's {name} is {array.dtype}{array.shape}, not {there.dtype}{there.shape}")
+        there[...] = array
     state.open = {(alarm.slot, compiled.by_id[alarm.rule]): alarm for alarm in records.open}
     state.by_alarm = {alarm.alarm: place for place, alarm in state.open.items()}
     state.wanted_by_slot = {wanted.slot: wanted for wanted in records.wanted}
@@ -91,11 +104,33 @@ def restore(taken: Snapshot, fleet: Fleet, pack: RulePack) -> State:
     state.paused_since = records.paused_since
     state.deaf_until = records.deaf_until
     state.awake = dict(records.awake)
+    state.changed = records.changed
     state.stand(records.standing)
     remembered = {name[len(_WINDOW) :]: array for name, array in taken.arrays.items() if name.startswith(_WINDOW)}
     state.windows = Windows.thawed(compiled, remembered)
+    state.outages = tally(compiled, state.deadlines, state.stage)
     remind_all(state)
     return state
+
+
+def _as_now(arrays: dict[str, Any], records: Records, state: State) -> dict[str, Any]:
+    """The arrays as they are laid out today, and in `state` the columns that they need. Raises ValueError for holds of
+    a rule that is not there."""
+    every = tuple(range(len(state.compiled)))
+    kept = every if records.holding is None else tuple(state.compiled.by_id.get(rule, -1) for rule in records.holding)
+    if -1 in kept:
+        raise ValueError("the snapshot holds alarms of a rule that is not there")
+    if records.holding is None:  # of before columns: most of them were always zero
+        used = {*state.traits.waits, *np.flatnonzero(arrays["since"].any(axis=0)).tolist()}
+        kept = tuple(rule for rule in every if rule in used)
+        arrays = arrays | {name: arrays[name][:, list(kept)] for name in _COLUMNS}
+    state.since, state.due = (Columns(len(state.heard), len(every), kept) for _ in _COLUMNS)
+    if "stage" not in arrays:  # of before silences had stages
+        silence = list(state.compiled.silence)
+        silent = IS_ACTIVE[arrays["phase"][:, silence]].any(axis=1)
+        many = (state.deadlines.after_us < NEVER).sum(axis=1)[state.compiled.class_of]
+        arrays = arrays | {"silent": silent, "stage": np.where(silent, many, 0).astype(np.uint8)}
+    return arrays
 
 
 def encode_snapshot(taken: Snapshot) -> bytes:

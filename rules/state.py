@@ -19,21 +19,24 @@ from devices.fleet import Fleet
 from devices.models import Reachability
 from devices.quantities import ALARM_FLAGS, Flag, ValvePosition
 from devices.readings import Rows
+from rules.columns import Columns
+from rules.deadlines import NEVER as NEVER
 from rules.decisions import AlarmState, Outcome, Priority, Step
 from rules.document import RulePack
 from rules.evaluation import beyond
 from rules.kernels import Compiled, compile_pack
 from rules.lookups import Explaining, Gathered
+from rules.selection import SILENT_INTERVALS as SILENT_INTERVALS
 from rules.standing import Held, Incident, OutOfService, Permit, Proving, Shelf, Standing, Suppression, Tokens
+from rules.tally import deadlines, tally
+from rules.traits import traits
 from rules.waiting import Waiting
 from rules.windows import Windows
 
-#: "No timer": later than any clock.
-NEVER = 1 << 62
+#: In no row of a batch.
+NO_ROW = np.iinfo(np.int32).max
 #: Wanted positions that ended are kept for people to look at, so many.
 MOST_ENDED = 1_000
-#: Silence is this many report intervals without a reading. Source: product choice, usual for NB-IoT fleets.
-SILENT_INTERVALS = 3
 
 
 class OpenAlarm(msgspec.Struct, frozen=True):
@@ -135,7 +138,7 @@ class Timer(IntEnum):
     """Kinds of heap entries: (due, kind, slot, number)."""
 
     HOLD = 0  # number: rule
-    SILENCE = 1  # number: rule
+    SILENCE = 1  # number: rule, or deadlines.VOTES
     ATTEMPT = 2  # number: epoch
     EXPIRY = 3  # number: attempt
     CONFIRM = 4  # number: epoch
@@ -147,11 +150,15 @@ class Timer(IntEnum):
 
 
 class State:
-    """Per (slot, rule): phase (AlarmState, u1), since (i8, onset of a running hold or clear hold, 0: none), due (i8,
-    when that hold ends on the engine's clock). Per slot: heard (i8, last received), position (u1,
-    ValvePosition as last observed), epoch (i4), busy and watched (bool). phase is the true state of an alarm; what
-    hides it (shelves, suppressions, out_of_service) stands beside.
+    """Per (slot, rule): phase (AlarmState, u1), and of rules that wait since (i8, onset of a running hold or clear
+    hold, 0: none) and due (i8, when that hold ends on the engine's clock). Per slot: heard (i8, last received),
+    position (u1, ValvePosition as last observed), epoch (i4), busy and watched (bool), stage (u1, how many of its
+    silences have come) and silent (bool: one has). phase is the true state of an alarm; what hides it (shelves,
+    suppressions, out_of_service) stands beside.
 
+    traits, deadlines, outages follow from the rest: what sort of rules there are; when devices fall silent; how many of
+    each group are, by rule. first_row: per slot, i4, NO_ROW: room to work in for `notable`.
+    changed: when the rules or the registry last changed.
     sleeps: per slot, bool: a valve that hears a command only when it wakes.
 
     paused_since: since when silences are not looked for (Paused); 0: they are.
@@ -174,13 +181,21 @@ class State:
         self.sleeps = sleepers(fleet)
         slots, rules = len(fleet), len(compiled)
         self.phase = np.zeros((slots, rules), np.uint8)
-        self.since = np.zeros((slots, rules), np.int64)
-        self.due = np.zeros((slots, rules), np.int64)
+        self.traits = traits(compiled)
+        self.since = Columns(slots, rules, self.traits.waits)
+        self.due = Columns(slots, rules, self.traits.waits)
         self.heard = np.full(slots, now, np.int64)
         self.position = np.zeros(slots, np.uint8)
         self.epoch = np.zeros(slots, np.int32)
         self.busy = np.zeros(slots, np.bool_)
         self.watched = np.zeros(slots, np.bool_)
+        self.stage = np.zeros(slots, np.uint8)
+        self.silent = np.zeros(slots, np.bool_)
+        self.deadlines = deadlines(compiled)
+        self.deadlines.bound(self.heard, compiled.class_of, self.stage, now)
+        self.outages = tally(compiled, self.deadlines, self.stage)
+        self.changed = 0
+        self.first_row = np.full(slots, NO_ROW, np.int32)
         self.open: dict[tuple[int, int], OpenAlarm] = {}
         self.by_alarm: dict[str, tuple[int, int]] = {}
         self.by_wanted: dict[str, int] = {}
@@ -189,7 +204,6 @@ class State:
         self.ended: dict[str, Wanted] = {}
         self.closed_for: dict[int, tuple[tuple[int, int], ...]] = {}
         self.timers: list[tuple[int, int, int, int]] = []
-        self.silence_floor = 0 if slots else NEVER
         self.paused_since = 0
         self.deaf_until = 0
         self.awake: dict[int, int] = {}
@@ -218,20 +232,22 @@ class State:
     @property
     def next_deadline(self) -> int:
         """No timer is due before this (microseconds UTC); it may come up early, never late."""
-        return min(self.timers[0][0] if self.timers else NEVER, self.silence_floor)
+        silence = NEVER if self.paused_since else self.deadlines.next_look
+        return min(self.timers[0][0] if self.timers else NEVER, silence)
+
+    @property
+    def next_due(self) -> int:
+        """As next_deadline, without the looks that can wait."""
+        silence = NEVER if self.paused_since else self.deadlines.lowest
+        return min(self.timers[0][0] if self.timers else NEVER, silence)
 
     def remind(self, due: int, kind: Timer, slot: int, number: int) -> None:
         if due < NEVER:
             heapq.heappush(self.timers, (due, kind, slot, number))
 
-    def expect(self, slot: int) -> None:
-        """A silent device was heard again: its next silence may come before anybody else's."""
-        due = int(self.heard[slot] + SILENT_INTERVALS * self.fleet.interval_us[slot])
-        self.silence_floor = min(self.silence_floor, due)
-
     def refresh_busy(self, slots: NDArray[np.int32] | list[int]) -> None:
         """After a change: a slot is busy while one of its rules is not at rest. Only busy ones go through rounds."""
-        self.busy[slots] = (self.phase[slots] != 0).any(axis=1) | (self.since[slots] != 0).any(axis=1)
+        self.busy[slots] = (self.phase[slots] != 0).any(axis=1) | self.since.some(slots)
 
     def refresh_watched(self, slot: int) -> None:
         """A valve is watched while its closing is wanted, or while an alarm that closed it is open."""

@@ -5,14 +5,14 @@ without empty steps between, gives the same decisions: inputs are taken in the o
 that is due by then fires first, at its own deadline (G5).
 """
 
-import heapq
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from devices.quantities import ValvePosition
-from devices.readings import Batch
-from rules import alarms, attempts, budget, instructed, interlock, overlays, permits, sleeping, way_in
+from devices.readings import Batch, Rows
+from rules import attempts, budget, instructed, interlock, silence, sleeping, way_in
 from rules.alarms import Out
 from rules.decisions import (
     AttemptAcknowledged,
@@ -34,37 +34,66 @@ from rules.decisions import (
     RulesChanged,
     SessionLost,
 )
-from rules.judge import judge
-from rules.lifecycle import IS_ACTIVE
-from rules.state import NEVER, SILENT_INTERVALS, State, Timer
+from rules.firing import fire
+from rules.notable import look
+from rules.state import NEVER, State
+from rules.todo import Todo
+
+#: What bears on everybody: readings before and after are not taken together.
+_OF_EVERYBODY = (Resumed, Paused, Listening, Restored)
 
 
 def step(state: State, batch: Batch, events: Sequence[Event], now: int) -> list[Decision]:
     """Advance `state` by one batch (rows in order of arrival) and these events; `now` is not before any of them.
     RegistryChanged and RulesChanged were applied by `reshape` before; they are passed over."""
     out: Out = []
-    received = batch.rows["received"]
+    rows, slots = batch.rows, batch.slots
+    received = np.ascontiguousarray(rows["received"])
+    if len(rows) and (received[1:] < received[:-1]).any():
+        order = np.argsort(received, kind="stable")
+        rows, slots, received = rows[order], slots[order], received[order]
     told: dict[int, list[Event]] = {}
-    for event in events:
+    for event in sorted(events, key=lambda one: one.at):
         told.setdefault(event.at, []).append(event)
-    for at in sorted(told.keys() | set(np.unique(received).tolist())):
-        _away(state, out, told.get(at, ()), at)
-        _timers(state, out, at)
-        for event in told.get(at, ()):
-            _event(state, out, event)
-        mine = np.flatnonzero(received == at)
-        if len(mine):
-            whole = len(mine) == len(received)
-            judge(
-                state,
-                out,
-                batch.rows if whole else batch.rows[mine],
-                batch.slots if whole else batch.slots[mine],
-                at,
-            )
-    _timers(state, out, now)
+    begin = 0
+    for at in [at for at, heard in told.items() if any(isinstance(event, _OF_EVERYBODY) for event in heard)]:
+        end = int(np.searchsorted(received, at))
+        _advance(state, out, rows[begin:end], slots[begin:end], {t: told.pop(t) for t in list(told) if t < at})
+        _away(state, out, told[at], at)
+        begin = end
+    _advance(state, out, rows[begin:], slots[begin:], told)
+    fire(state, out, now)
+    silence.look_ahead(state, now)
     state.now = now
     return out
+
+
+def _advance(state: State, out: Out, rows: Rows, slots: NDArray[np.int32], told: dict[int, list[Event]]) -> None:
+    """Readings in the order in which they were received, and events by their time, none of everybody's but first."""
+    times = list(told)
+    received = np.ascontiguousarray(rows["received"])
+    begins = int(received[0]) if len(rows) else NEVER
+    while times and times[0] <= begins:
+        _events(state, out, told, times.pop(0))
+    if not len(rows):
+        return
+    fire(state, out, begins)
+    todo = Todo(state, look(state, rows, slots, received), received)
+    last = max(int(received[-1]), times[-1] if times else 0)
+    while True:
+        event_at = times[0] if times else NEVER
+        row_at, due = todo.next_at, state.next_due
+        if min(due, event_at, row_at) > last:
+            return
+        if due <= min(event_at, row_at):
+            said = len(out)
+            fire(state, out, due)
+            todo.follow(due, len(out) > said)
+        elif event_at <= row_at:
+            _events(state, out, told, times[0])
+            todo.follow(times.pop(0), True)
+        else:
+            todo.take(out)
 
 
 def _away(state: State, out: Out, told: Sequence[Event], at: int) -> None:
@@ -74,14 +103,22 @@ def _away(state: State, out: Out, told: Sequence[Event], at: int) -> None:
     away_us = sum(event.down_us for event in told if isinstance(event, Resumed))
     deaf_us = away_us
     if away_us:
-        _timers(state, out, at - away_us)
+        fire(state, out, at - away_us)
     if state.paused_since and any(isinstance(event, Listening | Resumed) for event in told):
-        deaf_us, state.paused_since, state.silence_floor = at - state.paused_since, 0, 0
+        deaf_us, state.paused_since = at - state.paused_since, 0
+        silence.remind_all(state)
     if deaf_us:
         state.deaf_until = at
         state.heard = np.minimum(state.heard + deaf_us, at)  # nobody is heard in the future
+        silence.remind_all(state)
     if away_us:
-        _timers(state, out, at, back=at)
+        fire(state, out, at, back=at)
+
+
+def _events(state: State, out: Out, told: dict[int, list[Event]], at: int) -> None:
+    fire(state, out, at)
+    for event in told[at]:
+        _event(state, out, event)
 
 
 def _event(state: State, out: Out, event: Event) -> None:
@@ -112,76 +149,3 @@ def _event(state: State, out: Out, event: Event) -> None:
             pass
         case _:
             instructed.instruct(state, out, event)
-
-
-def _timers(state: State, out: Out, until: int, back: int = 0) -> None:
-    """Fire everything due by `until`, earliest first, each at its own deadline; what that makes due fires in its turn.
-    What came due before the engine was `back` is fired then: nothing could be decided or sent before."""
-    while state.next_deadline <= until:
-        if state.silence_floor <= until:
-            _look_for_silence(state, until)
-            continue
-        due, kind, slot, number = heapq.heappop(state.timers)
-        at = max(due, back)
-        match kind:
-            case Timer.HOLD:
-                _hold_due(state, out, slot, number, due, at)
-            case Timer.SILENCE:
-                _silence_due(state, out, slot, number, due)
-            case Timer.ATTEMPT if due > back:  # else `resumed` makes the attempt, with all others
-                attempts.attempt_due(state, out, slot, number, due)
-            case Timer.ATTEMPT:
-                pass
-            case Timer.EXPIRY:
-                attempts.expiry_due(state, out, slot, number, due, at)
-            case Timer.CONFIRM:
-                interlock.confirm_due(state, out, slot, number, at)
-            case Timer.NOTE:
-                alarms.note_due(state, out, slot, number, due, at)
-            case Timer.SHELF:
-                overlays.shelf_due(state, out, slot, number, due, at)
-            case Timer.SERVICE:
-                overlays.service_due(state, out, slot, due, at)
-            case Timer.PERMIT:
-                permits.permit_due(state, out, slot, due, at)
-            case _:
-                budget.release_due(state, out, number, due, at)
-
-
-def _hold_due(state: State, out: Out, slot: int, rule: int, due: int, at: int) -> None:
-    since = int(state.since[slot, rule])
-    if since == 0 or int(state.due[slot, rule]) != due:
-        return
-    if alarms.is_active(state, slot, rule):
-        if alarms.return_alarm(state, out, slot, rule, at=at) is not None:
-            interlock.alarm_settled(state, out, slot, rule, at)
-    else:
-        alarm = alarms.raise_alarm(state, out, slot, rule, onset=since, at=at)
-        if alarm is not None:
-            interlock.alarm_raised(state, out, alarm, rule, at)
-    state.refresh_busy([slot])
-
-
-def _look_for_silence(state: State, until: int) -> None:
-    """Turn silences due by `until` into timers, and find the next time to look. One pass over all devices, at most
-    once per shortest silence when everybody reports."""
-    if state.paused_since:
-        state.silence_floor = NEVER
-        return
-    state.silence_floor = NEVER
-    due = state.heard + SILENT_INTERVALS * state.fleet.interval_us
-    for rule in state.compiled.silence:
-        looks = state.compiled.looks[state.compiled.class_of, rule]
-        waiting = state.fleet.present & looks & ~IS_ACTIVE[state.phase[:, rule]]
-        now_due = np.flatnonzero(waiting & (due <= until))
-        for slot in now_due.tolist():
-            state.remind(int(due[slot]), Timer.SILENCE, slot, rule)
-        later = due[waiting & (due > until)]
-        if len(later):
-            state.silence_floor = min(state.silence_floor, int(later.min()))
-
-
-def _silence_due(state: State, out: Out, slot: int, rule: int, due: int) -> None:
-    still = int(state.heard[slot] + SILENT_INTERVALS * state.fleet.interval_us[slot])
-    if still == due and not state.paused_since:
-        alarms.raise_alarm(state, out, slot, rule, onset=due, at=due)

@@ -15,6 +15,7 @@ from rules.decisions import (
     CloseWanted,
     Decision,
     Outcome,
+    RuleNoted,
     WantedEnded,
     command_id,
     wanted_id,
@@ -166,7 +167,8 @@ def test_a_rule_that_no_longer_closes_leaves_its_valves_to_be_opened() -> None:
     world.hear("d2", 1, combustible_lel=30)
     world.tell(AttemptSent(at=at(2), command=command("v2")))
     world.hear("v2", 3, valve=ValvePosition.CLOSED)
-    assert not change(world, 4, rules=pack(closing, *OF_A_CLOSING))
+    (noted,) = change(world, 4, rules=pack(closing, *OF_A_CLOSING))
+    assert noted == RuleNoted(at=at(4), rule="gas", what="action: close -> none")
     assert not world.hear("v2", 5, valve=ValvePosition.OPEN)
 
 

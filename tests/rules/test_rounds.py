@@ -4,8 +4,7 @@ import numpy as np
 
 from devices.quantities import Flag
 from devices.readings import Rows
-from rules.judge import _Touched
-from rules.kernels import conditions
+from rules.notable import look
 from tests.rules.world import NUMBERS, World, reading
 
 SLOW = 20.0
@@ -13,12 +12,9 @@ SLOW = 20.0
 
 def in_rounds(world: World, rows: list[Rows]) -> list[int]:
     """Indices of the rows that would go through rounds."""
-    every, state = np.concatenate(rows), world.state
-    slots = world.fleet.slots(every["device_no"])
-    compiled, classes = state.compiled, state.compiled.class_of[slots]
-    found = conditions(compiled, every, compiled.looks[classes], compiled.by_flags[classes])
-    touched = _Touched.of(state, every, slots, np.arange(len(every)), found)
-    return [] if touched is None else touched.row.tolist()
+    every = np.concatenate(rows)
+    piece = look(world.state, every, world.fleet.slots(every["device_no"]), every["received"].copy())
+    return np.flatnonzero(piece.judged).tolist()
 
 
 def test_readings_of_a_device_whose_alarm_stands_go_through_no_rounds_until_one_moves_something() -> None:

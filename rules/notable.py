@@ -1,0 +1,130 @@
+"""Which readings of a batch have to be judged in their time; all others only say that a device was heard.
+
+K1  A row is judged when its conditions can move something: a rule is raised whose alarm is not active, an alarm or a
+    hold of its device would go on, it says more of an alarm that stands (worse, or that the device says so too), or
+    what it means depends on other devices. From a device's first such row on all its rows of the batch are judged.
+K2  A row is taken in its time without being judged when it is about a position that changes, is awaited or is of a
+    valve that sleeps; a late alarm bit; or of a device that is, or falls, silent within the batch.
+K3  Of all other rows nothing depends on their order with anything else: when each device was heard last is set at once.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.quantities import ALARM_FLAGS, Flag, ValvePosition
+from devices.readings import Rows
+from rules.evaluation import Evaluation, evaluate
+from rules.kernels import Conditions
+from rules.lifecycle import IS_ACTIVE
+from rules.state import NO_ROW, State
+
+Which = NDArray[np.bool_]
+_NOT_LIVE = int(Flag.LATE | Flag.STALE)
+
+
+@dataclass(slots=True)
+class Piece:
+    """Rows in the order in which they were received, shape (n,) all: late and stale; judged (K1); taken (K1 and K2, it
+    may grow); places: shape (p,), ascending, the rows that say where a valve stands or that one is awake."""
+
+    rows: Rows
+    slots: NDArray[np.int32]
+    flags: NDArray[np.int64]
+    late: Which
+    stale: Which
+    judged: Which
+    taken: Which
+    places: NDArray[np.intp]
+    found: Evaluation
+
+
+def look(state: State, rows: Rows, slots: NDArray[np.int32], received: NDArray[np.int64]) -> Piece:
+    """Evaluate these rows, once, and tell them apart. At least one; received: ascending."""
+    flags = np.ascontiguousarray(rows["flags"])
+    late, stale = (flags & int(Flag.LATE)) != 0, (flags & int(Flag.STALE)) != 0
+    found = evaluate(state.compiled, state.windows, rows, slots)
+    judged = _judged(state, slots, flags, late, found)
+    taken = judged | _late_alarms(state, slots, flags, late)
+    heard = np.flatnonzero(~stale)
+    several = bool(received[0] != received[-1])
+    away = _away(state, slots[heard], received[heard]) if several else state.silent[slots[heard]]
+    taken[heard[away]] = True
+    valve = rows["valve"]
+    places = np.flatnonzero((((valve != ValvePosition.UNKNOWN) & ~late) | state.sleeps[slots]) & ~stale)
+    if several:
+        taken[places[_awaited(state, valve[places], slots[places])]] = True
+        heard = heard[~away]
+    state.heard[slots[heard]] = received[heard]
+    return Piece(rows, slots, flags, late, stale, judged, taken, places, found)
+
+
+def _judged(state: State, slots: NDArray[np.int32], flags: NDArray[np.int64], late: Which, found: Evaluation) -> Which:
+    """K1."""
+    awaited = found.awake | state.waits[slots]
+    some = np.flatnonzero((found.raised.any(axis=1) | awaited | state.busy[slots]) & ~late)
+    judged = np.zeros(len(slots), np.bool_)
+    if not len(some):
+        return judged
+    moves = awaited[some]
+    if not moves.all():
+        moves |= _moves(state, slots[some], flags[some], found.calm(some))
+    moving = some[moves]
+    devices, first = np.unique(slots[moving], return_index=True)
+    state.first_row[devices] = moving[first]
+    judged = (state.first_row[slots] <= np.arange(len(slots))) & ~late
+    state.first_row[devices] = NO_ROW
+    return judged
+
+
+def _moves(state: State, slots: NDArray[np.int32], flags: NDArray[np.int64], says: Conditions) -> Which:
+    """Whether each of these rows would move anything if it were its device's first, shape (m,)."""
+    active = IS_ACTIVE[state.phase[slots]]
+    going = np.where(active, says.cleared == 1, says.raised == 1) | (active & state.traits.of_others)
+    moves: Which = going.any(axis=1) | state.since.some(slots)
+    told = np.flatnonzero(~moves & (active & state.traits.judged).any(axis=1) & ((flags & int(ALARM_FLAGS)) != 0))
+    for row, rule in zip(*np.nonzero(active[told] & state.traits.judged), strict=True):
+        moves[told[row]] |= not state.open[int(slots[told[row]]), int(rule)].device_says
+    rising = state.traits.escalates
+    worse = active[:, rising] & (says.priority[:, rising] < state.compiled.priority[rising])
+    for row, which in zip(*np.nonzero(worse), strict=True):
+        rule = int(rising[which])
+        moves[row] |= says.priority[row, rule] < state.open[int(slots[row]), rule].priority
+    return moves
+
+
+def _late_alarms(state: State, slots: NDArray[np.int32], flags: NDArray[np.int64], late: Which) -> Which:
+    """Rows with a late alarm bit that some rule listens to."""
+    found: Which = late & ((flags & int(ALARM_FLAGS)) != 0)
+    if found.any():
+        found[found] = state.compiled.looks_at(slots[found])[:, state.traits.bits].any(axis=1)
+    return found
+
+
+def _away(state: State, slots: NDArray[np.int32], received: NDArray[np.int64]) -> Which:
+    """Rows of devices that are silent, or are not heard for so long within the batch that something may fall due."""
+    order = slots.astype(np.int64) << 32 | np.arange(len(slots))
+    order.sort()
+    device, row = (order >> 32).astype(np.int32), order & 0xFFFFFFFF
+    at, before = received[row], np.empty(len(slots), np.int64)
+    before[1:] = at[:-1]
+    first = np.diff(device, prepend=-1) != 0
+    before[first] = state.heard[device[first]]
+    gap = at - before >= state.deadlines.gap_us[state.compiled.class_of[device]]
+    gap[first] |= state.silent[device[first]]
+    return _all_of(state, slots, device[gap])
+
+
+def _awaited(state: State, valve: NDArray[np.int16], slots: NDArray[np.int32]) -> Which:
+    """Rows of valves that sleep, are watched, or stand elsewhere than they did."""
+    moved = slots[(valve != state.position[slots]) | state.watched[slots] | state.sleeps[slots]]
+    return _all_of(state, slots, moved)
+
+
+def _all_of(state: State, slots: NDArray[np.int32], devices: NDArray[np.int32]) -> Which:
+    """Which rows are of these devices."""
+    state.first_row[devices] = 0
+    found: Which = state.first_row[slots] == 0
+    state.first_row[devices] = NO_ROW
+    return found

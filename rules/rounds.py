@@ -1,0 +1,81 @@
+"""Conditions into alarms and holds, for many devices at once: the n-th reading of each device in round n."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rules.kernels import Conditions
+from rules.lifecycle import IS_ACTIVE, NEXT, Happening
+from rules.state import State, Timer
+
+
+class Moved(NamedTuple):
+    """What a reading brought about. place: of its row among those judged together. onset 0: the condition returned."""
+
+    place: int
+    rule: int
+    onset: int
+
+
+class Rounds:
+    """Readings of some devices, received at one time, in order; the copies that the rounds work on, until they are
+    written back.
+
+    Shapes: slots (d,); phase, since, due (d, rules); device (m,): the place in slots of each reading's device."""
+
+    def __init__(self, state: State, slots: NDArray[np.int32], ts: NDArray[np.int64], found: Conditions) -> None:
+        """slots, ts: shape (m,), of the readings; found: what every rule says of them, (m, rules)."""
+        self.state, self.ts, self.found = state, ts, found
+        self.slots, self.device = np.unique(slots, return_inverse=True)
+        self.phase = state.phase[self.slots]
+        self.since = state.since[self.slots]
+        self.due = state.due[self.slots]
+
+    def run(self, at: int) -> list[Moved]:
+        """All rounds; what moved, in no order. `at`: when the readings were received."""
+        if len(self.slots) == len(self.device):
+            return self._round(np.arange(len(self.device)), at)
+        order = np.argsort(self.device, kind="stable")
+        starts = np.flatnonzero(np.diff(self.device[order], prepend=-1))
+        rank = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
+        by_rank = order[np.argsort(rank, kind="stable")]  # the first rows of all devices, then the second, ...
+        ends = np.cumsum(np.bincount(rank))
+        moved: list[Moved] = []
+        for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True):
+            moved += self._round(np.sort(by_rank[start:end]), at)
+        return moved
+
+    def _round(self, mine: NDArray[np.intp], at: int) -> list[Moved]:
+        rules, device = self.state.compiled, self.device[mine]
+        raised, cleared = self.found.raised[mine], self.found.cleared[mine]
+        phase, since = self.phase[device], self.since[device]
+        ts = self.ts[mine][:, None]
+        active = IS_ACTIVE[phase]
+        up, down = ~active & (raised == 1), active & (cleared == 1)
+        going = up | down
+        stopped = np.where(active, cleared == 0, raised == 0)
+        began = np.where(going, np.where(since == 0, ts, np.minimum(since, ts)), np.where(stopped, 0, since))
+        classes = rules.class_of[self.slots[device]]
+        hold = np.where(active, rules.clear_hold_us[classes], rules.hold_us[classes])
+        fire = going & ((ts - began >= hold) | (up & self.found.at_once[mine]))
+        back = np.where(rules.latch, NEXT[phase, Happening.RETURN_LATCHED], NEXT[phase, Happening.RETURN])
+        self.phase[device] = np.where(fire, np.where(active, back, NEXT[phase, Happening.CONDITION]), phase)
+        held = np.where(fire, 0, began)
+        self.since[device] = held
+        self.due[device] = np.where(held == since, self.due[device], np.where(held == 0, 0, held + hold + (at - ts)))
+        which, rule = np.nonzero(fire)
+        return [
+            Moved(int(mine[w]), int(r), 0 if active[w, r] else int(began[w, r]))
+            for w, r in zip(which, rule, strict=True)
+        ]
+
+    def write_back(self) -> None:
+        """Holds that run on, and the reminders of those that are new."""
+        state = self.state
+        fresh = (self.since != 0) & (self.due != state.due[self.slots])
+        state.since.put(self.slots, self.since)
+        state.due.put(self.slots, self.due)
+        for device, rule in zip(*np.nonzero(fresh), strict=True):
+            state.remind(int(self.due[device, rule]), Timer.HOLD, int(self.slots[device]), int(rule))
+        state.refresh_busy(self.slots)

@@ -1,0 +1,44 @@
+"""What sort of rules there are, asked with every batch."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.quantities import ALARM_FLAGS
+from rules.canonical import walk
+from rules.document import Kind
+from rules.kernels import Compiled
+from rules.selection import parsed_of
+from rules.tree import Commanded, Votes
+
+
+class Traits(NamedTuple):
+    """judged: shape (rules,), bool: a reading says by itself whether it is true. of_others: shape (rules,), bool: what it
+    says of one depends on other devices or on commands. escalates: the rules that may. bits: those that listen to an
+    alarm bit of the device. waits: those of which some alarm has to wait, so that a hold can run. Numbers, ascending."""
+
+    judged: NDArray[np.bool_]
+    of_others: NDArray[np.bool_]
+    escalates: NDArray[np.intp]
+    bits: NDArray[np.intp]
+    waits: list[int]
+
+
+def traits(compiled: Compiled) -> Traits:
+    rules = range(len(compiled))
+    waits = (compiled.hold_us != 0).any(axis=0) | (compiled.clear_hold_us != 0).any(axis=0)
+    said = (Kind.MEASURED, Kind.QUALITY)
+    return Traits(
+        judged=np.array([compiled.rules[rule].kind in said and rule not in compiled.silence for rule in rules], bool),
+        of_others=np.array([_of_others(compiled, rule) for rule in rules], np.bool_),
+        escalates=np.array([rule for rule in rules if compiled.rules[rule].escalate], np.intp),
+        bits=np.flatnonzero(compiled.flags & int(ALARM_FLAGS)),
+        waits=np.flatnonzero(waits).tolist(),
+    )
+
+
+def _of_others(compiled: Compiled, rule: int) -> bool:
+    said = parsed_of(compiled.pack, rule)
+    parts = [part for part in (said.condition, said.clear, *said.escalate) if part is not None]
+    return any(isinstance(node, Votes | Commanded) for part in parts for node in walk(part))
