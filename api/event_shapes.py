@@ -30,6 +30,7 @@ class _AlarmEvent(_Event):
 class AlarmRaisedEvent(_AlarmEvent):
     type: Literal["alarm_raised"] = "alarm_raised"
     incident: str | None = Field(description="The incident it belongs to")
+    until: Utc | None = Field(description=UNTIL)
     late: bool
     quantity: str | None
     value: float | None

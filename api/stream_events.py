@@ -68,6 +68,7 @@ def _alarm_raised(decision: d.AlarmRaised, device: str | None) -> AlarmRaisedEve
         expected=decision.expected or None,
         trial=decision.trial,
         incident=decision.incident or None,
+        until=decision.until or None,
     )
 
 

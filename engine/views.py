@@ -8,7 +8,7 @@ from engine import messages as m
 from engine.memory import Memory
 from engine.messages import AlarmView, HeldView, IncidentView, MarkView, PermitView, StepView, WantedView
 from rules.decisions import AlarmState
-from rules.standing import Held, Incident, Permit
+from rules.standing import FieldMark, Held, Incident, Permit
 from rules.state import OpenAlarm, State, Wanted
 
 Listing = m.ListAlarms | m.ListWanted | m.ListIncidents | m.ListPermits | m.ListHeld
@@ -137,10 +137,14 @@ def _incident(fleet: Fleet, one: Incident) -> IncidentView:
         over=one.over,
         into=one.into,
         parts=one.parts,
-        marks=tuple(
-            MarkView(mark.at, mark.what, mark.by, mark.comment, mark.quantity, mark.value) for mark in one.marks
-        ),
+        marks=tuple(_mark(mark) for mark in one.marks),
     )
+
+
+def _mark(mark: FieldMark) -> MarkView:
+    """The step that was done stands behind the word."""
+    what, _, step = mark.what.partition(": ")
+    return MarkView(mark.at, what, mark.by, mark.comment, mark.quantity, mark.value, step)
 
 
 def _permit(fleet: Fleet, one: Permit) -> PermitView:

@@ -2,25 +2,25 @@
 
 from typing import LiteralString
 
-from rules.decisions import AlarmChanged, AlarmRaised, AlarmState, Change
+from rules.decisions import AlarmChanged, AlarmRaised, Change
 from storage.decided_rows import Event, Row, or_none
 from storage.text import clean
 from storage.times import as_datetime
 
 _RAISE: LiteralString = """
 INSERT INTO alarm (alarm, rule, device_no, site, priority, state, onset, raised, changed, quantity, value, late,
-because, note, expected, trial, incident)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (alarm) DO NOTHING"""
-#: Each pair at the end: whether the change says anything of that column.
+because, note, expected, trial, incident, until)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (alarm) DO NOTHING"""
+#: A change always says state, priority, trial and limit; of the rest, whether it says anything (the flags at the end).
 _CHANGE: LiteralString = """
 INSERT INTO alarm (alarm, rule, device_no, site, priority, state, onset, raised, changed, trial, acknowledged_by, note,
 expected, until, resolution) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (alarm) DO UPDATE SET
 priority = excluded.priority, state = excluded.state, changed = excluded.changed, trial = excluded.trial,
+until = excluded.until,
 acknowledged_by = CASE WHEN %s THEN excluded.acknowledged_by ELSE alarm.acknowledged_by END,
 note = CASE WHEN %s THEN excluded.note ELSE alarm.note END,
 expected = CASE WHEN %s THEN excluded.expected ELSE alarm.expected END,
-until = CASE WHEN %s THEN excluded.until ELSE alarm.until END,
 resolution = CASE WHEN %s THEN excluded.resolution ELSE alarm.resolution END"""
 _EVENT: LiteralString = """
 INSERT INTO alarm_event (engine, cycle, n, alarm, at, change, state, by, comment, priority, trial, until, resolution)
@@ -29,8 +29,6 @@ ORDER: tuple[LiteralString, ...] = (_RAISE, _CHANGE, _EVENT)
 
 #: What stands in `change` of the first event.
 RAISED = "raised"
-#: States that have a time limit.
-_LIMITED = (AlarmState.SHELVED, AlarmState.OUT_OF_SERVICE)
 
 
 def raised(decision: AlarmRaised, event: Event) -> list[Row]:
@@ -38,10 +36,11 @@ def raised(decision: AlarmRaised, event: Event) -> list[Row]:
     who = (decision.alarm, clean(decision.rule), decision.device_no, clean(decision.site))
     how = (priority, state, as_datetime(decision.onset), at, at, clean(decision.quantity), decision.value)
     more = (decision.late, decision.because, clean(decision.note), or_none(decision.expected))
-    last = (decision.trial, decision.incident)
+    until = or_none(decision.until)
+    last = (decision.trial, decision.incident, until)
     return [
         (_RAISE, (*who, *how, *more, *last)),
-        (_EVENT, (*event, decision.alarm, at, RAISED, state, "", "", priority, decision.trial, None, "")),
+        (_EVENT, (*event, decision.alarm, at, RAISED, state, "", "", priority, decision.trial, until, "")),
     ]
 
 
@@ -57,11 +56,9 @@ def changed(decision: AlarmChanged, event: Event) -> list[Row]:
     signed = again or decision.change is Change.ACKNOWLEDGED
     signer = by if decision.change is Change.ACKNOWLEDGED else ""
     now = (comment, or_none(decision.expected)) if noted else ("", None)
-    # A limit is said once, when it begins, and ends with the state that has it.
     until = or_none(decision.until)
-    limits = until is not None or decision.state not in _LIMITED
     found = decision.change is Change.RESOLVED
-    says = (signed, noted, noted, limits, found)
+    says = (signed, noted, noted, found)
     return [
         (_CHANGE, (*who, *how, signer, *now, until, clean(decision.resolution) if found else "", *says)),
         (

@@ -10,19 +10,22 @@ from storage.database import Connection, translated
 from storage.text import clean
 from storage.times import as_datetime
 
-#: An alarm joins again when it comes again; it stands where it first joined.
+#: An alarm joins again when it comes again; it stands where it first joined. The four steps are to be done each time
+#: they are asked for.
 _SELECT: LiteralString = (
     "SELECT i.incident, i.scope, i.key, davy_us(i.opened), i.priority, coalesce(e.alarms, '{}'),"
-    " coalesce(a.device_no, 0), coalesce(d.identity, ''), coalesce(e.opened_steps, 0), coalesce(e.done, '{}'),"
+    " coalesce(a.device_no, 0), coalesce(d.identity, ''), coalesce(davy_us(o.at), 0),"
+    " ARRAY(SELECT x.step FROM incident_event x WHERE x.incident = i.incident AND x.change = 'step done'"
+    " AND (x.at, x.cycle, x.n) > (o.at, o.cycle, o.n)),"
     " coalesce(davy_us(i.over), 0), i.merged_into,"
     " ARRAY(SELECT p.incident FROM incident p WHERE p.merged_into = i.incident ORDER BY p.opened, p.incident),"
     " coalesce(davy_us(i.closed), 0), i.closed_by, i.resolution"
     " FROM incident i"
     " LEFT JOIN LATERAL (SELECT array_agg(x.alarm ORDER BY x.at, x.cycle, x.n)"
-    " FILTER (WHERE x.change IN ('opened', 'joined') AND x.alarm <> '') AS alarms,"
-    " davy_us(min(x.at) FILTER (WHERE x.change = 'steps opened')) AS opened_steps,"
-    " array_agg(x.step) FILTER (WHERE x.change = 'step done') AS done"
+    " FILTER (WHERE x.change IN ('opened', 'joined') AND x.alarm <> '') AS alarms"
     " FROM incident_event x WHERE x.incident = i.incident) e ON true"
+    " LEFT JOIN LATERAL (SELECT x.at, x.cycle, x.n FROM incident_event x WHERE x.incident = i.incident"
+    " AND x.change = 'steps opened' ORDER BY x.at DESC, x.cycle DESC, x.n DESC LIMIT 1) o ON true"
     " LEFT JOIN alarm a ON a.alarm = e.alarms[1] LEFT JOIN device d ON d.device_no = a.device_no"
 )
 

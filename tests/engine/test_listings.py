@@ -63,7 +63,10 @@ async def test_incidents_are_told_worst_first_or_one_by_its_id(an_engine: Engine
         steps=(FieldStep.VENT,),
         opened_steps=T0 + 2,
         parts=("i1",),
-        marks=(FieldMark(T0 + 3, "field reading", "li", "kitchen", "combustible_lel", 22.0),),
+        marks=(
+            FieldMark(T0 + 3, "field reading", "li", "kitchen", "combustible_lel", 22.0),
+            FieldMark(T0 + 4, "step done: evacuate", "li"),
+        ),
     )
     an_engine.cycle.memory.state.incidents = {one.incident: one for one in (mild, grave)}
     async with DoorClient(an_engine.door) as door:
@@ -81,7 +84,10 @@ async def test_incidents_are_told_worst_first_or_one_by_its_id(an_engine: Engine
             steps=(FieldStep.VENT,),
             opened_steps=T0 + 2,
             parts=("i1",),
-            marks=(MarkView(T0 + 3, "field reading", "li", "kitchen", "combustible_lel", 22.0),),
+            marks=(
+                MarkView(T0 + 3, "field reading", "li", "kitchen", "combustible_lel", 22.0),
+                MarkView(T0 + 4, "step done", "li", step="evacuate"),
+            ),
         )
         assert both.as_of == an_engine.store.last_cycle
         assert [one.incident for one in (await door.incidents("i1")).incidents] == ["i1"]

@@ -138,6 +138,26 @@ async def test_an_incident_shows_its_alarms_what_people_did_and_what_is_left_to_
     assert joined.incident == "i1"
 
 
+async def test_the_four_steps_are_to_be_done_each_time_they_are_asked_for(url: str, database: Connection) -> None:
+    again = told(IncidentChange.STEPS_OPENED, T0 + HOUR)
+    vented = told(IncidentChange.STEP_DONE, T0 + HOUR + SECOND, by="wu", step="vent")
+    await write(url, [cycle(1, decisions=(*INCIDENT, again, vented))])
+    found = await incidents.incident(database, "i1")
+    assert found is not None
+    assert (found.opened_steps, found.steps) == (
+        T0 + HOUR,
+        (FieldStep.EVACUATE, FieldStep.CORDON, FieldStep.CLOSE_UPSTREAM),
+    )
+
+
+async def test_an_alarm_that_is_hidden_from_the_start_says_until_when(url: str, database: Connection) -> None:
+    hidden = replace(raised("a1", state=AlarmState.SHELVED), until=T0 + HOUR)
+    await write(url, [cycle(1, decisions=(hidden,))])
+    alarm = await alarms.alarm(database, "a1")
+    assert alarm is not None
+    assert (alarm.state, alarm.until) == (AlarmState.SHELVED, T0 + HOUR)
+
+
 async def test_an_incident_is_over_until_an_alarm_comes_again_and_closed_by_a_person(
     url: str, database: Connection
 ) -> None:
@@ -201,11 +221,12 @@ async def test_a_shelved_alarm_says_until_when_and_its_true_state_is_the_engines
     shelved = replace(
         changed("a1", Change.SHELVED, AlarmState.SHELVED, at=T0 + 1, by="li", comment="welding"), until=T0 + HOUR
     )
-    # What happens to it meanwhile says nothing of the limit.
-    returned = changed("a1", Change.RETURNED, AlarmState.SHELVED, at=T0 + 2)
+    # Every change says how long it is hidden.
+    returned = replace(changed("a1", Change.RETURNED, AlarmState.SHELVED, at=T0 + 2), until=T0 + HOUR)
+    worked_on = changed("a1", Change.OUT_OF_SERVICE, AlarmState.OUT_OF_SERVICE, at=T0 + 3)
     back = changed("a1", Change.UNSHELVED, AlarmState.RETURNED_UNACKNOWLEDGED, at=T0 + HOUR)
     seen = []
-    for number, decision in enumerate((raised("a1"), shelved, returned, back), 1):
+    for number, decision in enumerate((raised("a1"), shelved, returned, worked_on, back), 1):
         await write(url, [cycle(number, decisions=(decision,))])
         alarm = await alarms.alarm(database, "a1")
         assert alarm is not None
@@ -214,6 +235,7 @@ async def test_a_shelved_alarm_says_until_when_and_its_true_state_is_the_engines
         (AlarmState.UNACKNOWLEDGED, 0, AlarmState.UNACKNOWLEDGED),
         (AlarmState.SHELVED, T0 + HOUR, None),
         (AlarmState.SHELVED, T0 + HOUR, None),
+        (AlarmState.OUT_OF_SERVICE, 0, None),
         (AlarmState.RETURNED_UNACKNOWLEDGED, 0, AlarmState.RETURNED_UNACKNOWLEDGED),
     ]
     steps = await alarms.events(database, "a1")
