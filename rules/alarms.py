@@ -11,6 +11,7 @@ import math
 import msgspec
 
 from rules import incident_life, suppression
+from rules.canary import is_trial
 from rules.decisions import AlarmState, Change, Priority, alarm_id
 from rules.hiding import seen
 from rules.lifecycle import IS_ACTIVE, REFUSED, Happening, after
@@ -20,7 +21,6 @@ from rules.showing import note_due as note_due
 from rules.showing import record, told_first
 from rules.showing import say as say
 from rules.state import OpenAlarm, State
-from rules.trials import is_trial
 
 
 def raise_alarm(

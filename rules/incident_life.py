@@ -7,8 +7,8 @@ I2  An incident is OVER when none of its alarms, and of its parts, is active; an
     makes it not over. It is open until a person closes it.
 I3  When SITES_OF_A_RISER sites of one riser, or as many of one building, or SITES_OF_AN_AREA of one area, have an open
     incident that was opened within TOGETHER_US and is part of nothing as large, a larger one opens and they merge into
-    it: each as the largest that it is part of. A further one of such a place is merged at its opening, into the
-    smallest open one. So in a storm a desk sees areas, and each of them once.
+    it, each as the largest that it is part of; unless that is one and the same. A further one of such a place is merged
+    at its opening, into the smallest open one. So in a storm a desk sees areas, and each of them once.
 I4  Its priority is the highest that one of its alarms, or parts, has had.
 """
 
@@ -128,7 +128,8 @@ def _grow(state: State, out: Out, incident: Incident, alarm: str, at: int) -> No
                 break
             if _SIZE[state.incidents[root(state, name)].scope] < _SIZE[place[0]]:
                 together.append(name)
-        if len(together) < enough:
+        merging = list(dict.fromkeys(root(state, name) for name in reversed(together)))
+        if len(together) < enough or len(merging) < 2:
             continue
         larger = Incident(
             incident=incident_id(*place, at),
@@ -142,7 +143,7 @@ def _grow(state: State, out: Out, incident: Incident, alarm: str, at: int) -> No
         found.of[place] = larger.incident
         state.incidents[larger.incident] = larger
         tell(out, larger, IncidentChange.OPENED, at, alarm=alarm)
-        for part in dict.fromkeys(root(state, name) for name in reversed(together)):
+        for part in merging:
             _merge(state, out, part, larger.incident, alarm, at)
 
 

@@ -1,0 +1,103 @@
+"""What is measured on site: a reading at the limit of the rule of kind `field` is an alarm and opens the four steps.
+
+F1  The alarm stands at the incident's first device while what was measured last, of the rule's quantity, is at or above
+    the limit at any place. It ends by measuring less there, not by time and not by closing the incident.
+F2  Each time it is raised, or comes again, all four steps are to be done: evacuate, cordon, close upstream, vent.
+    Source: seed 003, 9.2.3. Davy asks for them; people do them and say so.
+F3  Without such a rule a reading is kept and told, and nothing follows.
+"""
+
+import math
+
+import msgspec
+import numpy as np
+
+from devices.quantities import QUANTITIES, QUANTITY_NAMES
+from rules import alarms, marks
+from rules.alarms import Out
+from rules.decisions import FieldReading, FieldStep, IncidentChange
+from rules.incident_life import family, root, tell
+from rules.standing import FieldMark, Incident
+from rules.state import State
+from rules.words import too_long
+
+
+def reading(state: State, out: Out, incident: Incident, said: FieldReading) -> str:
+    """Keep and tell a reading, and what follows. Returns why not, or empty."""
+    place = said.place.strip()
+    mark = FieldMark(said.at, IncidentChange.FIELD_READING, said.by, place, said.quantity, said.value)
+    refused = _impossible(said) or too_long(place) or marks.said_already(incident, mark)
+    if refused:
+        return refused
+    incident = marks.keep(state, incident, mark)
+    tell(
+        out,
+        incident,
+        IncidentChange.FIELD_READING,
+        said.at,
+        by=said.by,
+        comment=place,
+        quantity=said.quantity,
+        value=said.value,
+    )
+    slot = _where(state, incident)
+    rule = _looking(state, slot, said.quantity)
+    if rule >= 0:
+        _judge(state, out, incident, slot, rule, said)
+    return ""
+
+
+def _impossible(said: FieldReading) -> str:
+    if said.quantity not in QUANTITY_NAMES:
+        return f"{said.quantity!r} is not one of {', '.join(QUANTITY_NAMES)}"
+    quantity = QUANTITIES[QUANTITY_NAMES.index(said.quantity)]
+    if not (math.isfinite(said.value) and quantity.lowest <= said.value <= quantity.highest):
+        return f"{said.quantity} is {quantity.lowest:g} to {quantity.highest:g} {quantity.unit}, not {said.value:g}"
+    return ""
+
+
+def _judge(state: State, out: Out, incident: Incident, slot: int, rule: int, said: FieldReading) -> None:
+    limit = state.compiled.limit[state.compiled.class_of[slot], rule]
+    if not _reached(said.value, limit):
+        if not _stands(state, incident, said.quantity, limit):
+            alarms.return_alarm(state, out, slot, rule, at=said.at, comment="less is measured now")
+        return
+    note = f"{said.value:g} measured at {said.place.strip()}" if said.place.strip() else f"{said.value:g} measured"
+    raised = alarms.raise_alarm(state, out, slot, rule, onset=said.at, at=said.at, value=said.value, note=note)
+    if raised is None:
+        alarms.say(state, out, slot, rule, note, at=said.at)
+    elif not raised.trial:
+        steps = tuple(FieldStep)
+        incident = msgspec.structs.replace(state.incidents[incident.incident], steps=steps, opened_steps=said.at)
+        state.incidents[incident.incident] = incident
+        tell(out, incident, IncidentChange.STEPS_OPENED, said.at, by=said.by, quantity=said.quantity, value=said.value)
+
+
+def _stands(state: State, incident: Incident, quantity: str, limit: np.float32) -> bool:
+    """Whether some place was at the limit when it was last measured: of all incidents that speak of this device."""
+    together = [state.incidents[name] for name in family(state, root(state, incident.incident))]
+    newest = [
+        marks.newest_readings(one.marks).values()
+        for one in together
+        if one.slot == incident.slot or one.incident == incident.incident
+    ]
+    return any(one.quantity == quantity and _reached(one.value or 0.0, limit) for some in newest for one in some)
+
+
+def _where(state: State, incident: Incident) -> int:
+    """Where its alarm stands: the incident's first device; -1: it has left the registry, and no other is known."""
+    return incident.slot if state.fleet.devices[incident.slot] is not None else -1
+
+
+def _looking(state: State, slot: int, quantity: str) -> int:
+    """The number of the rule of kind `field`, if there is one that is about this quantity and looks at this device, or
+    -1."""
+    compiled = state.compiled
+    if slot < 0 or compiled.field < 0 or compiled.rules[compiled.field].quantity != quantity:
+        return -1
+    return compiled.field if compiled.looks[compiled.class_of[slot], compiled.field] else -1
+
+
+def _reached(value: float, limit: np.float32) -> bool:
+    """Compared as readings are kept, as 4-byte floats."""
+    return bool(np.float32(value) >= limit)
