@@ -60,7 +60,8 @@ def check(
         screen = console()
         if looked.ok:
             ids = ", ".join(looked.rules)
-            screen.print(shown(f"{looked.file}: {len(looked.rules)} rules, all sound: {ids}"), markup=False)
+            many = f"{len(looked.rules)} rule" + ("s" if len(looked.rules) != 1 else "")
+            screen.print(shown(f"{looked.file}: {many}, all sound: {ids}"), markup=False)
         for fault, pointed in zip(looked.faults, looked.pointed, strict=True):
             screen.print(shown(fault), markup=False)
             for line in pointed.splitlines():
