@@ -27,6 +27,9 @@ ALTER TABLE alarm ADD COLUMN resolution text NOT NULL DEFAULT '';
 ALTER TABLE alarm ADD COLUMN until timestamptz;
 CREATE INDEX alarm_incident ON alarm (incident) WHERE incident <> '';
 CREATE INDEX alarm_resolution ON alarm (raised) WHERE resolution <> '';
+-- What was open at some time: what is open now, and what ended since.
+CREATE INDEX alarm_open ON alarm (raised) WHERE state <> 0;
+CREATE INDEX alarm_changed ON alarm (changed);
 
 -- `priority` NULL: of an event that was stored before it was kept.
 ALTER TABLE alarm_event ADD COLUMN priority smallint;
