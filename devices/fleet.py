@@ -115,6 +115,11 @@ class Fleet:
         device = self.devices[slot] if slot >= 0 else None
         return device.identity if device else ""
 
+    def actuator(self, slot: int) -> Actuator | None:
+        """Of a valve or fan that takes commands."""
+        one = self.valves.get(slot) or self.fans.get(slot)
+        return one.actuator if one is not None else None
+
     def slots(self, device_no: NDArray[np.int32]) -> NDArray[np.int32]:
         """Slots of device numbers, shape (n,) -> (n,) i4; -1 for a number nobody has."""
         known = (device_no >= 0) & (device_no < len(self.slot_of))

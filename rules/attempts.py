@@ -1,4 +1,4 @@
-"""Attempts: one CLOSE after the other towards a wanted position, and what becomes of each.
+"""Attempts: one CLOSE (of a fan: FAN_ON) after the other towards a wanted position, and what becomes of each.
 
 T1  Every attempt is a command of its own with its own expiry (G8); while the position is wanted a fresh one follows.
 T2  What is said of an attempt may come late, twice, in any order or never: a bus sends when it is free. It is recorded
@@ -9,7 +9,7 @@ T2  What is said of an attempt may come late, twice, in any order or never: a bu
 import msgspec
 
 from devices.fleet import MICROSECONDS
-from rules import sleeping
+from rules import permits, sleeping
 from rules.alarms import Out
 from rules.decisions import AttemptRequested, CommandStepped, Step, command_id
 from rules.state import Attempt, State, StepRecord, Timer, Wanted
@@ -24,14 +24,14 @@ MOST_STEPS = 1_000
 
 def attempt(state: State, out: Out, wanted: Wanted, at: int) -> Wanted:
     """Send one CLOSE now, and plan the next."""
-    valve = state.fleet.valves.get(wanted.slot)
-    if valve is None:
+    actuator = state.fleet.actuator(wanted.slot)
+    if actuator is None:
         return wanted
     number = wanted.attempts[-1].number + 1 if wanted.attempts else 1
-    expires = at + round(valve.actuator.attempt_expires_s * MICROSECONDS)
+    expires = at + round(actuator.attempt_expires_s * MICROSECONDS)
     made = Attempt(command_id(wanted.wanted, number), number, expires)
     asleep = bool(state.sleeps[wanted.slot])
-    pause_us = sleeping.pause_us(valve.actuator, wanted.unheard + 1 if asleep else number)
+    pause_us = sleeping.pause_us(actuator, wanted.unheard + 1 if asleep else number)
     wanted = msgspec.structs.replace(
         wanted,
         attempts=(*_remembered(state, wanted.attempts), made),
@@ -53,6 +53,7 @@ def attempt(state: State, out: Out, wanted: Wanted, at: int) -> Wanted:
             attempt=number,
             expires=expires,
             reason=wanted.reason,
+            verb=wanted.verb,
         )
     )
     return wanted
@@ -73,7 +74,9 @@ def _remembered(state: State, attempts: tuple[Attempt, ...]) -> tuple[Attempt, .
 
 def sent(state: State, out: Out, command: str, at: int) -> None:
     found = find(state, command)
-    if found is not None:
+    if found is None:
+        permits.stepped(state, out, command, Step.SENT, at)
+    else:
         wanted, made = found
         wanted = msgspec.structs.replace(wanted, first_sent=wanted.first_sent or at)
         record(state, out, wanted, msgspec.structs.replace(made, sent=True), Step.SENT, at)
@@ -82,7 +85,9 @@ def sent(state: State, out: Out, command: str, at: int) -> None:
 def failed(state: State, out: Out, command: str, reason: str, at: int) -> None:
     """Once it is over (it expired meanwhile, or this was said before), it stays as it ended."""
     found = find(state, command)
-    if found is not None and not found[1].over:
+    if found is None:
+        permits.stepped(state, out, command, Step.FAILED, at, reason)
+    elif not found[1].over:
         record(state, out, found[0], msgspec.structs.replace(found[1], over=True), Step.FAILED, at, reason)
 
 

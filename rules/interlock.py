@@ -1,79 +1,78 @@
-"""Cause and effect: an alarm wants valves closed; attempts go out until the position is seen closed.
+"""Cause and effect: an alarm asks for valves to be closed and fans to run; what is seen of a valve ends or renews that.
 
-V1  CLOSE is idempotent and is attempted until the valve is seen closed or a named person cancels (G6). There is no
-    code here, and no decision type, that opens a valve.
-V2  `confirmed` is an observed position, received after an attempt had left; an acknowledgement only ends doubt about
-    delivery (G7). A reading that was measured before, by a clock that is believed, waited in some queue and confirms
-    nothing; a reply is tied to its command and needs no clock. Past the model's deadline an unconfirmed CLOSE raises
-    its own alarm, and attempts go on.
-V3  Every attempt carries its expiry (G8). A fresh attempt follows while the position is still wanted.
-V4  A valve that sleeps is attempted whenever it is heard, at once: it is awake now. Between, the pauses grow up to its
-    wake interval, and people are told when it hears next.
-V5  Only a `ShutOffValve` can be wanted closed, and a simulated detector only closes simulated valves (G10).
+V5  Only a `ShutOffValve` can be wanted closed and a `Fan` be run, and a simulated detector only reaches what is
+    simulated (G10).
+V6  What an alarm asks for follows from its true state (state.phase), whatever hides it from people's list: a shelved or
+    suppressed alarm acts. A trial acts on nothing; a device out of service by its own high alarm bit only.
+V7  A reading that was measured before, by a clock that is believed, waited in some queue and confirms nothing; a reply
+    is tied to its command and needs no clock.
+(V1 to V4: rules/wanting.py. How many shut-offs leave at once: rules/budget.py. Who asks for what: rules/matrix.py.)
 """
 
 import msgspec
 
-from devices.fleet import MICROSECONDS, Fleet, ShutOffValve
+from devices.commands import Verb
+from devices.fleet import MICROSECONDS, ShutOffValve
 from devices.quantities import ValvePosition
-from rules import alarms, attempts, sleeping
+from rules import alarms, attempts, budget, matrix, permits, releasing, sleeping, trials, wanting
 from rules.alarms import Out
 from rules.attempts import find, record
-from rules.decisions import (
-    AlarmState,
-    CloseWanted,
-    Outcome,
-    Step,
-    WantedEnded,
-    wanted_id,
-)
+from rules.decisions import AlarmState, Outcome, Step, wanted_id
 from rules.lifecycle import IS_ACTIVE
-from rules.state import MOST_ENDED, NEVER, OpenAlarm, State, Timer, Wanted
+from rules.permits import FORBIDS
+from rules.state import OpenAlarm, State
 
 #: A position measured by so much before the first attempt left is from before it; also for how long after a closing was
 #: confirmed nothing from before it opens it again. Source: product choice; clocks that a network sets agree within a
 #: second, and a minute forgives one that drifts.
 FROM_BEFORE_US = 60 * MICROSECONDS
-#: Steps kept of one that has ended, of the last MOST_ENDED; the journal and the database have them all.
-MOST_ENDED_STEPS = 100
+
+acknowledged, confirm_due, cancel, end = wanting.acknowledged, wanting.confirm_due, wanting.cancel, wanting.end
+want_closed, valves_of = wanting.want_closed, matrix.valves_of
 
 
 def alarm_raised(state: State, out: Out, alarm: OpenAlarm, rule: int, at: int) -> None:
-    """An alarm became active. If its rule closes valves, want every shut-off valve of the detector closed."""
-    if not state.compiled.closes[rule]:
+    """An alarm became active: what it asks for, unless it is one too many of a rule that proves itself."""
+    trials.raised(state, out, state.open[alarm.slot, rule], rule, at)
+    if alarm.rule in state.reverted:
+        budget.drop(state, out, alarm.rule, at)
+    act(state, out, alarm.slot, rule, at)
+
+
+def device_said(state: State, out: Out, alarm: OpenAlarm, rule: int, at: int) -> None:
+    """An alarm bit of the device came for an alarm that is active (its `device_says` is set already): what waits for it
+    leaves at once, and what a person vetoed is asked for again."""
+    act(state, out, alarm.slot, rule, at)
+
+
+def act(state: State, out: Out, slot: int, rule: int, at: int) -> None:
+    """What an active alarm asks for now. Asking again changes nothing."""
+    spec = state.compiled.rules[rule]
+    if not (spec.action.closes or spec.action.ventilates) or not matrix.acts(state, slot, rule):
         return
-    valves = valves_of(state.fleet, alarm.slot)
-    if not valves and state.compiled.no_valve >= 0:
-        no_valve = state.compiled.no_valve
-        alarms.raise_alarm(state, out, alarm.slot, no_valve, onset=alarm.onset, at=at, because=alarm.alarm)
-    close_for(state, out, alarm, rule, valves, at)
-
-
-def valves_of(fleet: Fleet, slot: int) -> list[ShutOffValve]:
-    """The valves a detector may close: linked, and simulated exactly if it is."""
-    here = bool(fleet.simulated[slot])
-    return [valve for valve in fleet.links.get(slot, ()) if bool(fleet.simulated[valve.slot]) == here]
-
-
-def close_for(state: State, out: Out, alarm: OpenAlarm, rule: int, valves: list[ShutOffValve], at: int) -> None:
-    for valve in valves:
-        places = state.closed_for.get(valve.slot, ())
-        if (alarm.slot, rule) not in places:
-            state.closed_for[valve.slot] = (*places, (alarm.slot, rule))
-        want_closed(state, out, valve, at=at, reason=alarm.rule, alarm=alarm.alarm)
+    if spec.action.closes:
+        permits.alarmed(state, out, slot, rule, at)
+        if not matrix.reach(state.fleet, slot, spec.id) and state.compiled.no_valve >= 0:
+            alarm, no_valve = state.open[slot, rule], state.compiled.no_valve
+            alarms.raise_alarm(state, out, slot, no_valve, onset=alarm.onset, at=at, because=alarm.alarm)
+    for what, causes in matrix.asked(state, state.fleet, slot, rule):
+        if matrix.acts(state, slot, rule):  # it may be taken back while it asks
+            budget.ask(state, out, (slot, rule), what, causes, at)
 
 
 def alarm_settled(state: State, out: Out, slot: int, rule: int, at: int) -> None:
     """An alarm is no longer active, or is over: what stood only because of it goes with it."""
-    if not state.compiled.closes[rule]:
+    action = state.compiled.rules[rule].action
+    if not (action.closes or action.ventilates):
         return
     no_valve = state.compiled.no_valve
     still = any(state.compiled.closes[r] and alarms.is_active(state, slot, r) for r in range(len(state.compiled)))
     if no_valve >= 0 and not still:
         alarms.return_alarm(state, out, slot, no_valve, at=at)
-    if (slot, rule) in state.open:
+    budget.settled(state, out, slot, rule, at)
+    if state.phase[slot, rule] != AlarmState.NORMAL:
         return
-    for valve in state.fleet.links.get(slot, ()):
+    for valve in matrix.reach(state.fleet, slot, state.compiled.rules[rule].id):
         forget_cause(state, out, valve.slot, (slot, rule), at)
 
 
@@ -89,67 +88,6 @@ def forget_cause(state: State, out: Out, valve: int, cause: tuple[int, int], at:
     state.refresh_watched(valve)
 
 
-def want_closed(
-    state: State, out: Out, valve: ShutOffValve, *, at: int, reason: str, alarm: str = "", by: str = ""
-) -> Wanted:
-    """Want it closed; the wanted position that is open already is kept."""
-    before = state.wanted_by_slot.get(valve.slot)
-    if before is not None:
-        return before
-    device = valve.device
-    state.epoch[valve.slot] += 1
-    epoch = int(state.epoch[valve.slot])
-    seen = int(state.position[valve.slot]) if valve.actuator.reports_position else ValvePosition.UNKNOWN
-    wanted = Wanted(
-        wanted=wanted_id(device.device_no, epoch),
-        slot=valve.slot,
-        device_no=device.device_no,
-        identity=device.identity,
-        site=device.site,
-        epoch=epoch,
-        reason=reason,
-        alarm=alarm,
-        by=by,
-        since=at,
-        confirm_by=at + round(valve.actuator.confirm_within_s * MICROSECONDS),
-        next_attempt=NEVER,
-        position=ValvePosition(seen),
-        hears_by=sleeping.hears_by(state, valve, at),
-    )
-    state.wanted_by_slot[valve.slot] = wanted
-    state.by_wanted[wanted.wanted] = valve.slot
-    state.watched[valve.slot] = True
-    state.remind(wanted.confirm_by, Timer.CONFIRM, valve.slot, epoch)
-    out.append(
-        CloseWanted(
-            at=at,
-            wanted=wanted.wanted,
-            device_no=device.device_no,
-            epoch=epoch,
-            reason=reason,
-            alarm=alarm,
-            by=by,
-            confirm_by=wanted.confirm_by,
-            hears_by=wanted.hears_by,
-        )
-    )
-    if wanted.hears_by:
-        sleeping.tell(state, out, valve, at)
-    return attempts.attempt(state, out, wanted, at)
-
-
-def acknowledged(state: State, out: Out, command: str, at: int, note: str = "") -> None:
-    """The device has the command. For a valve that cannot report its position there is nothing more to see."""
-    found = find(state, command)
-    if found is None:
-        return
-    wanted = record(state, out, found[0], found[1], Step.ACKNOWLEDGED, at, note)
-    valve = state.fleet.valves.get(wanted.slot)
-    if valve is not None and not valve.actuator.reports_position:
-        wanted = record(state, out, wanted, found[1], Step.UNVERIFIABLE, at, "this model reports no position")
-        end(state, out, wanted, Outcome.UNVERIFIABLE, at)
-
-
 def replied(state: State, out: Out, command: str, device_no: int, position: ValvePosition, at: int) -> None:
     """The device answered: proof of delivery, and where its valve stands."""
     found = find(state, command)
@@ -158,8 +96,10 @@ def replied(state: State, out: Out, command: str, device_no: int, position: Valv
         return  # a device may only answer for its own valve
     if found is None and slot in state.wanted_by_slot:
         return  # an answer to an older command says nothing of the closing that is wanted now (G7)
-    if found is not None:
-        acknowledged(state, out, command, at, f"valve {position.name.lower()}")
+    if found is not None and found[0].verb is Verb.FAN_ON:
+        wanting.runs(state, out, command, at)
+        return
+    acknowledged(state, out, command, at, f"valve {position.name.lower()}")
     if slot >= 0:
         sleeping.woke(state, slot, at)
     if slot >= 0 and position is not ValvePosition.UNKNOWN:
@@ -187,27 +127,22 @@ def observed(state: State, out: Out, slot: int, position: ValvePosition, at: int
         alarms.return_alarm(state, out, slot, state.compiled.reopened, at=at)
 
 
-#: States in which an alarm forbids its valves to be open: the condition is there, or waits for a manual reset.
-_FORBIDS = {
-    AlarmState.UNACKNOWLEDGED,
-    AlarmState.ACKNOWLEDGED,
-    AlarmState.LATCHED_UNACKNOWLEDGED,
-    AlarmState.LATCHED_ACKNOWLEDGED,
-}
-
-
 def _opened_again(state: State, out: Out, slot: int, at: int) -> None:
     """A valve that was closed for an alarm is open although the alarm is not over. People are told; while the gas is
     still there it is closed again. (With the condition gone somebody on site may be at work: the alarm tells.)"""
-    causes = [state.open[place] for place in state.closed_for.get(slot, ()) if place in state.open]
-    standing = [alarm for alarm in causes if alarm.state in _FORBIDS]
+    standing = [
+        place
+        for place in state.closed_for.get(slot, ())
+        if place in state.open and not state.open[place].trial and AlarmState(state.phase[place]) in FORBIDS
+    ]
     if not standing:
         return
-    because = next((alarm for alarm in standing if IS_ACTIVE[alarm.state]), standing[0])
+    place = next((place for place in standing if IS_ACTIVE[state.phase[place]]), standing[0])
+    because = state.open[place]
     if state.compiled.reopened >= 0:
         alarms.raise_alarm(state, out, slot, state.compiled.reopened, onset=at, at=at, because=because.alarm)
     valve = state.fleet.valves.get(slot)
-    if valve is not None and IS_ACTIVE[because.state]:
+    if valve is not None and any(matrix.acts(state, *one) for one in standing):
         want_closed(state, out, valve, at=at, reason=because.rule, alarm=because.alarm)
 
 
@@ -215,10 +150,12 @@ def closed_by_a_person(state: State, out: Out, valve: ShutOffValve, *, at: int, 
     """A person wants it closed, now: where its closing is wanted already, an attempt leaves at once all the same.
     Returns the wanted position's id."""
     before = state.wanted_by_slot.get(valve.slot)
-    if before is None:
-        return want_closed(state, out, valve, at=at, reason=reason, by=by).wanted
-    attempts.soon(state, out, before, at)
-    return before.wanted
+    if before is not None:
+        attempts.soon(state, out, before, at)
+        return before.wanted
+    wanted = want_closed(state, out, valve, at=at, reason=reason, by=by)
+    releasing.closed(state, out, valve.slot, at)
+    return wanted.wanted
 
 
 def reachable(state: State, out: Out, device_no: int, at: int) -> None:
@@ -261,46 +198,3 @@ def _from_before(state: State, slot: int, measured: int, at: int) -> bool:
         if closing is None or closing.outcome is not Outcome.CONFIRMED or at - closing.ended > FROM_BEFORE_US:
             return False
     return measured < closing.first_sent - FROM_BEFORE_US
-
-
-def cancel(state: State, out: Out, wanted_name: str, by: str, reason: str, at: int) -> str:
-    """A named person ends the attempts. Returns why not, or empty."""
-    wanted = state.find_wanted(wanted_name)
-    if wanted is None:
-        return f"there is no wanted position {wanted_name!r}"
-    if wanted.outcome is not None:
-        return f"it has ended already: {wanted.outcome}"
-    end(state, out, wanted, Outcome.CANCELLED, at, by=by, comment=reason)
-    return ""
-
-
-def confirm_due(state: State, out: Out, slot: int, epoch: int, at: int) -> None:
-    """The deadline of the model has passed and nobody has seen the valve closed (G7)."""
-    wanted = state.wanted_by_slot.get(slot)
-    if wanted is not None and wanted.epoch == epoch and state.compiled.unconfirmed >= 0:
-        alarms.raise_alarm(
-            state, out, slot, state.compiled.unconfirmed, onset=wanted.since, at=at, because=wanted.alarm
-        )
-
-
-def end(state: State, out: Out, wanted: Wanted, outcome: Outcome, at: int, *, by: str = "", comment: str = "") -> None:
-    """Attempts are over. The record is kept among the last MOST_ENDED."""
-    steps = wanted.steps[-MOST_ENDED_STEPS:]
-    wanted = msgspec.structs.replace(wanted, outcome=outcome, ended=at, next_attempt=NEVER, steps=steps)
-    state.wanted_by_slot.pop(wanted.slot, None)
-    state.by_wanted.pop(wanted.wanted, None)
-    for made in wanted.attempts:
-        state.by_command.pop(made.command, None)
-    state.ended[wanted.wanted] = wanted
-    while len(state.ended) > MOST_ENDED:
-        del state.ended[next(iter(state.ended))]
-    if outcome is Outcome.CANCELLED:
-        state.closed_for.pop(wanted.slot, None)  # a named person decided: the valve open now is not "opened again"
-    state.refresh_watched(wanted.slot)
-    out.append(
-        WantedEnded(at=at, wanted=wanted.wanted, device_no=wanted.device_no, outcome=outcome, by=by, comment=comment)
-    )
-    settled = outcome in (Outcome.CONFIRMED, Outcome.CANCELLED)
-    for rule in (state.compiled.unconfirmed, state.compiled.asleep, state.compiled.reopened if settled else -1):
-        if rule >= 0:
-            alarms.return_alarm(state, out, wanted.slot, rule, at=at, comment=comment)

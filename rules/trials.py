@@ -3,35 +3,103 @@
 D1  A trial alarm lives its whole life and moves nothing.
 D2  Whether a site belongs to a canary depends on the names of rule and site alone, so a larger share keeps those of a
     smaller one, and every engine says the same.
+D3  A rule that came into force, or was edited, proves itself: if within PROVING_US software raises it at more than its
+    share of the devices it looks at, it is taken back to a dry run, all of it, until it is edited. What a device's own
+    alarm bit raised does not count, nor does a rule that listens to flags alone. Simulated devices do not count, unless
+    the rule looks at no other (G10).
 """
 
-import hashlib
+import msgspec
+import numpy as np
 
-from rules.document import Rule, RuleState
-from rules.state import State
+from devices.fleet import MICROSECONDS
+from rules import alarms, showing
+from rules.alarms import Out
+from rules.canary import drawn as drawn
+from rules.canary import in_canary as in_canary
+from rules.canary import is_trial as is_trial
+from rules.decisions import Change, RuleNoted
+from rules.document import Kind, Override, Rule
+from rules.kernels import Compiled
+from rules.standing import Proving
+from rules.state import OpenAlarm, State
 
-#: Shares of a canary are told apart to a hundredth of a percent (product choice).
-_SHARES = 10_000
+#: How long a rule proves itself, and at how many devices it may be raised meanwhile: the larger of the two. Source:
+#: product choice.
+PROVING_US = 600 * MICROSECONDS
+PROVING_LEAST, PROVING_SHARE = 20, 0.02
 
 
-def is_trial(state: State, rule: int, slot: int) -> bool:
-    """Whether an alarm of this rule (its number) at this device (its slot) would be a trial now."""
+def raised(state: State, out: Out, alarm: OpenAlarm, rule: int, at: int) -> None:
+    """An alarm became active: too many of a rule that proves itself, and it is taken back (D3)."""
+    proving = state.proving.get(alarm.rule)
+    if proving is None:
+        return
+    one, slots = proving
+    if at - one.since >= PROVING_US:
+        del state.proving[alarm.rule]
+        return
+    if alarm.trial or alarm.device_says or bool(state.fleet.simulated[alarm.slot]) != one.simulated:
+        return
+    slots.add(alarm.slot)
+    if len(slots) > one.most:
+        why = f"raised at {len(slots)} devices within {PROVING_US // 60 // MICROSECONDS} min of coming into force"
+        revert(state, out, rule, alarm.slot, at, f"{why}; at most {one.most} may be")
+
+
+def revert(state: State, out: Out, rule: int, slot: int, at: int, why: str) -> None:
+    """Take a rule back to a dry run, until it is edited. (What the budget holds of it is the caller's.)"""
     spec = state.compiled.rules[rule]
-    if spec.id in state.reverted or spec.state is RuleState.DRY_RUN:
-        return True
-    if spec.state is not RuleState.CANARY:
-        return False
-    device = state.fleet.devices[slot]
-    return device is None or not in_canary(spec, device.site)
+    state.proving.pop(spec.id, None)
+    state.reverted[spec.id] = why
+    out.append(RuleNoted(at=at, rule=spec.id, what=f"taken back to a dry run: {why}", reverted=True))
+    because = state.open[slot, rule].alarm if (slot, rule) in state.open else ""
+    for where, number in [place for place, alarm in state.open.items() if place[1] == rule and not alarm.trial]:
+        state.open[where, number] = msgspec.structs.replace(state.open[where, number], trial=True)
+        showing.record(state, out, where, number, Change.TRIED, at, comment=why)
+    _tell(state, out, slot, f"rule {spec.id}: {why}; edit it to bring it into force again", because, at)
 
 
-def in_canary(rule: Rule, site: str) -> bool:
-    """Whether a rule in its canary is in force at this site."""
-    return drawn(rule.id, site) < rule.canary_pct * 100
+def _tell(state: State, out: Out, slot: int, note: str, because: str, at: int) -> None:
+    rule = state.compiled.reverted
+    if rule < 0:
+        return
+    if alarms.raise_alarm(state, out, slot, rule, onset=at, at=at, because=because, note=note) is None:
+        alarms.say(state, out, slot, rule, f"{state.open[slot, rule].note}; {note}", at=at)
 
 
-def drawn(rule: str, site: str) -> int:
-    """The place of a site in the order in which a rule comes into force, 0 .. 9999: the first eight bytes, big-endian,
-    of blake2b("rule|site") modulo 10,000."""
-    digest = hashlib.blake2b(f"{rule}|{site}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") % _SHARES
+def edited(state: State, out: Out, before: Compiled, now: int) -> list[str]:
+    """The rules are others now: one that was edited is in force as it says itself, with a whole budget, and proves
+    itself anew. Returns the ids of those that are new or were edited."""
+    known = {rule.id: _document(before, rule) for rule in before.rules}
+    fresh = [rule.id for rule in state.compiled.rules if known.get(rule.id) != _document(state.compiled, rule)]
+    gone = [rule for rule in {*state.reverted, *state.proving} if rule not in state.compiled.by_id]
+    for rule in (*fresh, *gone):
+        state.reverted.pop(rule, None)
+        state.proving.pop(rule, None)
+    if len(before.fleet.registry.devices):  # else nothing was in force anywhere before
+        for rule in fresh:
+            _prove(state, rule, now)
+    number = state.compiled.reverted
+    for slot in [slot for slot, rule in state.open if rule == number]:
+        if not any(f"rule {rule}:" in state.open[slot, number].note for rule in state.reverted):
+            alarms.return_alarm(state, out, slot, number, at=now, comment="the rule was edited")
+    return fresh
+
+
+def _document(compiled: Compiled, rule: Rule) -> tuple[Rule, tuple[Override, ...]]:
+    return rule, tuple(one for one in compiled.pack.overrides if one.rule == rule.id)
+
+
+def _prove(state: State, rule: str, now: int) -> None:
+    number = state.compiled.by_id[rule]
+    spec = state.compiled.rules[number]
+    if spec.kind not in (Kind.MEASURED, Kind.QUALITY) or not (
+        spec.quantity or spec.condition or spec.kind is Kind.QUALITY
+    ):
+        return
+    looked_at = state.fleet.present & state.compiled.looks[state.compiled.class_of, number]
+    real = int(np.count_nonzero(looked_at & ~state.fleet.simulated))
+    many = real or int(np.count_nonzero(looked_at))
+    most = max(PROVING_LEAST, int(many * PROVING_SHARE))
+    state.proving[rule] = (Proving(rule, now, most, simulated=not real), set())

@@ -12,6 +12,16 @@ from rules.standing import Held
 
 #: Of a held shut-off: its rule's id and the slot of what is commanded.
 Key = tuple[str, int]
+
+
+class Line(NamedTuple):
+    """Those that wait for the same: a rule's budget (of simulated devices it is another one), or to be heard."""
+
+    rule: str
+    simulated: bool
+    unheard: bool = False
+
+
 #: Outdated entries that a queue may hold beyond twice what waits, before it is made anew (product choice).
 _SLACK = 64
 
@@ -28,43 +38,41 @@ class Waiting:
     """Mutable, private to one state."""
 
     def __init__(self) -> None:
-        self._queues: dict[str, list[tuple[Turn, int, Key]]] = {}
-        self._now: dict[Key, tuple[str, Held, Turn, int]] = {}
-        self._many: dict[str, int] = {}
+        self._queues: dict[Line, list[tuple[Turn, int, Key]]] = {}
+        self._now: dict[Key, tuple[Line, Held, Turn, int]] = {}
+        self._many: dict[Line, int] = {}
         self._by_detector: dict[int, set[Key]] = {}
         self._serial = 0
 
-    def put(self, budget: str, held: Held, turn: Turn) -> None:
-        """`budget` says whose turn it waits for; empty: for its detector to be heard. The same key is replaced."""
+    def put(self, line: Line, held: Held, turn: Turn) -> None:
+        """The same key is replaced."""
         key = (held.rule, held.valve)
         self.take(key)
         self._serial += 1
-        self._now[key] = (budget, held, turn, self._serial)
+        self._now[key] = (line, held, turn, self._serial)
         self._by_detector.setdefault(held.detector, set()).add(key)
-        if budget:
-            self._many[budget] = self._many.get(budget, 0) + 1
-            queue = self._queues.setdefault(budget, [])
-            heapq.heappush(queue, (turn, self._serial, key))
-            if len(queue) > 2 * self._many[budget] + _SLACK:
-                self._queues[budget] = [entry for entry in queue if self._holds(entry)]
-                heapq.heapify(self._queues[budget])
+        self._many[line] = self._many.get(line, 0) + 1
+        queue = self._queues.setdefault(line, [])
+        heapq.heappush(queue, (turn, self._serial, key))
+        if len(queue) > 2 * self._many[line] + _SLACK:
+            self._queues[line] = [entry for entry in queue if self._holds(entry)]
+            heapq.heapify(self._queues[line])
 
     def take(self, key: Key) -> None:
         """It waits no more."""
         found = self._now.pop(key, None)
         if found is None:
             return
-        budget, held = found[:2]
+        line, held = found[:2]
         mine = self._by_detector[held.detector]
         mine.discard(key)
         if not mine:
             del self._by_detector[held.detector]
-        if budget:
-            self._many[budget] -= 1
+        self._many[line] -= 1
 
-    def worst(self, budget: str) -> Held | None:
+    def worst(self, line: Line) -> Held | None:
         """The next to be released."""
-        queue = self._queues.get(budget, [])
+        queue = self._queues.get(line, [])
         while queue and not self._holds(queue[0]):
             heapq.heappop(queue)
         return self._now[queue[0][2]][1] if queue else None
@@ -73,12 +81,12 @@ class Waiting:
         found = self._now.get(entry[2])
         return found is not None and found[3] == entry[1]
 
-    def many(self, budget: str) -> int:
-        return self._many.get(budget, 0)
+    def many(self, line: Line) -> int:
+        return self._many.get(line, 0)
 
-    def budgets(self) -> list[str]:
-        """Those for which something waits, sorted."""
-        return sorted(budget for budget, many in self._many.items() if many)
+    def lines(self) -> list[Line]:
+        """Those in which something waits, sorted."""
+        return sorted(line for line, many in self._many.items() if many)
 
     def of_detector(self, slot: int) -> list[Key]:
         return sorted(self._by_detector.get(slot, ()))
