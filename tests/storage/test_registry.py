@@ -96,7 +96,7 @@ async def test_an_import_gives_numbers_and_offers_the_whole_registry(database: C
 async def test_the_examples_of_the_documentation_are_imported_as_written(database: Connection) -> None:
     text = (Path(__file__).parents[2] / "docs" / "STORAGE.md").read_text("utf-8")
     (from_json,) = re.findall(r"^```json\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    from_csv, bus = re.findall(r"^```csv\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    from_csv, matrix, bus = re.findall(r"^```csv\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     done = await put(database, from_json)
     assert (done.applied, done.count(Fate.ADDED), len(done.tokens)) == (True, 8, 2)
     again = await put(database, from_csv)
@@ -105,6 +105,8 @@ async def test_the_examples_of_the_documentation_are_imported_as_written(databas
     assert [fate.reason for fate in again.fates if fate.fate is not Fate.UNCHANGED] == [
         "timezone: 'Asia/Shanghai' -> 'UTC'"
     ]
+    voted = await put(database, matrix)
+    assert (voted.applied, voted.count(Fate.ADDED)) == (True, 5)
     beside = await put(database, bus)
     assert (beside.applied, beside.count(Fate.ADDED), beside.warnings) == (True, 4, ())
     for address in re.findall(r"^\| `(modbus[^`]+)`", text, re.MULTILINE):
