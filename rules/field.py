@@ -66,7 +66,7 @@ def _judge(state: State, out: Out, incident: Incident, slot: int, rule: int, sai
     raised = alarms.raise_alarm(state, out, slot, rule, onset=said.at, at=said.at, value=said.value, note=note)
     if raised is None:
         alarms.say(state, out, slot, rule, note, at=said.at)
-    elif not raised.trial:
+    else:
         steps = tuple(FieldStep)
         incident = msgspec.structs.replace(state.incidents[incident.incident], steps=steps, opened_steps=said.at)
         state.incidents[incident.incident] = incident
