@@ -12,23 +12,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from devices.fleet import MICROSECONDS, Fleet
 from devices.quantities import GAS_QUANTITIES, QUANTITY_NAMES
-from devices.readings import Batch, Rows, blank
+from devices.readings import Rows
 from rules.backtest_compare import differences, labelled
 from rules.backtest_tally import Tally
 from rules.backtest_types import Assumed, Found, Label, Progress, Tested
 from rules.backtest_world import World, without_positions
 from rules.canonical import quantities, windowed
 from rules.document import Kind, RulePack, RuleState
+from rules.replay import Replay
 from rules.state import State
-from rules.step import step
 from rules.tree import Condition, Count, Node, Stuck, Windowed
-
-#: Readings of one step, at most: more would only need more memory.
-MOST_ROWS = 65_536
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -68,12 +64,12 @@ def backtest(
         rows, slots = (chunk.copy(), slots) if known.all() else (chunk[known], slots[known])
         without_positions(request.fleet, rows, slots)
         for run in runs:
-            run.advance(rows, slots)
+            run.replay.advance(rows, slots)
         readings += len(chunk)
         progress(Progress(readings, last))
     runs = runs or [_Run(request, pack, request.from_us) for pack in packs]
     for run in runs:
-        run.until(request.to_us)
+        run.replay.until(request.to_us)
     found = [run.tally.found(request.to_us) for run in runs]
     return _tested(request, found, readings, unknown)
 
@@ -138,33 +134,6 @@ class _Run:
     """One version on its way through history."""
 
     def __init__(self, request: Request, pack: RulePack, begin: int) -> None:
-        self.state = State.initial(request.fleet, pack, begin)
-        self.world = World(request.fleet, request.assumed)
         self.tally = Tally(request.fleet, pack, request.from_us)
-
-    def advance(self, rows: Rows, slots: NDArray[np.int32]) -> None:
-        received = rows["received"]
-        at = 0
-        while at < len(rows):
-            end = self._safe_end(int(received[at]))
-            upto = min(int(np.searchsorted(received, end, "left")), at + MOST_ROWS)
-            if upto == at:
-                self._step(blank(0), np.zeros(0, np.int32), end - 1)
-                continue
-            self._step(rows[at:upto], slots[at:upto], int(received[upto - 1]))
-            at = upto
-
-    def until(self, now: int) -> None:
-        """To the end, without readings."""
-        while self.state.now < now:
-            self._step(blank(0), np.zeros(0, np.int32), min(now, self._safe_end(now) - 1))
-
-    def _safe_end(self, to: int) -> int:
-        """Up to here (exclusive) nothing that is decided from now on can be answered (backtest_world W1)."""
-        begins = max(self.state.now, min(to, self.world.next_at, self.state.next_deadline))
-        return begins + self.world.soonest_us
-
-    def _step(self, rows: Rows, slots: NDArray[np.int32], now: int) -> None:
-        made = step(self.state, Batch(rows, slots), self.world.due(now), now)
-        self.world.follow(made)
-        self.tally.count(made)
+        world = World(request.fleet, request.assumed)
+        self.replay = Replay(State.initial(request.fleet, pack, begin), world, self.tally.count)

@@ -44,9 +44,9 @@ _WHO = "backtest"
 
 
 class World:
-    """What is going to be answered. Private to one version's run."""
+    """What is going to be answered. Private to one run. `given`: what people are known to have done."""
 
-    def __init__(self, fleet: Fleet, assumed: Assumed) -> None:
+    def __init__(self, fleet: Fleet, assumed: Assumed, given: Iterable[Event] = ()) -> None:
         self._fleet, self._assumed = fleet, assumed
         #: (when, number, what, the wanted position it is about or empty)
         self._coming: list[tuple[int, int, Event, str]] = []
@@ -59,6 +59,8 @@ class World:
         answers = [valve.actuator for valve in fleet.valves.values()] if assumed.valves_answer else []
         delays = [_stroke_us(actuator) for actuator in answers] + ([self._after_us] if self._after_us else [])
         self.soonest_us = min(delays, default=1 << 62)
+        for event in given:
+            self._plan(event)
 
     @property
     def next_at(self) -> int:

@@ -1,0 +1,71 @@
+"""Sentences of explanations, in the two languages that rules have titles in."""
+
+from rules.explain_types import Reason
+
+#: Reason -> (zh, en). In braces: what the caller knows of it.
+SENTENCES: dict[Reason, tuple[str, str]] = {
+    Reason.DRAFT: ("规则是草稿,不参与判断。", "The rule is a draft: nobody judges by it."),
+    Reason.OTHER_KIND: ("规则不适用于此类设备({kind})。", "The rule is not for devices of this kind ({kind})."),
+    Reason.NOT_SELECTED: ("规则的 only 条件不包含此设备。", "The rule's `only` leaves this device out."),
+    Reason.NOT_MEASURED: (
+        "此型号不测量规则所用的量,也没有可看的标志。",
+        "The model measures none of what the rule is about, and it has no flags to look at.",
+    ),
+    Reason.OF_THE_ENGINE: (
+        "此规则不看读数:由联锁、通信或预算触发。",
+        "The rule looks at no reading: the interlock, the way in or the budget raises it.",
+    ),
+    Reason.NOT_HEARD: (
+        "在所查时间内设备没有可用的读数。",
+        "In the time looked at the device sent no reading that rules can see.",
+    ),
+    Reason.OUTSIDE_SCHEDULE: ("不在规则的时段内。", "It is outside the rule's schedule."),
+    Reason.NOT_TRUE: ("条件不成立。", "The condition is false."),
+    Reason.NOT_KNOWN: (
+        "条件未知({why}):未知既不触发也不消除。",
+        "The condition is unknown ({why}): unknown raises nothing and clears nothing.",
+    ),
+    Reason.HOLDING: (
+        "条件自 {since} 起成立,须持续 {lasts},已过 {passed}。",
+        "The condition has been true since {since}; it must last {lasts}, and {passed} have passed.",
+    ),
+    Reason.HELD_LATE: (
+        "最近一条读数是迟到或陈旧的,规则看不到。",
+        "The last reading is late or stale: rules do not see it.",
+    ),
+    Reason.STANDS: ("报警自 {onset} 起,条件仍成立。", "In alarm since {onset}; the condition still stands."),
+    Reason.BETWEEN: (
+        "报警自 {onset} 起;条件已不成立,但尚未达到解除条件。",
+        "In alarm since {onset}; the condition is no longer true, but the clear condition is not reached.",
+    ),
+    Reason.CLEAR_UNKNOWN: (
+        "报警自 {onset} 起;解除条件未知({why}),故保持。",
+        "In alarm since {onset}; whether it is over is unknown ({why}), so it stays.",
+    ),
+    Reason.CLEARING: (
+        "报警自 {onset} 起;解除条件自 {since} 起成立,须持续 {lasts},已过 {passed}。",
+        "In alarm since {onset}; gone since {since}, which must last {lasts}, and {passed} have passed.",
+    ),
+    Reason.RETURNED: (
+        "条件已消失,等待确认(起始 {onset})。",
+        "The condition is gone; the alarm of {onset} waits to be acknowledged.",
+    ),
+    Reason.LATCHED: (
+        "条件已消失,报警锁定,等待人工确认并复位(起始 {onset})。",
+        "The condition is gone; the alarm of {onset} is latched until a person acknowledges and resets it.",
+    ),
+    Reason.SILENT: (
+        "自 {heard} 起没有收到读数,超过 {lasts}。",
+        "Nothing was heard since {heard}, which is longer than {lasts}.",
+    ),
+    Reason.HEARD: (
+        "最近一次收到读数是 {heard};沉默 {lasts} 后报警。",
+        "Last heard at {heard}; an alarm after {lasts} of silence.",
+    ),
+}
+
+
+def sentences(reason: Reason, known: dict[str, str]) -> tuple[str, str]:
+    """(zh, en)"""
+    zh, en = SENTENCES[reason]
+    return zh.format(**known), en.format(**known)

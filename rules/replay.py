@@ -1,0 +1,54 @@
+"""History through the engine's own `step`, with what valves and people do in it, exactly in the order of times.
+
+P1  Nothing is stepped at once that could decide something that is answered within it (backtest_world W1). So what is
+    found does not depend on how history is cut.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.readings import Batch, Rows, blank
+from rules.backtest_world import World
+from rules.decisions import Decision
+from rules.state import State
+from rules.step import step
+
+#: Readings of one step, at most: more would only need more memory.
+MOST_ROWS = 65_536
+
+
+class Replay:
+    """One state on its way through history. `told` hears every decision."""
+
+    def __init__(self, state: State, world: World, told: Callable[[Sequence[Decision]], None]) -> None:
+        self.state, self._world, self._told = state, world, told
+
+    def advance(self, rows: Rows, slots: NDArray[np.int32]) -> None:
+        """Readings in the order of `received`, shape (n,), of registered devices; none before what came already."""
+        received = rows["received"]
+        at = 0
+        while at < len(rows):
+            end = self._safe_end(int(received[at]))
+            upto = min(int(np.searchsorted(received, end, "left")), at + MOST_ROWS)
+            if upto == at:
+                self._step(blank(0), np.zeros(0, np.int32), end - 1)
+                continue
+            self._step(rows[at:upto], slots[at:upto], int(received[upto - 1]))
+            at = upto
+
+    def until(self, now: int) -> None:
+        """To this time, without readings."""
+        while self.state.now < now or self._world.next_at <= now:
+            self._step(blank(0), np.zeros(0, np.int32), min(now, self._safe_end(now) - 1))
+
+    def _safe_end(self, to: int) -> int:
+        """Up to here (exclusive) nothing that is decided from now on can be answered."""
+        begins = max(self.state.now, min(to, self._world.next_at, self.state.next_deadline))
+        return begins + self._world.soonest_us
+
+    def _step(self, rows: Rows, slots: NDArray[np.int32], now: int) -> None:
+        made = step(self.state, Batch(rows, slots), self._world.due(now), now)
+        self._world.follow(made)
+        self._told(made)

@@ -1,0 +1,161 @@
+"""Why a rule did or did not raise an alarm, recomputed from readings: one test per reason; the engine's own values."""
+
+import numpy as np
+import pytest
+
+from devices.fleet import build_fleet
+from devices.quantities import Flag, Quality
+from devices.readings import Rows
+from rules.decisions import Acknowledge, AlarmState, alarm_id
+from rules.document import RulePack
+from rules.explain import Question, explain
+from rules.explain_fleet import neighbourhood
+from rules.explain_types import Certainty, Explained, Reason, RuleExplained, Says
+from rules.explain_words import SENTENCES
+from tests.rules.world import NUMBERS, T0, at, pack, reading, registry
+
+GAS = 'id = "gas"\napplies_to = ["detector"]\nquantity = "combustible_lel"\nat_or_above = 20\nclear_below = 15\n'
+HELD = GAS + "hold_s = 30\nclear_hold_s = 20\n"
+
+
+def _why(
+    rules: RulePack,
+    rows: list[Rows],
+    t: float,
+    name: str = "d1",
+    since_s: float = 0.0,
+    people: tuple[Acknowledge, ...] = (),
+) -> Explained:
+    near = neighbourhood(registry(), f"davysim/{name}", rules)
+    question = Question(build_fleet(near), rules, NUMBERS[name], at(t), at(since_s), people=people)
+    return explain(question, [np.concatenate(rows)] if rows else [], lambda us: f"{(us - T0) / 1e6:g}")
+
+
+def _rule(explained: Explained, rule: str = "gas") -> RuleExplained:
+    return next(one for one in explained.rules if one.rule == rule)
+
+
+def _gas(*values: float, every: float = 10.0) -> list[Rows]:
+    return [reading("d1", n * every, combustible_lel=value) for n, value in enumerate(values)]
+
+
+def test_a_condition_that_is_false_says_its_value_and_its_limit() -> None:
+    found = _why(pack(HELD), _gas(1, 18), 12)
+    gas = _rule(found)
+    assert gas.reason is Reason.NOT_TRUE
+    assert [(p.text, p.says, p.value, p.threshold, p.unit, p.certainty) for p in gas.predicates] == [
+        ("combustible_lel >= 20", Says.FALSE, 18.0, 20.0, "%LEL", Certainty.EXACT),
+        ("combustible_lel < 15", Says.FALSE, 18.0, 15.0, "%LEL", Certainty.EXACT),
+    ]
+    assert found.last is not None
+    assert found.last.values == {"combustible_lel": 18.0}
+
+
+def test_a_hold_that_runs_says_how_far_it_is() -> None:
+    gas = _rule(_why(pack(HELD), _gas(1, 25, 25), 22))
+    assert gas.reason is Reason.HOLDING
+    assert gas.running is not None
+    assert (gas.running.since, gas.running.due, gas.running.lasts_s, gas.running.passed_s) == (
+        at(10),
+        at(40),
+        30.0,
+        12.0,
+    )
+    assert gas.sentence_en == "The condition has been true since 10; it must last 30 s, and 12 s have passed."
+    assert "30 s" in gas.sentence_zh
+
+
+def test_an_alarm_that_stands_is_between_the_limits_or_is_clearing() -> None:
+    stands = _rule(_why(pack(HELD), _gas(25, 25, 25, 25, 25), 41))
+    assert (stands.reason, stands.phase, stands.onset) == (Reason.STANDS, AlarmState.UNACKNOWLEDGED, at(0))
+    assert _rule(_why(pack(HELD), _gas(25, 25, 25, 25, 18), 41)).reason is Reason.BETWEEN
+    clearing = _rule(_why(pack(HELD), _gas(25, 25, 25, 25, 5), 45))
+    assert clearing.reason is Reason.CLEARING
+    assert clearing.running is not None
+    assert clearing.running.passed_s == 5.0
+
+
+def test_what_became_of_an_alarm_and_who_acknowledged_it() -> None:
+    rows = _gas(25, 5)
+    assert _rule(_why(pack(GAS), rows, 12)).reason is Reason.RETURNED
+    latched = _rule(_why(pack(GAS + "latch = true"), rows, 12))
+    assert (latched.reason, latched.phase) == (Reason.LATCHED, AlarmState.LATCHED_UNACKNOWLEDGED)
+    seen = Acknowledge(at=at(11), id="1", by="anna", alarm=alarm_id("gas", NUMBERS["d1"], at(0)))
+    after = _why(pack(GAS), rows, 12, people=(seen,))
+    assert _rule(after).reason is Reason.NOT_TRUE
+    assert [(turn.at, turn.what) for turn in after.turns] == [
+        (at(0), "raised"),
+        (at(10), "returned"),
+        (at(11), "acknowledged"),
+    ]
+
+
+def test_what_is_unknown_says_why() -> None:
+    rows = [*_gas(1), reading("d1", 10, quality={"combustible_lel": Quality.SENSOR_FAULT})]
+    gas = _rule(_why(pack(GAS), rows, 12))
+    assert gas.reason is Reason.NOT_KNOWN
+    assert gas.predicates[0].why == "combustible_lel: sensor_fault"
+    assert "sensor_fault" in gas.sentence_en
+    rows = [*_gas(25), reading("d1", 10, quality={"combustible_lel": Quality.WARM_UP})]
+    assert _rule(_why(pack(GAS), rows, 12)).reason is Reason.CLEAR_UNKNOWN
+
+
+def test_rules_that_do_not_look_say_why() -> None:
+    draft = GAS.replace('"gas"', '"draft"') + 'state = "draft"'
+    other = 'id = "other"\napplies_to = ["gateway"]\nquantity = "battery_pct"\nat_or_below = 5\nclear_above = 8'
+    not_selected = GAS.replace('"gas"', '"elsewhere"') + 'only = { tags = ["vip"] }'
+    found = _why(pack(draft, other, not_selected), _gas(50), 1)
+    reasons = {one.rule: one.reason for one in found.rules}
+    assert reasons == {"draft": Reason.DRAFT, "other": Reason.OTHER_KIND, "elsewhere": Reason.NOT_SELECTED}
+
+
+def test_a_device_that_was_not_heard_and_one_that_is_silent() -> None:
+    rules = pack(GAS, 'id = "silence"\nkind = "silence"')
+    found = _why(rules, [], 12)
+    assert _rule(found).reason is Reason.NOT_HEARD
+    assert _rule(found, "silence").reason is Reason.HEARD
+    silent = _rule(_why(rules, _gas(1), 40), "silence")
+    assert silent.reason is Reason.SILENT
+    assert silent.sentence_en == "Nothing was heard since 0, which is longer than 30 s."
+
+
+def test_a_late_reading_is_not_what_rules_saw() -> None:
+    rows = [*_gas(1), reading("d1", 20, ts_s=-5, combustible_lel=60, flags=Flag.LATE)]
+    found = _why(pack(GAS), rows, 21)
+    assert found.last is not None
+    assert found.last.values == {"combustible_lel": 1.0}
+    assert found.heard == at(20)
+    assert _rule(found).reason is Reason.HELD_LATE
+
+
+def test_expressions_show_every_comparison_with_the_engines_own_values() -> None:
+    rules = pack(
+        'id = "rise"\napplies_to = ["detector"]\nnumbers = { limit = "20 %LEL" }\n'
+        'condition = "mean(combustible_lel, 60s) >= limit and rate(combustible_lel, 60s) > 5 %LEL/min or low_alarm"'
+    )
+    found = _rule(_why(rules, _gas(0, 10, 20, 30, 40, 50, 60), 61), "rise")
+    by_text = {one.text: one for one in found.predicates}
+    mean = by_text["mean(combustible_lel, 60 s) >= limit"]
+    assert (mean.says, mean.threshold, mean.comparator) == (Says.TRUE, 20.0, ">=")
+    assert mean.value is not None
+    assert 30 <= mean.value <= 40
+    assert by_text["low_alarm"].says is Says.FALSE
+    assert found.reason is Reason.STANDS
+
+
+def test_only_the_neighbourhood_is_looked_at() -> None:
+    near = neighbourhood(registry(), "davysim/sd", pack(GAS))
+    assert [device.serial for device in near.devices] == ["sd", "sv"]
+    with pytest.raises(ValueError, match="not registered"):
+        neighbourhood(registry(), "davysim/nobody", pack(GAS))
+
+
+def test_rules_that_there_are_not_are_named() -> None:
+    fleet = build_fleet(registry())
+    with pytest.raises(ValueError, match="no rule 'x'"):
+        explain(Question(fleet, pack(GAS), NUMBERS["d1"], at(1), at(0), rules=("x",)), [])
+
+
+def test_every_reason_has_its_sentences() -> None:
+    assert set(SENTENCES) == set(Reason)
+    assert all(zh.strip() and en.strip() for zh, en in SENTENCES.values())
