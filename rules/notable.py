@@ -45,11 +45,15 @@ def look(state: State, rows: Rows, slots: NDArray[np.int32], received: NDArray[n
     flags = np.ascontiguousarray(rows["flags"])
     late, stale = (flags & int(Flag.LATE)) != 0, (flags & int(Flag.STALE)) != 0
     found = evaluate(state.compiled, state.windows, rows, slots)
+    state.windows.judged = None  # whoever falls silent within the batch is found below, all at once
     judged = _judged(state, slots, flags, late, found)
-    taken = judged | _late_alarms(state, slots, flags, late)
     heard = np.flatnonzero(~stale)
     several = bool(received[0] != received[-1])
     away = _away(state, slots[heard], received[heard]) if several else state.silent[slots[heard]]
+    if several and state.traits.of_others.any():
+        judged[heard[away]] = True  # its vote may be lost before
+        judged &= ~late
+    taken = judged | _late_alarms(state, slots, flags, late)
     taken[heard[away]] = True
     valve = rows["valve"]
     places = np.flatnonzero((((valve != ValvePosition.UNKNOWN) & ~late) | state.sleeps[slots]) & ~stale)

@@ -14,9 +14,10 @@ from rules.tree import Commanded, Votes
 
 
 class Traits(NamedTuple):
-    """judged: shape (rules,), bool: a reading says by itself whether it is true. of_others: shape (rules,), bool: what it
-    says of one depends on other devices or on commands. escalates: the rules that may. bits: those that listen to an
-    alarm bit of the device. waits: those of which some alarm has to wait, so that a hold can run. Numbers, ascending."""
+    """judged: shape (rules,), bool: a reading says by itself whether it is true. of_others: shape (rules,), bool: what
+    it says of one depends on other devices or on commands. escalates: those that may. bits: those that listen to an
+    alarm bit of the device. waits: those of which some alarm has to wait, so that a hold can run. By number, ascending.
+    """
 
     judged: NDArray[np.bool_]
     of_others: NDArray[np.bool_]
