@@ -28,13 +28,12 @@ from rules.state import OpenAlarm, State
 FROM_BEFORE_US = 60 * MICROSECONDS
 
 acknowledged, confirm_due, cancel, end = wanting.acknowledged, wanting.confirm_due, wanting.cancel, wanting.end
-want_closed, valves_of = wanting.want_closed, matrix.valves_of
+want_closed, valves_of, forget_cause = wanting.want_closed, matrix.valves_of, wanting.forget_cause
 
 
 def alarm_raised(state: State, out: Out, alarm: OpenAlarm, rule: int, at: int) -> None:
     """An alarm became active: what it asks for, unless it is one too many of a rule that proves itself."""
-    trials.raised(state, out, state.open[alarm.slot, rule], rule, at)
-    if alarm.rule in state.reverted:
+    if trials.raised(state, out, state.open[alarm.slot, rule], rule, at):
         budget.drop(state, out, alarm.rule, at)
     act(state, out, alarm.slot, rule, at)
 
@@ -74,18 +73,6 @@ def alarm_settled(state: State, out: Out, slot: int, rule: int, at: int) -> None
         return
     for valve in matrix.reach(state.fleet, slot, state.compiled.rules[rule].id):
         forget_cause(state, out, valve.slot, (slot, rule), at)
-
-
-def forget_cause(state: State, out: Out, valve: int, cause: tuple[int, int], at: int) -> None:
-    """This alarm no longer keeps the valve closed."""
-    left = tuple(place for place in state.closed_for.get(valve, ()) if place != cause)
-    if left:
-        state.closed_for[valve] = left
-    else:
-        state.closed_for.pop(valve, None)
-        if state.compiled.reopened >= 0:
-            alarms.return_alarm(state, out, valve, state.compiled.reopened, at=at)
-    state.refresh_watched(valve)
 
 
 def replied(state: State, out: Out, command: str, device_no: int, position: ValvePosition, at: int) -> None:

@@ -152,9 +152,14 @@ def _prove(state: State, out: Out, place: Place, line: Line, at: int) -> None:
 
 
 def drop(state: State, out: Out, rule: str, at: int) -> None:
-    """This rule is in force no more: nothing waits for it."""
+    """This rule was taken back: nothing waits for it, and it keeps no valve closed any more."""
     for one in [one for one in state.held.values() if one.rule == rule]:
         held.take(state, out, one, HeldChange.OVER, at, reason=f"rule {rule} was taken back to a dry run")
+    number = state.compiled.by_id[rule]
+    for valve, places in list(state.closed_for.items()):
+        for place in places:
+            if place[1] == number:
+                wanting.forget_cause(state, out, valve, place, at)
     held.page(state, out, at)
 
 

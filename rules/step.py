@@ -99,7 +99,10 @@ def _advance(state: State, out: Out, rows: Rows, slots: NDArray[np.int32], told:
 def _away(state: State, out: Out, told: Sequence[Event], at: int) -> None:
     """What was due before the engine went away is fired. Then everybody's silence starts later by its absence, before
     any silence of that time can be found; and what else came due meanwhile happens now, once, not as it might have
-    happened: a day's absence must not send a day's attempts."""
+    happened: a day's absence must not send a day's attempts. After a restore from a copy nothing happens before what is
+    only remembered has been put aside."""
+    if any(isinstance(event, Restored) for event in told):
+        budget.restored(state, out, at)
     away_us = sum(event.down_us for event in told if isinstance(event, Resumed))
     deaf_us = away_us
     if away_us:
@@ -143,9 +146,7 @@ def _event(state: State, out: Out, event: Event) -> None:
             sleeping.follow_all(state, out, event.at)
         case LinkDown() | LinkUp() | SessionLost() | ReadingsMissing() | ReadingsComplete():
             way_in.told(state, out, event)
-        case Restored():
-            budget.restored(state, out, event.at)
-        case RegistryChanged() | RulesChanged():
+        case Restored() | RegistryChanged() | RulesChanged():
             pass
         case _:
             instructed.instruct(state, out, event)

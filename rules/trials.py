@@ -9,16 +9,15 @@ D3  A rule that came into force, or was edited, proves itself: if within PROVING
     the rule looks at no other (G10).
 """
 
-import msgspec
 import numpy as np
 
 from devices.fleet import MICROSECONDS
-from rules import alarms, showing
+from rules import alarms
 from rules.alarms import Out
 from rules.canary import drawn as drawn
 from rules.canary import in_canary as in_canary
 from rules.canary import is_trial as is_trial
-from rules.decisions import Change, RuleNoted
+from rules.decisions import RuleNoted
 from rules.document import Kind, Override, Rule
 from rules.kernels import Compiled
 from rules.standing import Proving
@@ -30,21 +29,23 @@ PROVING_US = 600 * MICROSECONDS
 PROVING_LEAST, PROVING_SHARE = 20, 0.02
 
 
-def raised(state: State, out: Out, alarm: OpenAlarm, rule: int, at: int) -> None:
-    """An alarm became active: too many of a rule that proves itself, and it is taken back (D3)."""
+def raised(state: State, out: Out, alarm: OpenAlarm, rule: int, at: int) -> bool:
+    """An alarm became active: too many of a rule that proves itself, and it is taken back (D3). Whether it was, now."""
     proving = state.proving.get(alarm.rule)
     if proving is None:
-        return
+        return False
     one, slots = proving
     if at - one.since >= PROVING_US:
         del state.proving[alarm.rule]
-        return
+        return False
     if alarm.trial or alarm.device_says or bool(state.fleet.simulated[alarm.slot]) != one.simulated:
-        return
+        return False
     slots.add(alarm.slot)
-    if len(slots) > one.most:
+    too_many = len(slots) > one.most
+    if too_many:
         why = f"raised at {len(slots)} devices within {PROVING_US // 60 // MICROSECONDS} min of coming into force"
         revert(state, out, rule, alarm.slot, at, f"{why}; at most {one.most} may be")
+    return too_many
 
 
 def revert(state: State, out: Out, rule: int, slot: int, at: int, why: str) -> None:
@@ -54,9 +55,8 @@ def revert(state: State, out: Out, rule: int, slot: int, at: int, why: str) -> N
     state.reverted[spec.id] = why
     out.append(RuleNoted(at=at, rule=spec.id, what=f"taken back to a dry run: {why}", reverted=True))
     because = state.open[slot, rule].alarm if (slot, rule) in state.open else ""
-    for where, number in [place for place, alarm in state.open.items() if place[1] == rule and not alarm.trial]:
-        state.open[where, number] = msgspec.structs.replace(state.open[where, number], trial=True)
-        showing.record(state, out, where, number, Change.TRIED, at, comment=why)
+    for where, number in [place for place in state.open if place[1] == rule]:
+        alarms.tried(state, out, where, number, at)
     _tell(state, out, slot, f"rule {spec.id}: {why}; edit it to bring it into force again", because, at)
 
 

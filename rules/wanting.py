@@ -176,3 +176,15 @@ def end(state: State, out: Out, wanted: Wanted, outcome: Outcome, at: int, *, by
     for rule in (state.compiled.unconfirmed, state.compiled.asleep, state.compiled.reopened if settled else -1):
         if rule >= 0:
             alarms.return_alarm(state, out, wanted.slot, rule, at=at, comment=comment)
+
+
+def forget_cause(state: State, out: Out, valve: int, cause: tuple[int, int], at: int) -> None:
+    """This alarm no longer keeps the valve closed."""
+    left = tuple(place for place in state.closed_for.get(valve, ()) if place != cause)
+    if left:
+        state.closed_for[valve] = left
+    else:
+        state.closed_for.pop(valve, None)
+        if state.compiled.reopened >= 0:
+            alarms.return_alarm(state, out, valve, state.compiled.reopened, at=at)
+    state.refresh_watched(valve)

@@ -50,6 +50,12 @@ def leaking(detector: str = "d2", rule: Flag = Flag.HIGH_ALARM) -> World:
     return world
 
 
+def alarm_of(world: World, detector: str, rule: str = "ch4-high") -> str:
+    alarm = world.alarm(detector, rule)
+    assert alarm is not None
+    return alarm.alarm
+
+
 def shut(detector: str = "d2", valve: str = "v2") -> World:
     """The valve was closed for the alarm and seen closed in second 3; the alarm stands."""
     world = leaking(detector)
@@ -97,11 +103,41 @@ def test_a_valve_that_reads_closed_is_told_all_the_same() -> None:
     assert of(AttemptRequested, world.hear("d2", 1, flags=Flag.HIGH_ALARM))
 
 
-def test_an_alarm_that_comes_again_wants_the_valves_closed_again() -> None:
+@pytest.mark.parametrize("position", [ValvePosition.OPEN, ValvePosition.OPENING, ValvePosition.FAULT])
+def test_an_alarm_that_comes_again_wants_valves_closed_again_that_do_not_read_closed(position: ValvePosition) -> None:
     world = shut()
     world.hear("d2", 4, combustible_lel=0)
+    world.hear("v2", 4.5, valve=position)
     (wanted,) = of(CloseWanted, world.hear("d2", 5, flags=Flag.HIGH_ALARM))
     assert wanted.epoch == 2
+
+
+def test_a_valve_that_was_seen_closed_for_an_alarm_and_still_reads_closed_is_not_told_again() -> None:
+    world = shut()
+    assert not of(CloseWanted, world.hear("d1", 4, flags=Flag.HIGH_ALARM))[1:]  # v1 only: v2 is closed
+    world.hear("d2", 5, combustible_lel=0)
+    assert not of(CloseWanted, world.hear("d2", 6, flags=Flag.HIGH_ALARM))
+    v2 = world.fleet.slot_by_identity["davysim/v2"]
+    assert {slot for slot, _ in world.state.closed_for[v2]} == {
+        world.fleet.slot_by_identity["davysim/d1"],
+        world.fleet.slot_by_identity["davysim/d2"],
+    }
+
+
+def test_a_further_alarm_is_a_cause_of_a_closing_all_the_same_and_outlives_the_first() -> None:
+    world = shut()
+    world.hear("d1", 4, flags=Flag.HIGH_ALARM)
+    world.hear("d2", 5, combustible_lel=0)
+    world.tell(Acknowledge(at=at(6), id="a", by="anna", alarm=alarm_of(world, "d2")))
+    (wanted,) = of(CloseWanted, world.hear("v2", 7, valve=ValvePosition.OPEN))
+    assert wanted.alarm == alarm_of(world, "d1")
+
+
+def test_a_valve_that_has_gone_silent_since_it_was_seen_closed_is_told_again() -> None:
+    world = shut()
+    world.hear("d2", 80, combustible_lel=0)
+    again = of(CloseWanted, world.hear("d2", 93, flags=Flag.HIGH_ALARM))  # last heard at 3; three intervals are 90 s
+    assert [one.device_no for one in again] == [NUMBERS["v2"]]
 
 
 def test_a_detector_without_a_shut_off_valve_says_so_at_once() -> None:
