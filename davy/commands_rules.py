@@ -14,7 +14,7 @@ class Looked(msgspec.Struct, frozen=True):
     """Packs that may be used together: their rules, or why they may not be: every fault with file, line, rule and key.
     `pointed`: of each fault its expression with a caret below the columns at fault, or empty. `note`: the kinds of rule
     that are left out, and what is therefore said to nobody; empty: none. `warnings`: rules that are not what they may
-    look like, each with its reason."""
+    look like, each with its reason. `bytes_per_device`: what the rules remember of every device; 0: not known."""
 
     file: str
     ok: bool
@@ -23,6 +23,7 @@ class Looked(msgspec.Struct, frozen=True):
     note: str = ""
     warnings: tuple[str, ...] = ()
     pointed: tuple[str, ...] = ()
+    bytes_per_device: int = 0
 
 
 class Brought(msgspec.Struct, frozen=True):
@@ -115,7 +116,10 @@ def schema() -> None:
 
 def _look(files: list[str]) -> Looked:
     from davy.rule_packs import pack_name, together
+    from devices.fleet import build_fleet
+    from devices.sites import Registry
     from rules.document import PackRefused, load_pack
+    from rules.kernels import compile_pack
     from rules.left_out import left_out, warnings
 
     called = ", ".join(files)
@@ -130,8 +134,12 @@ def _look(files: list[str]) -> Looked:
         raise CannotGoOn(Exit.USAGE, f"there is no file {missing.filename}") from missing
     except OSError as error:
         raise disk_refused(Path(error.filename or called), error) from error
+    try:
+        remembered = compile_pack(pack, build_fleet(Registry())).bytes_per_device
+    except ValueError as too_much:
+        return Looked(called, False, (), (str(too_much),), pointed=("",))
     ids = tuple(rule.id for rule in pack.rules)
-    return Looked(called, True, ids, (), left_out(pack), warnings(pack))
+    return Looked(called, True, ids, (), left_out(pack), warnings(pack), bytes_per_device=remembered)
 
 
 def _brought(name: str) -> Brought:

@@ -25,6 +25,7 @@ from engine.store import Store, document
 from ingest.mqtt_endpoint import monotonic_us, utc_us
 from rules.decisions import RulesChanged
 from rules.document import RulePack, load_pack
+from rules.kernels import compile_pack
 from rules.left_out import left_out
 
 _log = structlog.get_logger()
@@ -100,6 +101,7 @@ def _rules_in_force(cycle: Cycle, settings: Settings) -> RulePack:
     try:
         asked = asked_for(settings)
         pack = load_pack(asked.body, asked.name)
+        compile_pack(pack, cycle.memory.fleet)  # what it would remember of every device may be too much
     except (OSError, ValueError) as wrong:
         if current is None:
             raise

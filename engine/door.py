@@ -30,6 +30,7 @@ from engine.views import listed
 from ingest.mqtt_directory import Directory
 from rules.decisions import Answered, RegistryChanged, RulesChanged
 from rules.document import load_pack
+from rules.kernels import compile_pack
 
 _log = structlog.get_logger()
 _encode = msgspec.msgpack.Encoder().encode
@@ -98,7 +99,7 @@ class Door:
 
     async def replace_rules(self, by: str, body: bytes) -> int:
         """Bring a rule pack in; returns the cycle that holds it. Raises ValueError naming place and reason."""
-        load_pack(body, "rules")
+        compile_pack(load_pack(body, "rules"), self.cycle.memory.fleet)  # also refuses what remembers too much
         doc = document("rules", body)
         event = RulesChanged(at=self.cycle.now(), sha256=doc.sha256, by=by)
         return await self._changed(event, doc, None)

@@ -118,5 +118,22 @@ def test_a_rule_that_is_only_tried_is_warned_of(offline: Settings, own: Path) ->
     assert json.loads(davy(offline, "rules", "check", str(own), "--json").stdout)["ok"]
 
 
+def test_a_pack_that_would_remember_too_much_is_refused_before_it_is_used(
+    offline: Settings, own: Path, settings_for: SettingsFor, tmp_path: Path
+) -> None:
+    rule = OWN.split('version = "7"')[1]
+    many = 'version = "7"' + "".join(
+        rule.replace('"hot"', f'"hot-{n}"')
+        .replace("mean(temperature_c, 5 min)", f"twa(co_ppm, {60 + n} min)")
+        .replace("60 degC", "60 ppm")
+        for n in range(20)
+    )
+    own.write_text(many, "utf-8")
+    told = result(offline, "rules", "check", str(own), "--json", code=Exit.FAILED)
+    assert "these rules would remember" in told["faults"][0]
+    own.write_text(OWN, "utf-8")
+    assert result(offline, "rules", "check", str(own), "--json")["bytes_per_device"] > 0
+
+
 def test_the_schema_is_printed(offline: Settings) -> None:
     assert result(offline, "rules", "schema")["title"] == "Davy: a rule pack (TOML)"
