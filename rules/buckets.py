@@ -19,6 +19,9 @@ STEL_BUCKETS = 15
 #: Of `twa`: five minutes of an eight-hour shift each.
 TWA_BUCKETS = 96
 
+#: Up to so many steps of a head are cheaper taken one by one.
+_FEW = 3
+
 Slots = NDArray[np.int32]
 Times = NDArray[np.int64]
 Values = NDArray[np.float64]
@@ -60,24 +63,31 @@ class Ring:
         head = sums[:, 0].copy()
         sums[:, 0] = np.maximum(t // self.width_us, head)
         steps = np.where(head == 0, 0, sums[:, 0] - head)
-        if (steps == 1).any():
-            self._forget_one(slots, sums, np.flatnonzero(steps == 1))
-        if (steps > 1).any():
-            self._forget_many(slots, sums, np.flatnonzero(steps > 1), head)
+        farthest = int(steps.max(initial=0))
+        if farthest:
+            few = np.where(steps <= _FEW, steps, 0)
+            for step in range(1, min(farthest, _FEW) + 1):
+                rows = np.flatnonzero(few >= step)
+                self._forget_one(slots[rows], sums, rows, (head[rows] + step) % self.buckets)
+        if farthest >= self.buckets:
+            rows = np.flatnonzero(steps >= self.buckets)
+            for cells in self.cells:
+                cells[slots[rows]] = 0
+            sums[rows, 1 : 1 + self.SUMS] = 0
+        if farthest > _FEW and len(rows := np.flatnonzero((steps > _FEW) & (steps < self.buckets))):
+            self._forget_many(slots[rows], sums, rows, head[rows])
         return sums, sums[:, 0] % self.buckets
 
-    def _forget_one(self, slots: Slots, sums: NDArray[np.int64], rows: NDArray[np.intp]) -> None:
-        who, at = slots[rows], sums[rows, 0] % self.buckets
+    def _forget_one(self, who: Slots, sums: NDArray[np.int64], rows: NDArray[np.intp], at: NDArray[np.int64]) -> None:
         for number, weight in enumerate(self.weights([cells[who, at] for cells in self.cells])):
             sums[rows, 1 + number] -= weight
         for cells in self.cells:
             cells[who, at] = 0
 
     def _forget_many(
-        self, slots: Slots, sums: NDArray[np.int64], rows: NDArray[np.intp], head: NDArray[np.int64]
+        self, who: Slots, sums: NDArray[np.int64], rows: NDArray[np.intp], head: NDArray[np.int64]
     ) -> None:
-        who = slots[rows]
-        left = self.numbers(sums[rows, 0]) > head[rows, None]
+        left = self.numbers(sums[rows, 0]) > head[:, None]
         old = [cells[who] for cells in self.cells]
         for number, weight in enumerate(self.weights(old)):
             sums[rows, 1 + number] -= np.where(left, weight, 0).sum(axis=1)
@@ -87,7 +97,9 @@ class Ring:
 
     def numbers(self, head: NDArray[np.int64]) -> NDArray[np.int64]:
         """The number of the bucket that stands at each place when these are the heads, shape (n, K)."""
-        return head[:, None] - (head[:, None] - np.arange(self.buckets)) % self.buckets
+        behind = (head % self.buckets)[:, None] - np.arange(self.buckets)
+        behind[behind < 0] += self.buckets
+        return head[:, None] - behind
 
 
 class Mean(Ring):
@@ -115,11 +127,50 @@ class Mean(Ring):
         return np.where(known, sums[:, 1] / 1000.0 / np.maximum(sums[:, 2], 1), np.nan)
 
 
-class Extreme(Ring):
+class Marked:
+    """A ring of which only the buckets that are marked mean anything, so that those the head leaves behind need not be
+    emptied. marks: shape (slots, 1 + MARKS), i8: the head, then sets of places, bit by bit. Slots are distinct."""
+
+    CELLS: tuple[tuple[str, str], ...] = ()
+    MARKS = 1
+
+    def __init__(self, slots: int, window_us: int, buckets: int) -> None:
+        self.window_us, self.width_us, self.buckets = window_us, window_us // buckets, buckets
+        self.cells: list[NDArray[Any]] = [np.zeros((slots, buckets), dtype) for _, dtype in self.CELLS]
+        self.marks = np.zeros((slots, 1 + self.MARKS), np.int64)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything remembered, by name."""
+        named = {name: cells for (name, _), cells in zip(self.CELLS, self.cells, strict=True)}
+        return {**named, "marks": self.marks}
+
+    def put(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """The inverse, of arrays of the same shapes and types."""
+        self.cells = [arrays[name] for name, _ in self.CELLS]
+        self.marks = arrays["marks"]
+
+    def moved(self, slots: Slots, t: Times) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The rows of `marks` of these slots with the head moved to t's bucket and the marks of those left behind taken
+        away (to be changed and written back), and where that bucket stands, (n,)."""
+        marks = self.marks[slots]
+        head = marks[:, 0].copy()
+        marks[:, 0] = np.maximum(t // self.width_us, head)
+        steps = np.minimum(marks[:, 0] - head, self.buckets)
+        if steps.any():
+            left = self._turned((np.int64(1) << steps) - 1, (head + 1) % self.buckets)
+            marks[:, 1:] &= ~left[:, None]
+        return marks, marks[:, 0] % self.buckets
+
+    def _turned(self, places: NDArray[np.int64], by: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Sets of places, each moved on around the ring."""
+        return ((places << by) | (places >> (self.buckets - by))) & ((1 << self.buckets) - 1)
+
+
+class Extreme(Marked):
     """The lowest or highest good value."""
 
-    CELLS = (("value", "<f4"), ("marks", "u1"))
-    _GOOD, _BAD = np.uint8(1), np.uint8(2)
+    CELLS = (("value", "<f4"),)
+    MARKS = 2  # buckets with a good reading, and with one that was not
 
     def __init__(self, slots: int, window_us: int, buckets: int, *, highest: bool) -> None:
         super().__init__(slots, window_us, buckets)
@@ -127,22 +178,22 @@ class Extreme(Ring):
 
     def advance(self, slots: Slots, t: Times, value: Values) -> tuple[Values, NDArray[np.bool_]]:
         """The extreme, NaN where none was good; and whether some reading of the window was not."""
-        sums, at = self.moved(slots, t)
-        self.sums[slots] = sums
-        values, marks = self.cells
+        marks, at = self.moved(slots, t)
+        (values,) = self.cells
         pick = np.fmax if self.highest else np.fmin
-        good = ~np.isnan(value)
-        before = np.where(marks[slots, at] & self._GOOD, values[slots, at], np.nan)
+        bit, good = np.int64(1) << at, ~np.isnan(value)
+        before = np.where(marks[:, 1] & bit, values[slots, at], np.nan)
         found = pick(before, value)
         values[slots, at] = np.where(np.isnan(found), 0.0, found)
-        marks[slots, at] |= np.where(good, self._GOOD, self._BAD)
-        in_window = marks[slots]
-        every = np.where(in_window & self._GOOD, values[slots].astype(np.float64), np.nan)
-        bad: NDArray[np.bool_] = np.logical_or.reduce((in_window & self._BAD) != 0, axis=1)
-        return pick.reduce(every, axis=1), bad
+        marks[:, 1] |= np.where(good, bit, 0)
+        marks[:, 2] |= np.where(good, 0, bit)
+        self.marks[slots] = marks
+        held = (marks[:, 1][:, None] >> np.arange(self.buckets)) & 1
+        every = np.where(held != 0, values[slots].astype(np.float64), np.nan)
+        return pick.reduce(every, axis=1), marks[:, 2] != 0
 
 
-class First(Ring):
+class First(Marked):
     """The first good value of every bucket and when it was, to tell how far the value has come since."""
 
     CELLS = (("value", "<f4"), ("at", "<i8"))
@@ -150,19 +201,25 @@ class First(Ring):
     def advance(self, slots: Slots, t: Times, value: Values) -> tuple[Values, NDArray[np.int64]]:
         """What the value has changed since the first good one that the window holds, and how long ago that was; NaN
         where the reading is not good or that was less than half a window ago."""
-        sums, at = self.moved(slots, t)
-        self.sums[slots] = sums
+        marks, at = self.moved(slots, t)
         values, times = self.cells
-        good = ~np.isnan(value)
-        fresh = good & (times[slots, at] == 0)
+        bit, good = np.int64(1) << at, ~np.isnan(value)
+        fresh = np.flatnonzero(good & ((marks[:, 1] & bit) == 0))
         values[slots[fresh], at[fresh]] = value[fresh]
         times[slots[fresh], at[fresh]] = t[fresh]
-        order = (at[:, None] + 1 + np.arange(self.buckets)) % self.buckets
-        held = np.take_along_axis(times[slots], order, axis=1)
-        place = np.take_along_axis(order, (held != 0).argmax(axis=1)[:, None], axis=1)[:, 0]
+        marks[fresh, 1] |= bit[fresh]
+        self.marks[slots] = marks
+        place = self._oldest(marks[:, 1], at)
         distance = t - times[slots, place]
         known = good & (2 * distance >= self.window_us)
         return np.where(known, value - values[slots, place], np.nan), distance
+
+    def _oldest(self, places: NDArray[np.int64], at: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Which of these places comes first after the newest, going round, (n,)."""
+        following = (at + 1) % self.buckets
+        turned = self._turned(places, (self.buckets - following) % self.buckets)
+        lowest = np.bitwise_count((turned & -turned) - 1).astype(np.int64)
+        return np.where(turned == 0, at, (following + lowest) % self.buckets)
 
 
 class Average(Ring):

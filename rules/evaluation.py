@@ -148,10 +148,12 @@ def _first(
     """What one rule with expressions says of all rows, without other devices and commands."""
     if said.condition is None:
         return
-    judged = compiled.judged[view.column("class"), said.rule]
+    classes = view.column("class")
     if not said.as_of:
-        raised[:, said.rule] |= judged & view.get(said.condition).true
+        true = np.flatnonzero(view.get(said.condition).true)
+        raised[true, said.rule] |= compiled.judged[classes[true], said.rule]
         return
+    judged = compiled.judged[classes, said.rule]
     awake |= judged & said.may(view, heard)
     if said.commanded:
         depends |= judged if said.votes else judged & _differs(said, view)

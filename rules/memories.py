@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.buckets import BUCKETS, STEL_BUCKETS, TWA_BUCKETS, Average, Extreme, First, Mean, Ring, Tally
+from rules.buckets import BUCKETS, STEL_BUCKETS, TWA_BUCKETS, Average, Extreme, First, Marked, Mean, Ring, Tally
 from rules.doses import Dose as DoseOf
 from rules.doses import Lasting, Remembered, Still
 from rules.numbers import Amount, Mask, Truth, Values
@@ -19,7 +19,7 @@ from rules.tree import Count, Dose, Since, Statistic, Stuck, Windowed
 from rules.view import View
 from rules.votes import Votes
 
-Memory = Ring | Remembered | Votes
+Memory = Ring | Marked | Remembered | Votes
 Keeping = Windowed | Dose | Stuck | Since | Count
 _MICROSECONDS = 1e6
 
@@ -40,7 +40,7 @@ def memory_key(node: Keeping, text: str) -> str:
     return text
 
 
-def make(node: Keeping, slots: int) -> Ring | Remembered:
+def make(node: Keeping, slots: int) -> Ring | Marked | Remembered:
     """An empty memory."""
     match node:
         case Dose():
@@ -55,7 +55,7 @@ def make(node: Keeping, slots: int) -> Ring | Remembered:
             return _ring(node, slots)
 
 
-def _ring(node: Windowed, slots: int) -> Ring:
+def _ring(node: Windowed, slots: int) -> Ring | Marked:
     match node.statistic:
         case Statistic.MEAN:
             return Mean(slots, node.window_us, BUCKETS)

@@ -130,15 +130,26 @@ class View:
         return [some for rows in self._rounds if len(some := rows[mine[rows]])]
 
 
+def are_distinct(slots: NDArray[np.int32], devices: int) -> bool:
+    """Whether no slot stands twice."""
+    if len(slots) < 2:
+        return True
+    if len(slots) > devices:
+        return False
+    number = np.arange(len(slots), dtype=np.int32)
+    last = np.empty(devices, np.int32)  # only places of `slots` are written and read
+    last[slots] = number
+    return bool((last[slots] == number).all())
+
+
 def _in_rounds(slots: NDArray[np.int32], live: NDArray[np.intp], devices: int) -> list[NDArray[np.intp]]:
     if not len(live):
         return []
     mine = slots[live]
-    order = np.argsort(mine, kind="stable")
-    begins = np.diff(mine[order], prepend=-1) != 0
-    if begins.all():
+    if are_distinct(mine, devices):
         return [live]
-    starts = np.flatnonzero(begins)
+    order = np.argsort(mine, kind="stable")
+    starts = np.flatnonzero(np.diff(mine[order], prepend=-1) != 0)
     rank = np.empty(len(live), np.intp)
     rank[order] = np.arange(len(live)) - np.repeat(starts, np.diff(np.append(starts, len(live))))
     by_rank = np.argsort(rank, kind="stable")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from devices.classes import Grouping
 from rules.numbers import Mask, Truth
+from rules.view import are_distinct
 
 #: A vote that is not known is zero, so that a device begins with it.
 _YES, _NO = np.int8(1), np.int8(2)
@@ -120,6 +121,8 @@ class Votes:
     def _before(self, slots: NDArray[np.int32], new: NDArray[np.int8]) -> NDArray[np.int8]:
         """What each row's device said before it: in the row before of the same device, else what is remembered."""
         before = self.vote[slots]
+        if are_distinct(slots, len(self.vote)):
+            return before
         order = np.argsort(slots, kind="stable")
         again = np.flatnonzero(np.diff(slots[order]) == 0)
         before[order[again + 1]] = new[order[again]]
