@@ -1,87 +1,131 @@
-"""A street with everything that rules can tell apart: groups of every sort, models that measure this and that, devices
-with and without a registered life. Two buildings; in each two risers; on each two homes; two homes stand in none."""
+"""A street of many homes for the tests of the interlock: detectors a0, a1, ... each with its own valve b0, b1, ..., at
+sites of their own; fans f0, f1; c0 .. c3 detectors of a boiler room with valve e0. Numbers: a 1000.., b 2000.., c 3000..,
+e 4000.., f 5000... `simulated` homes begin with x (detectors) and y (valves): 6000.. and 7000...
+"""
 
-from devices.fleet import Fleet, build_fleet
-from devices.models import Actuator, DeviceKind, DeviceModel, Tier
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from devices.fleet import build_fleet
+from devices.models import Actuator, DeviceKind, DeviceModel
+from devices.quantities import Flag, Quality, ValvePosition, quality_shift
+from devices.readings import Batch, Rows, blank
 from devices.sites import Device, Link, MatrixRow, Registry, Site
+from rules.decisions import AttemptSent, Decision, Event
+from rules.document import RulePack
+from rules.state import OpenAlarm, State
+from rules.step import step
+from tests.rules.world import OF_A_CLOSING, T0, at, pack
 
-WHY = "product choice"
+FAN = DeviceModel(
+    "fan", "davysim", "fan", DeviceKind.FAN, "product choice", 60.0, actuator=Actuator(reports_position=False)
+)
 MODELS = (
-    DeviceModel(
-        "methane",
-        "davysim",
-        "m",
-        DeviceKind.DETECTOR,
-        WHY,
-        10.0,
-        measures=("combustible_lel", "battery_pct"),
-        life_days=1,
-    ),
-    DeviceModel(
-        "carbon", "davysim", "c", DeviceKind.DETECTOR, WHY, 5.0, measures=("co_ppm", "humidity_pct"), tier=Tier.LOW
-    ),
-    DeviceModel("both", "davysim", "b", DeviceKind.DETECTOR, WHY, 2.0, tier=Tier.HIGH, life_days=30),
-    DeviceModel("valve", "davysim", "v", DeviceKind.SHUT_OFF_VALVE, WHY, 30.0, actuator=Actuator()),
-    DeviceModel("fan", "davysim", "f", DeviceKind.FAN, WHY, 30.0, actuator=Actuator(reports_position=False)),
-    DeviceModel("gateway", "davysim", "g", DeviceKind.GATEWAY, WHY, 0.0),
+    DeviceModel("detector", "davysim", "detector", DeviceKind.DETECTOR, "product choice", 10.0),
+    DeviceModel("valve", "davysim", "valve", DeviceKind.SHUT_OFF_VALVE, "product choice", 30.0, actuator=Actuator()),
+    FAN,
+    DeviceModel("answering_fan", "davysim", "fan", DeviceKind.FAN, "product choice", 60.0, actuator=Actuator()),
 )
-SITES = tuple(
-    Site(
-        f"home-{number}",
-        enterprise="gas-a" if number % 2 else "gas-b",
-        timezone="Asia/Shanghai" if number % 3 else "UTC",
-        area="110101" if number < 6 else "110102",
-        building="" if number > 7 else f"b{number // 4}",
-        riser="" if number > 7 else f"r{number % 2}",
-        site_class="catering" if number % 4 == 0 else "household",
-        tags=("old",) if number == 3 else (),
-    )
-    for number in range(10)
-)
-GATEWAY = Device(1, "davysim", "gateway", "gateway", "home-0")
+_FIRST = {"a": 1000, "b": 2000, "c": 3000, "e": 4000, "f": 5000, "x": 6000, "y": 7000}
+_MODEL = {"a": "detector", "b": "valve", "c": "detector", "e": "valve", "f": "fan", "x": "detector", "y": "valve"}
+
+#: 10 %LEL closes, judged by software; the device's own high alarm closes too.
+RISES = 'id = "rises"\napplies_to = ["detector"]\nquantity = "combustible_lel"\nat_or_above = 10.0\nclear_below = 5.0\n'
+CLOSES = RISES + 'action = "close"\nflags = ["high_alarm"]'
+BUDGET = "\nbudget = { least = 2, share_pct = 0.0, per_s = 600.0 }"
 
 
-def _devices() -> list[Device]:
-    found = [GATEWAY]
-    for number, site in enumerate(SITES):
-        for place, model in enumerate(("methane", "carbon", "both", "valve")):
-            if (number + place) % 4 == 3 and model != "valve":
-                continue
-            serial = f"{model}-{number}"
-            behind = GATEWAY.identity if number % 3 == 0 else ""
-            installed = "2026-05-31" if number % 2 == 0 else ""
-            due = "2026-06-01" if number % 3 == 1 else ""
-            found.append(
-                Device(
-                    len(found) + 1, "davysim", serial, model, site.key, gateway=behind,
-                    installed=installed, calibration_due=due, tags=("new",) if number == 5 else (),
-                )
-            )  # fmt: skip
-    found += [Device(len(found) + 1 + at, "davysim", f"fan-{at}", "fan", f"home-{at}") for at in range(2)]
-    return found
+def rules(*bodies: str) -> RulePack:
+    """These, and what a pack that closes needs."""
+    return pack(*bodies, *OF_A_CLOSING)
 
 
-def street() -> Registry:
-    devices = _devices()
-    here = {device.identity for device in devices}
-    links = [
-        Link(f"davysim/{model}-{number}", f"davysim/valve-{number}")
-        for number in range(8)
-        for model in ("methane", "both")
-        if f"davysim/{model}-{number}" in here
-    ]
-    return Registry(models=MODELS, sites=SITES, devices=tuple(devices), links=tuple(links), matrix=_matrix(here))
+def number(name: str) -> int:
+    return _FIRST[name[0]] + int(name[1:])
 
 
-def _matrix(here: set[str]) -> tuple[MatrixRow, ...]:
-    def some(*names: str) -> tuple[str, ...]:
-        return tuple(f"davysim/{name}" for name in names if f"davysim/{name}" in here)
+def device(name: str, model: str = "") -> Device:
+    site = "boiler" if name[0] in "cef" else f"home{name[1:]}" if name[0] in "ab" else f"lab{name[1:]}"
+    return Device(number(name), "davysim", name, model or _MODEL[name[0]], site)
 
-    return (
-        MatrixRow("riser", some("methane-0", "methane-2", "both-0", "both-2"), 2, (), some("valve-8"), some("fan-0")),
-        MatrixRow("kitchen", some("carbon-1", "both-1"), 1, ("rule-1",), some("valve-1", "valve-9"), some("fan-1")),
+
+def registry(
+    homes: int, *, rows: Sequence[MatrixRow] = (), labs: int = 0, answering: bool = False, links: bool = True
+) -> Registry:
+    names = [f"{kind}{n}" for n in range(homes) for kind in "ab"] + ["c0", "c1", "c2", "c3", "e0", "e1", "f0", "f1"]
+    drills = [f"{kind}{n}" for n in range(labs) for kind in "xy"]
+    pairs = [(f"a{n}", f"b{n}") for n in range(homes)] + [(f"x{n}", f"y{n}") for n in range(labs)]
+    devices = [device(name, "answering_fan" if answering and name[0] == "f" else "") for name in (*names, *drills)]
+    sites = dict.fromkeys(one.site for one in devices)
+    return Registry(
+        models=MODELS,
+        sites=tuple(Site(key, simulated=key.startswith("lab")) for key in sites),
+        devices=tuple(devices),
+        links=tuple(Link(f"davysim/{a}", f"davysim/{b}") for a, b in pairs) if links else (),
+        matrix=tuple(rows),
     )
 
 
-def street_fleet() -> Fleet:
-    return build_fleet(street())
+def row(name: str, detectors: str, *, votes: int = 1, valves: str = "", fans: str = "", only: str = "") -> MatrixRow:
+    """A row of the matrix, of names with blanks between."""
+
+    def identities(names: str) -> tuple[str, ...]:
+        return tuple(f"davysim/{one}" for one in names.split())
+
+    return MatrixRow(name, identities(detectors), votes, tuple(only.split()), identities(valves), identities(fans))
+
+
+def reading(name: str, t: float, lel: float | None = None, flags: Flag = Flag(0), **said: Any) -> Rows:
+    one = blank(1)
+    one["device_no"], one["received"] = number(name), at(t)
+    one["ts"] = one["device_ts"] = at(said.pop("ts_s", t))
+    one["flags"], one["valve"] = int(flags), int(said.pop("valve", ValvePosition.UNKNOWN))
+    if lel is not None:
+        one["combustible_lel"] = lel
+        shift = quality_shift("combustible_lel")
+        one["quality"] = int(one["quality"][0]) & ~(15 << shift) | int(Quality.GOOD) << shift
+    assert not said
+    return one
+
+
+class Street:
+    """One state and everything it has decided."""
+
+    def __init__(self, rules: RulePack, what: Registry) -> None:
+        self.fleet, self.rules = build_fleet(what), rules
+        self.state = State.initial(self.fleet, rules, T0)
+        self.decided: list[Decision] = []
+
+    def step(self, rows: Sequence[Rows], events: Sequence[Event], t: float) -> list[Decision]:
+        together = np.concatenate(rows) if rows else blank(0)
+        decided = step(self.state, Batch(together, self.fleet.slots(together["device_no"])), events, at(t))
+        self.decided += decided
+        return decided
+
+    def hear(self, name: str, t: float, lel: float | None = None, flags: Flag = Flag(0), **said: Any) -> list[Decision]:
+        return self.step([reading(name, t, lel, flags, **said)], (), t)
+
+    def tell(self, event: Event) -> list[Decision]:
+        return self.step((), (event,), (event.at - T0) / 1e6)
+
+    def tick(self, t: float) -> list[Decision]:
+        return self.step((), (), t)
+
+    def slot(self, name: str) -> int:
+        return self.fleet.slot_by_identity[f"davysim/{name}"]
+
+    def alarm(self, name: str, rule: str) -> OpenAlarm | None:
+        return next((one for one in self.state.alarms() if one.device_no == number(name) and one.rule == rule), None)
+
+    def seen_closed(self, valve: str, t: float) -> None:
+        """Its CLOSE left and it says that it is closed."""
+        wanted = self.state.wanted_by_slot[self.slot(valve)]
+        self.tell(AttemptSent(at=at(t), command=wanted.attempts[-1].command))
+        self.hear(valve, t + 0.1, valve=ValvePosition.CLOSED)
+
+
+def names_of(numbers: Sequence[int]) -> list[str]:
+    by_first = {first: letter for letter, first in _FIRST.items()}
+    return [f"{by_first[number // 1000 * 1000]}{number % 1000}" for number in numbers]
