@@ -6,11 +6,15 @@ from typing import Annotated
 import msgspec
 import typer
 
+from davy.commands_backtest import run_backtest
+from davy.commands_explain import run_explain
 from davy.exits import CannotGoOn, Exit
 
 
 def register(rules_app: typer.Typer) -> None:
     rules_app.command("test")(run_scripts)
+    rules_app.command("backtest")(run_backtest)
+    rules_app.command("explain")(run_explain)
 
 
 class Tested(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 A city has a million devices; why one of them alarmed is a matter of a few.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 import msgspec
 
@@ -28,7 +28,7 @@ def neighbourhood(registry: Registry, identity: str, pack: RulePack) -> Registry
             names |= {*row.detectors, *row.valves, *row.fans}
     names |= {link.valve for link in registry.links if link.detector in names}
     names |= {devices[name].gateway for name in names if devices[name].gateway in devices}
-    return _only(registry, names)
+    return part_of(registry, names)
 
 
 def _groups(pack: RulePack) -> set[Group]:
@@ -50,7 +50,9 @@ def _members(registry: Registry, identity: str, sort: Group) -> set[str]:
     return {registry.devices[at].identity for at in (of == of[here]).nonzero()[0].tolist()}
 
 
-def _only(registry: Registry, names: set[str]) -> Registry:
+def part_of(registry: Registry, names: Set[str]) -> Registry:
+    """These devices alone, with the sites, models, links and rows of the matrix that are about them. The gateways that
+    they name must be among them."""
     kept: tuple[Device, ...] = tuple(device for device in registry.devices if device.identity in names)
     models, sites = {device.model for device in kept}, {device.site for device in kept}
     rows = (

@@ -1,0 +1,161 @@
+"""What a backtest and an explanation need of the database besides readings: the registry as it is now, the rules that
+were in force, what people did and said of alarms. All of these raise DatabaseAway and DatabaseRefused.
+
+B1  Nothing is written, and nothing of an engine is asked for: neither touches live state.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+from devices.fleet import MICROSECONDS, Fleet, build_fleet
+from devices.sites import Registry, decode_registry
+from ingest.admission import FUTURE_US
+from rules.backtest import Request, lead_us, quantities_of
+from rules.backtest_types import Assumed
+from rules.decisions import Acknowledge, Event, Reset
+from rules.document import RulePack, load_pack
+from rules.explain import Question, look_back_us
+from rules.explain_fleet import neighbourhood, part_of
+from storage.alarm_history import labels
+from storage.database import Connection, DatabaseRefused, translated
+from storage.history import Asked
+from storage.rule_packs import rules_at, rules_body
+from storage.text import clean
+from storage.times import as_datetime
+
+
+class Order(msgspec.Struct, frozen=True):
+    """A backtest as it is asked for: from_us <= ts < to_us, microseconds UTC. `old` None: nothing to compare with.
+    `sites`: keys; empty: all."""
+
+    new: RulePack
+    from_us: int
+    to_us: int
+    old: RulePack | None = None
+    sites: tuple[str, ...] = ()
+    assumed: Assumed = Assumed()
+
+
+class Prepared(NamedTuple):
+    """For rules.backtest, and for storage.history."""
+
+    request: Request
+    asked: Asked
+
+
+class Asking(NamedTuple):
+    """For rules.explain, and for storage.history."""
+
+    question: Question
+    asked: Asked
+
+
+async def prepare(connection: Connection, order: Order) -> Prepared:
+    """Raises ValueError for a site that is not registered, or a time that ends before it begins."""
+    if order.to_us <= order.from_us:
+        raise ValueError("the time ends before it begins")
+    registry = await registry_now(connection)
+    if order.sites:
+        registry = part_of(registry, _of_sites(registry, order.sites))
+    fleet = build_fleet(registry)
+    packs = (order.new,) if order.old is None else (order.new, order.old)
+    said = await labels(connection, from_us=order.from_us, to_us=order.to_us)
+    known = {device.device_no for device in registry.devices}
+    request = Request(
+        fleet=fleet,
+        new=order.new,
+        from_us=order.from_us,
+        to_us=order.to_us,
+        old=order.old,
+        assumed=order.assumed,
+        labels=tuple(label for label in said if label.device_no in known),
+    )
+    asked = Asked(
+        from_us=order.from_us - lead_us(*packs),
+        to_us=order.to_us,
+        quantities=quantities_of(*packs),
+        device_nos=tuple(device.device_no for device in registry.devices) if order.sites else None,
+    )
+    return Prepared(request, asked)
+
+
+async def ask(connection: Connection, identity: str, at_us: int, pack: RulePack, rules: tuple[str, ...] = ()) -> Asking:
+    """Why, at the device `vendor/serial` and this time, by the rules of `pack` (`rules`: these of them). Raises
+    ValueError for a device that is not registered."""
+    near = neighbourhood(await registry_now(connection), identity, pack)
+    fleet = build_fleet(near)
+    device = next(one for one in near.devices if one.identity == identity)
+    numbers = tuple(one.device_no for one in near.devices)
+    oldest = await _oldest_onset(connection, device.device_no, at_us)
+    lead = max(lead_us(pack), _longest_silence_us(fleet))
+    since = look_back_us(lead, at_us, oldest)
+    people = await acknowledgements(connection, numbers, since, at_us)
+    question = Question(fleet, pack, device.device_no, at_us, since, rules, people)
+    # What was received by then may be about a time that the device's fast clock says is later.
+    return Asking(question, Asked(since, at_us + FUTURE_US + 1, device_nos=numbers))
+
+
+async def registry_now(connection: Connection) -> Registry:
+    """The newest registry that the engine was given and did not refuse. Raises DatabaseRefused where there is none."""
+    with translated():
+        cursor = await connection.execute(
+            "SELECT body FROM registry_outbox WHERE refused = '' ORDER BY number DESC LIMIT 1"
+        )
+        row = await cursor.fetchone()
+    if row is None:
+        raise DatabaseRefused("no device is registered yet: `davy registry import` registers them")
+    return decode_registry(bytes(row[0]))
+
+
+async def rules_in_force(connection: Connection, at_us: int) -> RulePack | None:
+    """The rules that were in force at a time; None where nobody knows."""
+    since = await rules_at(connection, at_us)
+    body = None if since is None else await rules_body(connection, since.sha256)
+    return None if since is None or body is None else load_pack(body, since.by or "rules in force", kept=True)
+
+
+async def acknowledgements(
+    connection: Connection, device_nos: tuple[int, ...], from_us: int, to_us: int
+) -> tuple[Event, ...]:
+    """What people acknowledged and reset at these devices with from <= at <= to, in order."""
+    with translated():
+        cursor = await connection.execute(
+            "SELECT davy_us(e.at), e.change, e.alarm, e.by FROM alarm_event e JOIN alarm a USING (alarm)"
+            " WHERE a.device_no = ANY(%s) AND e.at >= %s AND e.at <= %s AND e.change IN ('acknowledged', 'reset')"
+            " ORDER BY e.at, e.cycle, e.n",
+            (list(device_nos), as_datetime(from_us), as_datetime(to_us)),
+        )
+        rows = await cursor.fetchall()
+    return tuple(
+        Acknowledge(at=at, id=f"then-{n}", by=by, alarm=alarm)
+        if change == "acknowledged"
+        else Reset(at=at, id=f"then-{n}", by=by, alarm=alarm)
+        for n, (at, change, alarm, by) in enumerate(rows)
+    )
+
+
+async def _oldest_onset(connection: Connection, device_no: int, at_us: int) -> int:
+    """Of the alarms of a device that stood then; 0: none stood."""
+    with translated():
+        cursor = await connection.execute(
+            "SELECT coalesce(davy_us(min(onset)), 0) FROM alarm WHERE device_no = %s AND raised <= %s"
+            " AND (state <> 0 OR changed > %s)",
+            (device_no, as_datetime(at_us), as_datetime(at_us)),
+        )
+        row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def _of_sites(registry: Registry, sites: tuple[str, ...]) -> set[str]:
+    known = {site.key for site in registry.sites}
+    for site in sites:
+        if clean(site) not in known:
+            raise ValueError(f"site {site!r} is not registered")
+    devices = {device.identity: device for device in registry.devices if device.site in sites}
+    return devices.keys() | {device.gateway for device in devices.values() if device.gateway}
+
+
+def _longest_silence_us(fleet: Fleet) -> int:
+    """Three report intervals, of the slowest device, and a day at most."""
+    return min(86_400 * MICROSECONDS, 3 * int(fleet.interval_us.max(initial=0)))
