@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.readings import Rows
-from rules.kernels import TRUE, UNKNOWN, Compiled, Conditions, conditions, raised_by_limits
+from rules.kernels import FALSE, TRUE, UNKNOWN, Compiled, Conditions, conditions, raised_by_limits
 from rules.numbers import Mask, Values, as_codes, opposite
 from rules.program import Said
 from rules.tree import Condition, Quantitative
@@ -42,35 +42,16 @@ class Evaluation:
         """Of these rows, ascending. watched: shape (slots,), bool: whose closing is wanted, or stands, as of these rows
         (State.watched); where effects of earlier rows of the moment can change it, the moment must be cut before every
         row that `depends`. None: nobody knows."""
-        compiled, view = self._compiled, self._view.some(at, watched)
-        for keeper in compiled.program.keepers.values():
+        view = self._view.some(at, watched)
+        for keeper in self._compiled.program.keepers.values():
             if keeper.said is not None:
                 view.get(keeper.fed)
-        classes = view.column("class")
-        found = conditions(compiled, view.rows, compiled.looks[classes], compiled.by_flags[classes], view)
-        for said in compiled.program.said:
-            _put(compiled, said, view, found)
-        for rule in compiled.schedules:
-            outside = compiled.looks[classes, rule] & ~compiled.inside(rule, view.slots, view.column("ts"))
-            found.raised[outside, rule], found.cleared[outside, rule], found.at_once[outside, rule] = 0, TRUE, False
-        return found
+        return _conditions(self._compiled, view, wholly=True)
 
     def calm(self, at: NDArray[np.intp]) -> Conditions:
         """Of these rows, ascending, what is known of them alone: of a rule that votes or asks for commands, UNKNOWN.
         Remembers nothing; may be asked of any rows at any time."""
-        compiled, view = self._compiled, self._view.some(at, None)
-        classes = view.column("class")
-        found = conditions(compiled, view.rows, compiled.looks[classes], compiled.by_flags[classes], view)
-        for said in compiled.program.said:
-            if not said.as_of:
-                _put(compiled, said, view, found)
-                continue
-            open_ = compiled.judged[classes, said.rule] & ~found.at_once[:, said.rule]
-            found.raised[open_, said.rule] = found.cleared[open_, said.rule] = UNKNOWN
-        for rule in compiled.schedules:
-            outside = compiled.looks[classes, rule] & ~compiled.inside(rule, view.slots, view.column("ts"))
-            found.raised[outside, rule], found.cleared[outside, rule], found.at_once[outside, rule] = 0, TRUE, False
-        return found
+        return _conditions(self._compiled, self._view.some(at, None), wholly=False)
 
     def values(self, rule: int, node: Quantitative) -> tuple[Values, NDArray[np.uint8]]:
         """What a number of this rule's expressions is at every row: shape (n,), f8, in the unit of its dimension (NaN:
@@ -93,6 +74,21 @@ class Evaluation:
                 view.put(keeper.fed, memory.stands(view.slots, view.column("live")))
         found = as_codes(view.get(program.compiler.truth(node, rule)))
         return np.broadcast_to(found, len(view)).astype(np.int8)
+
+
+def _conditions(compiled: Compiled, view: View, *, wholly: bool) -> Conditions:
+    classes = view.column("class")
+    found = conditions(compiled, view.rows, compiled.looks[classes], compiled.by_flags[classes], view)
+    for said in compiled.program.said:
+        if wholly or not said.as_of:
+            _put(compiled, said, view, found)
+        elif said.condition is not None:
+            open_ = compiled.judged[classes, said.rule] & ~found.at_once[:, said.rule]
+            found.raised[open_, said.rule] = found.cleared[open_, said.rule] = UNKNOWN
+    for rule in compiled.schedules:
+        outside = compiled.looks[classes, rule] & ~compiled.inside(rule, view.slots, view.column("ts"))
+        found.raised[outside, rule], found.cleared[outside, rule], found.at_once[outside, rule] = FALSE, TRUE, False
+    return found
 
 
 def _put(compiled: Compiled, said: Said, view: View, found: Conditions) -> None:
