@@ -24,6 +24,22 @@ class Action(StrEnum):
     READ_ALARMS = "read_alarms"
     ACKNOWLEDGE_ALARM = "acknowledge_alarm"
     RESET_ALARM = "reset_alarm"
+    SHELVE_ALARM = "shelve_alarm"
+    COMMENT = "comment"
+    RESOLVE_ALARM = "resolve_alarm"
+    TAKE_OUT_OF_SERVICE = "take_out_of_service"
+    RETURN_TO_SERVICE = "return_to_service"
+    READ_INCIDENTS = "read_incidents"
+    WORK_ON_INCIDENT = "work_on_incident"
+    CLOSE_INCIDENT = "close_incident"
+    READ_PERMITS = "read_permits"
+    REQUEST_PERMIT = "request_permit"
+    APPROVE_PERMIT = "approve_permit"
+    WITHDRAW_PERMIT = "withdraw_permit"
+    COMPLETE_PERMIT = "complete_permit"
+    READ_HELD = "read_held"
+    RELEASE_HELD = "release_held"
+    VETO_HELD = "veto_held"
     CLOSE_VALVE = "close_valve"
     CANCEL_CLOSE = "cancel_close"
     READ_COMMANDS = "read_commands"
@@ -55,7 +71,19 @@ class OfCommand:
     wanted: str
 
 
-Subject = Platform | OfDevice | OfAlarm | OfCommand
+@dataclass(frozen=True, slots=True)
+class OfIncident:
+    incident: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfPermit:
+    """A permit to open a valve on site."""
+
+    permit: str
+
+
+Subject = Platform | OfDevice | OfAlarm | OfCommand | OfIncident | OfPermit
 
 
 class Denied(PermissionError):
@@ -77,6 +105,22 @@ ADMINISTRATOR_ACTIONS = frozenset(
         Action.READ_ALARMS,
         Action.ACKNOWLEDGE_ALARM,
         Action.RESET_ALARM,
+        Action.SHELVE_ALARM,
+        Action.COMMENT,
+        Action.RESOLVE_ALARM,
+        Action.TAKE_OUT_OF_SERVICE,
+        Action.RETURN_TO_SERVICE,
+        Action.READ_INCIDENTS,
+        Action.WORK_ON_INCIDENT,
+        Action.CLOSE_INCIDENT,
+        Action.READ_PERMITS,
+        Action.REQUEST_PERMIT,
+        Action.APPROVE_PERMIT,
+        Action.WITHDRAW_PERMIT,
+        Action.COMPLETE_PERMIT,
+        Action.READ_HELD,
+        Action.RELEASE_HELD,
+        Action.VETO_HELD,
         Action.CLOSE_VALVE,
         Action.CANCEL_CLOSE,
         Action.READ_COMMANDS,

@@ -2,9 +2,10 @@
 
 from pydantic import Field
 
-from api.shapes import AlarmStateWord, Asked, Comment, Page, PriorityWord, Shape, Source
-from api.times import Utc
+from api.shapes import AlarmStateWord, Asked, Comment, Page, PriorityWord, Reason, Shape, Source
+from api.times import Utc, UtcParameter
 from engine import messages as m
+from rules.decisions import Resolution
 from storage.alarms import AlarmEvent as StoredStep
 
 NOTE = "What to know beyond the rule's title, in plain words: why a link is down, how many readings are missing"
@@ -84,11 +85,25 @@ class Acknowledgement(Asked):
     comment: Comment = ""
 
 
+class Shelving(Asked):
+    until: UtcParameter = Field(description="At most 24 hours for a critical alarm, 7 days for another")
+    reason: Reason = Field(description="Why; it is kept with the alarm")
+
+
+class AlarmComment(Asked):
+    text: Reason
+
+
+class AlarmResolution(Asked):
+    resolution: Resolution = Field(description="What it was, as you found it")
+    comment: Comment = ""
+
+
 class Instructed(Shape):
     """The engine has committed the instruction."""
 
     instruction: str = Field(description="Its id: the same Idempotency-Key gives the same answer, done once")
-    subject: str = Field(description="The alarm or wanted position it was about")
+    subject: str = Field(description="What it was about: an alarm, a wanted position, an incident, a permit, a rule")
 
 
 def show_alarm(view: m.AlarmView) -> Alarm:

@@ -1,6 +1,6 @@
 """Alarms: live ones from the engine (also with PostgreSQL down), past ones from the database."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -15,8 +15,8 @@ from api.alarm_shapes import (
     show_alarm,
     show_step,
 )
-from api.instructions import IdempotencyKey, Verb, instruct
-from api.pages import MOST_ROWS, USUAL_ROWS, decode_cursor, encode_cursor
+from api.instructions import IdempotencyKey, Verb, instruct_about
+from api.pages import USUAL_ROWS, Cursor, From, Limit, To, decode_cursor, live_page, stored_page, time_range
 from api.parts import Parts, Shared
 from api.permits import AcknowledgesAlarms, GuardedRoute, ReadsAlarms, ResetsAlarms
 from api.problems import (
@@ -32,25 +32,18 @@ from api.problems import (
     problem_answers,
 )
 from api.shapes import AlarmStateWord, DecisionId, PriorityWord, Source
-from api.times import UtcParameter
 from engine.client import EngineAway
 from engine.messages import AlarmView
 from rules.decisions import Acknowledge, Instruction, Reset
 from storage import alarms as stored
 from storage.alarms import AlarmKey
-from storage.times import DAY_US
 
 router = APIRouter(route_class=GuardedRoute, prefix="/v1/alarms", tags=["alarms"])
-
-Limit = Annotated[int, Query(ge=1, le=MOST_ROWS, description="Rows of a page at most")]
-Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before")]
-#: What an unbounded question means, and the most that is answered in one (source: product choice).
-USUAL_RANGE_US, MOST_RANGE_US = 30 * DAY_US, 366 * DAY_US
 
 _LIVE = problem_answers(NOT_SIGNED_IN, BAD_PARAMETER, ENGINE_AWAY)
 _PAST = problem_answers(NOT_SIGNED_IN, BAD_PARAMETER, *DATABASE_PROBLEMS)
 _ONE = problem_answers(NOT_SIGNED_IN, NOT_FOUND, BAD_PARAMETER, *DATABASE_PROBLEMS, ENGINE_AWAY)
-_INSTRUCTION = problem_answers(NOT_SIGNED_IN, NOT_FOUND, REFUSED, BAD_PARAMETER, *BODY_PROBLEMS, *CHANGE_PROBLEMS)
+INSTRUCTION = problem_answers(NOT_SIGNED_IN, NOT_FOUND, REFUSED, BAD_PARAMETER, *BODY_PROBLEMS, *CHANGE_PROBLEMS)
 
 
 @router.get("", operation_id="list_alarms", responses=_LIVE)
@@ -60,10 +53,13 @@ async def list_alarms(
     state: Annotated[list[AlarmStateWord] | None, Query()] = None,
     priority: Annotated[list[PriorityWord] | None, Query()] = None,
     site: Annotated[str | None, Query(max_length=200)] = None,
+    incident: Annotated[DecisionId | None, Query()] = None,
+    trial: Annotated[bool | None, Query(description="Only those of rules that are tried, or only the others")] = None,
     cursor: Cursor = None,
     limit: Limit = USUAL_ROWS,
 ) -> Alarms:
-    """Every alarm that is not normal now, newest first; from the engine, so it needs no database."""
+    """Every alarm that is not normal now, newest first; from the engine, so it needs no database. Of rules that are
+    tried too (`trial`): nobody is told of those."""
     after = decode_cursor(cursor, AlarmKey)
     now = await parts.door.alarms()
     asked = [
@@ -72,13 +68,12 @@ async def list_alarms(
         if (not state or view.state in state)
         and (not priority or view.priority in priority)
         and (site is None or view.site == site)
-        and (after is None or _order(view) > (-after.raised, after.alarm))
+        and (incident is None or view.incident == incident)
+        and (trial is None or view.trial is trial)
     ]
-    page = sorted(asked, key=_order)[:limit]
+    page, following = live_page(asked, _key, after, limit)
     return Alarms(
-        as_of=f"{await parts.engine()}:{now.as_of}",
-        alarms=[show_alarm(view) for view in page],
-        next=_next(page) if len(asked) > limit else None,
+        as_of=f"{await parts.engine()}:{now.as_of}", alarms=[show_alarm(view) for view in page], next=following
     )
 
 
@@ -86,21 +81,19 @@ async def list_alarms(
 async def list_past_alarms(
     parts: Shared,
     who: ReadsAlarms,
-    from_: Annotated[UtcParameter | None, Query(alias="from", description="Raised at or after")] = None,
-    to: Annotated[UtcParameter | None, Query(description="Raised before")] = None,
+    from_: From = None,
+    to: To = None,
     state: Annotated[AlarmStateWord | None, Query()] = None,
     priority: Annotated[PriorityWord | None, Query()] = None,
     site: Annotated[str | None, Query(max_length=200)] = None,
+    incident: Annotated[DecisionId | None, Query()] = None,
     cursor: Cursor = None,
     limit: Limit = USUAL_ROWS,
 ) -> PastAlarms:
     """Alarms as they were last stored, newest first; 30 days unless asked otherwise, 366 days at most."""
-    to_us = parts.config.now_us() if to is None else to
-    from_us = to_us - USUAL_RANGE_US if from_ is None else from_
-    if not 0 <= to_us - from_us <= MOST_RANGE_US:
-        raise Problem(BAD_PARAMETER, "from, to: `from` comes before `to`, and at most 366 days lie between")
+    from_us, to_us = time_range(from_, to, parts.config.now_us())
     async with parts.database() as connection:
-        page = await stored.alarms(
+        found = await stored.alarms(
             connection,
             limit=limit + 1,
             from_us=from_us,
@@ -109,9 +102,10 @@ async def list_past_alarms(
             site=site,
             state=state,
             priority=priority,
+            incident=incident,
         )
-    shown = page[:limit]
-    return PastAlarms(alarms=[show_alarm(view) for view in shown], next=_next(shown) if len(page) > limit else None)
+    page, following = stored_page(found, _key, limit)
+    return PastAlarms(alarms=[show_alarm(view) for view in page], next=following)
 
 
 @router.get("/{alarm}", operation_id="get_alarm", responses=_ONE)
@@ -136,12 +130,12 @@ async def get_alarm(parts: Shared, who: ReadsAlarms, alarm: DecisionId) -> Alarm
     return AlarmInFull(alarm=show_alarm(view), source=Source.DATABASE if live is None else Source.ENGINE, steps=steps)
 
 
-@router.post("/{alarm}/acknowledge", operation_id="acknowledge_alarm", responses=_INSTRUCTION)
+@router.post("/{alarm}/acknowledge", operation_id="acknowledge_alarm", responses=INSTRUCTION)
 async def acknowledge_alarm(
     parts: Shared, who: AcknowledgesAlarms, alarm: DecisionId, body: Acknowledgement, key: IdempotencyKey = None
 ) -> Instructed:
     """Take note of an alarm, in your name. Answered after the commit; works with PostgreSQL down."""
-    return await _about(
+    return await about_alarm(
         parts,
         who,
         Verb.ACKNOWLEDGE,
@@ -151,28 +145,20 @@ async def acknowledge_alarm(
     )
 
 
-@router.post("/{alarm}/reset", operation_id="reset_alarm", responses=_INSTRUCTION)
+@router.post("/{alarm}/reset", operation_id="reset_alarm", responses=INSTRUCTION)
 async def reset_alarm(parts: Shared, who: ResetsAlarms, alarm: DecisionId, key: IdempotencyKey = None) -> Instructed:
     """Take a latched alarm back to normal, once it is acknowledged and its condition is gone."""
-    return await _about(parts, who, Verb.RESET, alarm, key, lambda id_: Reset(at=0, id=id_, by=who.name, alarm=alarm))
+    return await about_alarm(
+        parts, who, Verb.RESET, alarm, key, lambda id_: Reset(at=0, id=id_, by=who.name, alarm=alarm)
+    )
 
 
-async def _about(
+async def about_alarm(
     parts: Parts, who: Principal, verb: Verb, alarm: str, key: str | None, make: Callable[[str], Instruction]
 ) -> Instructed:
-    """404 instead of 409 where there is no such alarm now: then the reason is the id, not the state."""
-    try:
-        return await instruct(parts, who, verb, alarm, key, make)
-    except Problem as refused:
-        if refused.kind is REFUSED and await parts.door.alarm(alarm) is None:
-            raise Problem(NOT_FOUND, f"no alarm {alarm} is open now: {refused.detail}") from refused
-        raise
+    """What a person says of an open alarm. Raises Problem (404 where there is no such alarm now)."""
+    return await instruct_about(parts, who, verb, alarm, key, make, parts.door.alarm)
 
 
-def _order(view: AlarmView) -> tuple[int, str]:
-    """Newest first, as the database orders its pages."""
-    return -view.raised, view.alarm
-
-
-def _next(page: Sequence[AlarmView]) -> str:
-    return encode_cursor(AlarmKey(page[-1].raised, page[-1].alarm))
+def _key(view: AlarmView) -> AlarmKey:
+    return AlarmKey(view.raised, view.alarm)

@@ -10,7 +10,23 @@ from importlib.metadata import PackageNotFoundError, version
 import structlog
 from fastapi import FastAPI
 
-from api import alarm_stream, alarms, commands, description, devices, health, ledger, readings, telemetry
+from api import (
+    alarm_care,
+    alarm_stream,
+    alarms,
+    commands,
+    description,
+    devices,
+    health,
+    held,
+    incident_work,
+    incidents,
+    ledger,
+    readings,
+    service,
+    telemetry,
+    valve_permits,
+)
 from api.config import ApiConfig
 from api.database import Database
 from api.door import Door
@@ -71,7 +87,10 @@ def create_app(config: ApiConfig) -> FastAPI:
     )
     app.state.parts = parts
     # The stream stands before the alarms: `stream` is no alarm id.
-    for routes in (telemetry, health, alarm_stream, alarms, commands, devices, readings, ledger, description):
+    of_alarms = (alarm_stream, alarms, alarm_care, incidents, incident_work)
+    of_valves = (commands, valve_permits, held)
+    of_devices = (devices, service, readings)
+    for routes in (telemetry, health, *of_alarms, *of_valves, *of_devices, ledger, description):
         app.include_router(routes.router)
     answer_with_problems(app)
     app.add_middleware(BoundedBodies, within_s=limits.body_within_s)

@@ -2,7 +2,8 @@
 
 from pydantic import Field
 
-from api.shapes import Page, Shape
+from api.shapes import Asked, Page, Reason, Shape
+from api.times import UtcParameter
 from devices.addresses import unit_address
 from devices.models import DeviceKind, Reachability, Tier
 from storage.devices import ModelFacts, RegisteredDevice
@@ -23,6 +24,11 @@ class Device(Shape):
         description="Of a gateway, the URL of its bus; of a device behind one, `unit[/channel][?base=N]`",
         examples=["modbus+tcp://192.0.2.7:502", "7/3"],
     )
+
+
+class OutOfServiceRequest(Asked):
+    until: UtcParameter | None = Field(default=None, description="Null: until a person says that the work is done")
+    reason: Reason = Field(description="Why; it is kept with the alarms")
 
 
 class Range(Shape):

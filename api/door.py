@@ -98,6 +98,28 @@ class Door:
         found = await self.ask(lambda door: door.wanted(wanted))
         return next((view for view in found.wanted if view.wanted == wanted), None)
 
+    async def incidents(self) -> m.Incidents:
+        """Every incident that nobody has closed."""
+        return await self.ask(lambda door: door.incidents())
+
+    async def incident(self, incident: str) -> m.IncidentView | None:
+        """One incident, None when it is closed or unknown."""
+        found = await self.ask(lambda door: door.incidents(incident))
+        return next((view for view in found.incidents if view.incident == incident), None)
+
+    async def permits(self) -> m.Permits:
+        """Every permit that lives."""
+        return await self.ask(lambda door: door.permits())
+
+    async def permit(self, permit: str) -> m.PermitView | None:
+        """One permit, None when it has ended or is unknown."""
+        found = await self.ask(lambda door: door.permits(permit))
+        return next((view for view in found.permits if view.permit == permit), None)
+
+    async def held(self, rule: str = "") -> m.HeldList:
+        """Every shut-off that waits, of one rule or of all."""
+        return await self.ask(lambda door: door.held(rule))
+
     async def status(self) -> m.Status:
         return await self.ask(lambda door: door.status())
 

@@ -4,7 +4,7 @@ I1  An instruction's id names who, what and about what before the key: `administ
     before for anything else is another instruction, and is done (G6): no key can make a CLOSE do nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from fastapi import Header
 from access.principals import Principal
 from api.alarm_shapes import Instructed
 from api.parts import Parts
-from api.problems import REFUSED, Problem
+from api.problems import NOT_FOUND, REFUSED, Problem
 from ingest.push import KEY_PATTERN
 from rules.decisions import Instruction
 
@@ -35,6 +35,23 @@ class Verb(StrEnum):
     RESET = "reset"
     CLOSE = "close"
     CANCEL = "cancel"
+    SHELVE = "shelve"
+    UNSHELVE = "unshelve"
+    COMMENT = "comment"
+    RESOLVE = "resolve"
+    TAKE_OUT_OF_SERVICE = "take-out-of-service"
+    RETURN_TO_SERVICE = "return-to-service"
+    DISPATCH = "dispatch"
+    ARRIVE = "arrive"
+    FIELD_READING = "field-reading"
+    STEP = "step"
+    CLOSE_INCIDENT = "close-incident"
+    REQUEST_PERMIT = "request-permit"
+    APPROVE = "approve"
+    WITHDRAW = "withdraw"
+    COMPLETE = "complete"
+    RELEASE = "release"
+    VETO = "veto"
 
 
 async def instruct(
@@ -47,3 +64,22 @@ async def instruct(
     if not answer.accepted:
         raise Problem(REFUSED, answer.reason)
     return Instructed(instruction=id_, subject=answer.subject)
+
+
+async def instruct_about(
+    parts: Parts,
+    who: Principal,
+    verb: Verb,
+    subject: str,
+    key: str | None,
+    make: Callable[[str], Instruction],
+    find: Callable[[str], Awaitable[object | None]],
+) -> Instructed:
+    """As instruct, and 404 instead of 409 where `find` finds no such subject now: then the reason is the id, not the
+    state."""
+    try:
+        return await instruct(parts, who, verb, subject, key, make)
+    except Problem as refused:
+        if refused.kind is REFUSED and await find(subject) is None:
+            raise Problem(NOT_FOUND, f"there is no {subject} now: {refused.detail}") from refused
+        raise

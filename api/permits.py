@@ -17,7 +17,19 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.types import Receive, Scope, Send
 
-from access.authorize import Action, Denied, NotFound, OfAlarm, OfCommand, OfDevice, Platform, Subject, authorize
+from access.authorize import (
+    Action,
+    Denied,
+    NotFound,
+    OfAlarm,
+    OfCommand,
+    OfDevice,
+    OfIncident,
+    OfPermit,
+    Platform,
+    Subject,
+    authorize,
+)
 from access.principals import Anonymous, DevicePrincipal, Principal
 from api.parts import parts_of
 from api.problems import NOT_ALLOWED, NOT_FOUND, NOT_SIGNED_IN, TOO_MANY, Problem
@@ -41,6 +53,10 @@ def subject_of(request: Request) -> Subject:
             return OfAlarm(alarm)
         case {"wanted": str(wanted)}:
             return OfCommand(wanted)
+        case {"incident": str(incident)}:
+            return OfIncident(incident)
+        case {"permit": str(permit)}:
+            return OfPermit(permit)
         case _:
             return Platform()
 
@@ -141,6 +157,22 @@ ReadsReadings = Annotated[Principal, Depends(Permit(Action.READ_READINGS))]
 ReadsAlarms = Annotated[Principal, Depends(Permit(Action.READ_ALARMS))]
 AcknowledgesAlarms = Annotated[Principal, Depends(Permit(Action.ACKNOWLEDGE_ALARM))]
 ResetsAlarms = Annotated[Principal, Depends(Permit(Action.RESET_ALARM))]
+ShelvesAlarms = Annotated[Principal, Depends(Permit(Action.SHELVE_ALARM))]
+Comments = Annotated[Principal, Depends(Permit(Action.COMMENT))]
+ResolvesAlarms = Annotated[Principal, Depends(Permit(Action.RESOLVE_ALARM))]
+TakesOutOfService = Annotated[Principal, Depends(Permit(Action.TAKE_OUT_OF_SERVICE))]
+ReturnsToService = Annotated[Principal, Depends(Permit(Action.RETURN_TO_SERVICE))]
+ReadsIncidents = Annotated[Principal, Depends(Permit(Action.READ_INCIDENTS))]
+WorksOnIncidents = Annotated[Principal, Depends(Permit(Action.WORK_ON_INCIDENT))]
+ClosesIncidents = Annotated[Principal, Depends(Permit(Action.CLOSE_INCIDENT))]
+ReadsPermits = Annotated[Principal, Depends(Permit(Action.READ_PERMITS))]
+RequestsPermits = Annotated[Principal, Depends(Permit(Action.REQUEST_PERMIT))]
+ApprovesPermits = Annotated[Principal, Depends(Permit(Action.APPROVE_PERMIT))]
+WithdrawsPermits = Annotated[Principal, Depends(Permit(Action.WITHDRAW_PERMIT))]
+CompletesPermits = Annotated[Principal, Depends(Permit(Action.COMPLETE_PERMIT))]
+ReadsHeld = Annotated[Principal, Depends(Permit(Action.READ_HELD))]
+ReleasesHeld = Annotated[Principal, Depends(Permit(Action.RELEASE_HELD))]
+VetoesHeld = Annotated[Principal, Depends(Permit(Action.VETO_HELD))]
 ClosesValves = Annotated[Principal, Depends(Permit(Action.CLOSE_VALVE))]
 CancelsCloses = Annotated[Principal, Depends(Permit(Action.CANCEL_CLOSE))]
 ReadsCommands = Annotated[Principal, Depends(Permit(Action.READ_COMMANDS))]

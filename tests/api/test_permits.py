@@ -32,7 +32,7 @@ ROUTES = _routes()
 
 
 def _url(path: str) -> str:
-    values = {"vendor": "acme", "serial": "d1", "alarm": "0" * 32, "wanted": "0" * 32}
+    values = {"vendor": "acme", "serial": "d1"} | dict.fromkeys(("alarm", "wanted", "incident", "permit"), "0" * 32)
     return re.sub(r"\{(\w+)\}", lambda name: values[name[1]], path)
 
 

@@ -1,0 +1,124 @@
+"""Shut-offs held back by a budget (G13): what waits, sending it, and saying that it shall not be sent."""
+
+from typing import Annotated, NamedTuple
+
+from fastapi import APIRouter, Query
+
+from api.alarm_shapes import Instructed
+from api.instructions import IdempotencyKey, Verb, instruct
+from api.pages import USUAL_ROWS, Cursor, From, Limit, To, decode_cursor, live_page, stored_page, time_range
+from api.parts import Parts, Shared
+from api.permits import GuardedRoute, ReadsHeld, ReleasesHeld, VetoesHeld
+from api.problems import (
+    BAD_PARAMETER,
+    BODY_PROBLEMS,
+    CHANGE_PROBLEMS,
+    DATABASE_PROBLEMS,
+    ENGINE_AWAY,
+    NOT_FOUND,
+    NOT_SIGNED_IN,
+    REFUSED,
+    problem_answers,
+)
+from api.service import device_no
+from api.valve_permit_shapes import (
+    HeldShutOffs,
+    PastHeld,
+    ReleaseRequest,
+    VetoRequest,
+    show_held,
+    show_held_step,
+)
+from engine.messages import HeldView
+from rules.decisions import ReleaseHeld, VetoHeld
+from storage import permits as stored
+from storage.permits import HeldKey
+
+router = APIRouter(route_class=GuardedRoute, prefix="/v1/held", tags=["held"])
+
+_LIVE = problem_answers(NOT_SIGNED_IN, BAD_PARAMETER, ENGINE_AWAY)
+_PAST = problem_answers(NOT_SIGNED_IN, BAD_PARAMETER, *DATABASE_PROBLEMS)
+_INSTRUCTION = problem_answers(NOT_SIGNED_IN, NOT_FOUND, REFUSED, BAD_PARAMETER, *BODY_PROBLEMS, *CHANGE_PROBLEMS)
+
+Rule = Annotated[str | None, Query(pattern="^[a-z0-9-]{1,40}$")]
+
+
+class _Waits(NamedTuple):
+    """Where a page ended."""
+
+    since: int
+    rule: str
+    device_no: int
+
+
+@router.get("", operation_id="list_held", responses=_LIVE)
+async def list_held(
+    parts: Shared, who: ReadsHeld, rule: Rule = None, cursor: Cursor = None, limit: Limit = USUAL_ROWS
+) -> HeldShutOffs:
+    """Every shut-off that waits, newest first; from the engine, so it needs no database."""
+    now = await parts.door.held(rule or "")
+    page, following = live_page(now.held, _key, decode_cursor(cursor, _Waits), limit)
+    return HeldShutOffs(
+        as_of=f"{await parts.engine()}:{now.as_of}", held=[show_held(view) for view in page], next=following
+    )
+
+
+@router.get("/history", operation_id="list_past_held", responses=_PAST)
+async def list_past_held(
+    parts: Shared,
+    who: ReadsHeld,
+    from_: From = None,
+    to: To = None,
+    rule: Rule = None,
+    cursor: Cursor = None,
+    limit: Limit = USUAL_ROWS,
+) -> PastHeld:
+    """What was held, released, vetoed or over, newest first; 30 days unless asked otherwise, 366 days at most."""
+    from_us, to_us = time_range(from_, to, parts.config.now_us())
+    after = decode_cursor(cursor, HeldKey)
+    async with parts.database() as connection:
+        found = await stored.held(connection, limit=limit + 1, from_us=from_us, to_us=to_us, after=after, rule=rule)
+    page, following = stored_page(found, lambda step: step.key, limit)
+    return PastHeld(held=[show_held_step(step) for step in page], next=following)
+
+
+@router.post("/release", operation_id="release_held", responses=_INSTRUCTION)
+async def release_held(
+    parts: Shared, who: ReleasesHeld, body: ReleaseRequest, key: IdempotencyKey = None
+) -> Instructed:
+    """Send what the budget of a rule holds, in your name: of one valve, or all."""
+    no = await _of(parts, body.device)
+    return await instruct(
+        parts,
+        who,
+        Verb.RELEASE,
+        _subject(body),
+        key,
+        lambda id_: ReleaseHeld(at=0, id=id_, by=who.name, rule=body.rule, device_no=no),
+    )
+
+
+@router.post("/veto", operation_id="veto_held", responses=_INSTRUCTION)
+async def veto_held(parts: Shared, who: VetoesHeld, body: VetoRequest, key: IdempotencyKey = None) -> Instructed:
+    """Do not send it, in your name: of one valve, or all. It holds until the alarm has returned."""
+    no = await _of(parts, body.device)
+    return await instruct(
+        parts,
+        who,
+        Verb.VETO,
+        _subject(body),
+        key,
+        lambda id_: VetoHeld(at=0, id=id_, by=who.name, rule=body.rule, reason=body.reason, device_no=no),
+    )
+
+
+async def _of(parts: Parts, device: str | None) -> int:
+    return 0 if device is None else await device_no(parts, device)
+
+
+def _subject(body: ReleaseRequest | VetoRequest) -> str:
+    return body.rule if body.device is None else f"{body.rule}/{body.device}"
+
+
+def _key(view: HeldView) -> _Waits:
+    return _Waits(view.since, view.rule, view.device_no)
