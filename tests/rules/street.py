@@ -1,6 +1,8 @@
-"""A street of many homes for the tests of the interlock: detectors a0, a1, ... each with its own valve b0, b1, ..., at
-sites of their own; fans f0, f1; c0 .. c3 detectors of a boiler room with valve e0. Numbers: a 1000.., b 2000.., c 3000..,
-e 4000.., f 5000... `simulated` homes begin with x (detectors) and y (valves): 6000.. and 7000...
+"""A street of many homes for the tests of the interlock.
+
+Detectors a0, a1, ... each with its own valve b0, b1, ..., at sites of their own. In a boiler room the detectors c0 to
+c3, the valves e0 and e1, the fans f0 and f1. Simulated homes have detectors x0, ... and valves y0, ... Numbers: a 1000..,
+b 2000.., c 3000.., e 4000.., f 5000.., x 6000.., y 7000...
 """
 
 from collections.abc import Sequence
@@ -31,6 +33,7 @@ MODELS = (
 _FIRST = {"a": 1000, "b": 2000, "c": 3000, "e": 4000, "f": 5000, "x": 6000, "y": 7000}
 _MODEL = {"a": "detector", "b": "valve", "c": "detector", "e": "valve", "f": "fan", "x": "detector", "y": "valve"}
 
+NOTHING = Flag(0)
 #: 10 %LEL closes, judged by software; the device's own high alarm closes too.
 RISES = 'id = "rises"\napplies_to = ["detector"]\nquantity = "combustible_lel"\nat_or_above = 10.0\nclear_below = 5.0\n'
 CLOSES = RISES + 'action = "close"\nflags = ["high_alarm"]'
@@ -77,7 +80,7 @@ def row(name: str, detectors: str, *, votes: int = 1, valves: str = "", fans: st
     return MatrixRow(name, identities(detectors), votes, tuple(only.split()), identities(valves), identities(fans))
 
 
-def reading(name: str, t: float, lel: float | None = None, flags: Flag = Flag(0), **said: Any) -> Rows:
+def reading(name: str, t: float, lel: float | None = None, flags: Flag = NOTHING, **said: Any) -> Rows:
     one = blank(1)
     one["device_no"], one["received"] = number(name), at(t)
     one["ts"] = one["device_ts"] = at(said.pop("ts_s", t))
@@ -104,7 +107,7 @@ class Street:
         self.decided += decided
         return decided
 
-    def hear(self, name: str, t: float, lel: float | None = None, flags: Flag = Flag(0), **said: Any) -> list[Decision]:
+    def hear(self, name: str, t: float, lel: float | None = None, flags: Flag = NOTHING, **said: Any) -> list[Decision]:
         return self.step([reading(name, t, lel, flags, **said)], (), t)
 
     def tell(self, event: Event) -> list[Decision]:
