@@ -1,0 +1,187 @@
+"""A backtest of what a live engine stored raises exactly the alarms that the engine raised; why, from the database."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import psycopg
+import pytest
+
+from devices.quantities import Flag, ValvePosition
+from devices.readings import Rows
+from devices.sites import encode_registry
+from engine.records import CycleRecord
+from rules.backtest import backtest
+from rules.backtest_types import Assumed
+from rules.decisions import AlarmRaised, Decision, Resolution
+from rules.document import load_pack
+from rules.explain import explain
+from rules.explain_types import Reason
+from storage.backtests import Order, ask, prepare, registry_now, rules_in_force
+from storage.database import Connection, DatabaseRefused
+from storage.history import stored_readings
+from storage.rule_packs import found_in_force
+from tests.rules.world import NUMBERS, SECOND, T0, World, at, reading, registry
+from tests.storage.cycles import cycle
+from tests.storage.writing import one, write
+
+NOBODY = Assumed(valves_answer=False, acknowledge_after_s=None, as_active=False)
+RULES = b"""
+version = "live"
+[[rule]]
+id = "ch4-low"
+title = { zh = "x", en = "x" }
+priority = "high"
+source = "product choice"
+applies_to = ["detector"]
+flags = ["low_alarm"]
+quantity = "combustible_lel"
+at_or_above = 20
+clear_below = 15
+hold_s = 30
+[[rule]]
+id = "co-mean"
+title = { zh = "x", en = "x" }
+priority = "medium"
+source = "product choice"
+applies_to = ["detector"]
+condition = "mean(co_ppm, 2m) >= 30 ppm"
+clear_condition = "mean(co_ppm, 2m) < 20 ppm"
+[[rule]]
+id = "silence"
+title = { zh = "x", en = "x" }
+priority = "medium"
+source = "product choice"
+kind = "silence"
+"""
+
+
+def _cycles(seed: int) -> tuple[list[CycleRecord], list[Decision]]:
+    """What an engine would have committed: cycles of some readings each, with what the rules decided."""
+    random = np.random.default_rng(seed)
+    world = World(load_pack(RULES, "live.toml"))
+    records: list[CycleRecord] = []
+    level = {"d1": 5.0, "d2": 5.0, "d3": 5.0}
+    t = 0.0
+    for number in range(1, 200):
+        t += float(random.integers(1, 20))
+        rows = [_reading(random, name, t, level) for name in level if random.random() < 0.7]
+        rows += [reading("v1", t, valve=ValvePosition.OPEN)] if number % 3 == 0 else []
+        if not rows:
+            continue
+        together = np.concatenate(rows)
+        together["seq"] = number
+        records.append(cycle(len(records) + 1, together, now=at(t), decisions=world.step(rows, (), t)))
+    return records, world.decided
+
+
+def _reading(random: np.random.Generator, name: str, t: float, level: dict[str, float]) -> Rows:
+    level[name] = float(np.clip(level[name] + random.normal(0, 8), 0, 60))
+    late = random.random() < 0.05
+    flags = Flag.LATE if late else Flag.LOW_ALARM if random.random() < 0.02 else Flag(0)
+    ts_s = t - 40 if late else t - random.random()
+    return reading(name, t, ts_s=ts_s, combustible_lel=level[name], co_ppm=level[name], flags=flags)
+
+
+async def _stored(connection: Connection, url: str, seed: int = 3) -> list[Decision]:
+    body = encode_registry(registry())
+    await connection.execute(
+        "INSERT INTO registry_outbox (number, sha256, body) VALUES (1, %s, %s)",
+        (hashlib.sha256(body).hexdigest(), body),
+    )
+    await found_in_force(connection, "engine-1", 0, None, hashlib.sha256(RULES).hexdigest(), RULES)
+    records, decided = _cycles(seed)
+    await write(url, records)
+    return decided
+
+
+def _end(decided: list[Decision]) -> int:
+    return max(one.at for one in decided) + 3_600 * SECOND
+
+
+async def test_the_alarms_of_the_live_engine_come_out_of_its_history(database: Connection, url: str) -> None:
+    decided = await _stored(database, url)
+    raised = [one for one in decided if isinstance(one, AlarmRaised)]
+    assert {one.rule for one in raised} == {"ch4-low", "co-mean", "silence"}
+    order = Order(load_pack(RULES, "live.toml"), T0, at(200 * 20), assumed=NOBODY)
+    prepared = await prepare(database, order)
+    found = backtest(prepared.request, stored_readings(url, prepared.asked, first_window_us=60 * SECOND)).new
+    last = int(await one(database, "SELECT davy_us(max(received)) FROM reading"))
+    mine = {(one.alarm, one.raised, one.value) for one in found.alarms if one.raised <= last}
+    assert mine == {(one.alarm, one.at, one.value) for one in raised}
+
+
+async def test_what_people_called_false_is_counted_against_the_rules_in_force(database: Connection, url: str) -> None:
+    decided = await _stored(database, url)
+    first = next(one for one in decided if isinstance(one, AlarmRaised) and one.rule == "ch4-low")
+    await database.execute("UPDATE alarm SET resolution = 'false' WHERE alarm = %s", (first.alarm,))
+    stricter = load_pack(RULES.replace(b"at_or_above = 20", b"at_or_above = 59"), "stricter.toml")
+    order = Order(stricter, T0, _end(decided), old=await rules_in_force(database, at(10)))
+    prepared = await prepare(database, order)
+    tested = backtest(prepared.request, stored_readings(url, prepared.asked))
+    (label,) = tested.labelled
+    assert (label.resolution, label.labels, label.old) == (Resolution.FALSE, 1, 1)
+    assert tested.old is not None
+    assert tested.old.raised > tested.new.raised
+    assert tested.differences is not None
+    assert "ch4-low" in {alarm.rule for alarm in tested.differences.only_old}
+
+
+async def test_a_backtest_of_some_sites_sees_their_devices_alone(database: Connection, url: str) -> None:
+    decided = await _stored(database, url)
+    order = Order(load_pack(RULES, "live.toml"), T0, _end(decided), sites=("lab",))
+    prepared = await prepare(database, order)
+    assert prepared.asked.device_nos == (NUMBERS["sd"], NUMBERS["sv"])
+    assert backtest(prepared.request, stored_readings(url, prepared.asked)).readings == 0
+    with pytest.raises(ValueError, match="'nowhere' is not registered"):
+        await prepare(database, Order(load_pack(RULES, "live.toml"), T0, _end(decided), sites=("nowhere",)))
+
+
+async def test_why_an_alarm_was_raised_is_found_in_the_database(database: Connection, url: str) -> None:
+    decided = await _stored(database, url)
+    alarm = next(one for one in decided if isinstance(one, AlarmRaised) and one.rule == "co-mean")
+    pack = await rules_in_force(database, alarm.at)
+    assert pack is not None
+    identity = f"davysim/{next(name for name, no in NUMBERS.items() if no == alarm.device_no)}"
+    question, asked = await ask(database, identity, alarm.at, pack, ("co-mean",))
+    (found,) = explain(question, stored_readings(url, asked)).rules
+    assert (found.reason, found.alarm) == (Reason.STANDS, alarm.alarm)
+    assert found.predicates[0].value is not None
+    assert found.predicates[0].value >= 30.0
+
+
+async def test_without_a_registry_it_is_said_what_to_do(database: Connection) -> None:
+    with pytest.raises(DatabaseRefused, match="registry import"):
+        await registry_now(database)
+
+
+async def test_the_commands_say_what_was_found(plain_url: str, tmp_path: Path) -> None:
+    async with await psycopg.AsyncConnection.connect(plain_url, autocommit=True) as connection:
+        decided = await _stored(connection, plain_url)
+    alarm = next(one for one in decided if isinstance(one, AlarmRaised) and one.rule == "ch4-low")
+    parts = psycopg.conninfo.conninfo_to_dict(plain_url)
+    url = f"postgresql://{parts['user']}@/{parts['dbname']}?host={quote(str(parts['host']), safe='')}"
+    (tmp_path / "new.toml").write_bytes(RULES.replace(b"at_or_above = 20", b"at_or_above = 18"))
+
+    def davy(*words: str) -> str:
+        environ = {"PATH": "/usr/bin:/bin", "DAVY_DATABASE_URL": url, "DAVY_DATA": str(tmp_path / "data")}
+        command = [sys.executable, "-m", "davy", "rules", *words]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    period = ("--from", "2026-06-01T12:00+00:00", "--to", "2026-06-02")
+    table = davy("backtest", "--rules", str(tmp_path / "new.toml"), *period, "--json-file", str(tmp_path / "all.json"))
+    assert "alarm by alarm:" in table
+    assert "ch4-low" in table
+    whole = json.loads((tmp_path / "all.json").read_bytes())
+    assert whole["new"]["raised"] >= len([one for one in decided if isinstance(one, AlarmRaised)])
+    when = f"2026-06-01T12:{(alarm.at - T0) // SECOND // 60:02d}:{(alarm.at - T0) // SECOND % 60:02d}Z"
+    name = next(name for name, no in NUMBERS.items() if no == alarm.device_no)
+    why = davy("explain", f"davysim/{name}", "--at", when, "--rule", "ch4-low")
+    assert "combustible_lel >= 20" in why
+    assert "条件" in davy("explain", f"davysim/{name}", "--at", when, "--lang", "zh")
