@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from devices.fleet import Effects, Fan, Fleet, ShutOffValve
 from devices.quantities import Flag
+from rules.canary import is_trial
 from rules.lifecycle import IS_ACTIVE
 from rules.state import State
 
@@ -48,7 +49,9 @@ def rows_for(fleet: Fleet, slot: int, rule: str) -> Iterator[Effects]:
 def acts(state: State, slot: int, rule: int) -> bool:
     """Whether this alarm acts at all, if its rule has an action: X1, X2 save for what was not heard."""
     alarm = state.open.get((slot, rule))
-    if alarm is None or alarm.trial or not IS_ACTIVE[state.phase[slot, rule]]:
+    if alarm is None or not IS_ACTIVE[state.phase[slot, rule]]:
+        return False
+    if alarm.trial or is_trial(state, rule, slot):  # while rules change the alarm may not have been told yet
         return False
     return slot not in state.out_of_service or _own_high(state, slot, rule)
 

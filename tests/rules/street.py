@@ -1,8 +1,8 @@
 """A street of many homes for the tests of the interlock.
 
 Detectors a0, a1, ... each with its own valve b0, b1, ..., at sites of their own. In a boiler room the detectors c0 to
-c3, the valves e0 and e1, the fans f0 and f1. Simulated homes have detectors x0, ... and valves y0, ... Numbers: a 1000..,
-b 2000.., c 3000.., e 4000.., f 5000.., x 6000.., y 7000...
+c3, the valves e0 and e1, the fans f0 and f1. Simulated homes have detectors x0, ... and valves y0, ... The numbers of
+each sort begin at 10,000, 20,000 and so on.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ MODELS = (
     FAN,
     DeviceModel("answering_fan", "davysim", "fan", DeviceKind.FAN, "product choice", 60.0, actuator=Actuator()),
 )
-_FIRST = {"a": 1000, "b": 2000, "c": 3000, "e": 4000, "f": 5000, "x": 6000, "y": 7000}
+_FIRST = {"a": 10_000, "b": 20_000, "c": 30_000, "e": 40_000, "f": 50_000, "x": 60_000, "y": 70_000}
 _MODEL = {"a": "detector", "b": "valve", "c": "detector", "e": "valve", "f": "fan", "x": "detector", "y": "valve"}
 
 NOTHING = Flag(0)
@@ -131,4 +131,4 @@ class Street:
 
 def names_of(numbers: Sequence[int]) -> list[str]:
     by_first = {first: letter for letter, first in _FIRST.items()}
-    return [f"{by_first[number // 1000 * 1000]}{number % 1000}" for number in numbers]
+    return [f"{by_first[number // 10_000 * 10_000]}{number % 10_000}" for number in numbers]

@@ -166,8 +166,8 @@ def test_a_veto_does_not_bind_the_devices_own_alarm() -> None:
             "nothing is held of rule rises; it may have left, or its alarm is over",
         ),
         (
-            VetoHeld(at=at(2), id="r", by="anna", rule="rises", reason="x", device_no=2000),
-            "nothing of device 2000 is held of rule rises; it may have left, or its alarm is over",
+            VetoHeld(at=at(2), id="r", by="anna", rule="rises", reason="x", device_no=number("b0")),
+            "nothing of device 20000 is held of rule rises; it may have left, or its alarm is over",
         ),
         (VetoHeld(at=at(2), id="r", by="anna", rule="rises", reason=" "), "say why it must not leave"),
     ],

@@ -16,7 +16,7 @@ from rules.decisions import (
 from rules.kernels import compile_pack
 from rules.reshape import reshape
 from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
-from tests.rules.street import CLOSES, RISES, Street, names_of, registry, row, rules
+from tests.rules.street import CLOSES, RISES, Street, names_of, number, registry, row, rules
 from tests.rules.world import at, of
 
 BOTH = RISES + 'action = "close_and_fan"\nflags = ["high_alarm"]'
@@ -117,8 +117,8 @@ def test_a_shelved_alarm_that_comes_again_closes_as_any_other() -> None:
 
 def test_a_device_out_of_service_closes_nothing_and_does_not_vote() -> None:
     world = street(TWO_OF_THREE, row("s", "c3", valves="e1"))
-    world.tell(TakeOutOfService(at=at(1), id="o", by="anna", device_no=3003, until=at(3600), reason="calibration"))
-    world.tell(TakeOutOfService(at=at(1), id="p", by="anna", device_no=3000, until=at(3600), reason="calibration"))
+    world.tell(TakeOutOfService(at=at(1), id="o", by="anna", device_no=number("c3"), until=at(3600), reason="test gas"))
+    world.tell(TakeOutOfService(at=at(1), id="p", by="anna", device_no=number("c0"), until=at(3600), reason="test gas"))
     assert not closed(world.hear("c3", 2, 30))
     world.hear("c0", 3, 30)
     assert not closed(world.hear("c1", 4, 30))
@@ -127,21 +127,21 @@ def test_a_device_out_of_service_closes_nothing_and_does_not_vote() -> None:
 def test_its_own_high_alarm_closes_all_the_same_and_its_low_alarm_does_not() -> None:
     low = 'id = "low"\napplies_to = ["detector"]\nflags = ["low_alarm"]\naction = "close"'
     world = street(more=(low,))
-    world.tell(TakeOutOfService(at=at(1), id="o", by="anna", device_no=1000, until=at(3600), reason="calibration"))
+    world.tell(TakeOutOfService(at=at(1), id="o", by="anna", device_no=number("a0"), until=at(3600), reason="test gas"))
     assert not closed(world.hear("a0", 2, flags=Flag.LOW_ALARM))
     assert closed(world.hear("a0", 3, flags=Flag.HIGH_ALARM)) == ["b0"]
 
 
 def test_a_device_that_is_back_in_service_with_its_alarm_standing_closes() -> None:
     world = street()
-    world.tell(TakeOutOfService(at=at(1), id="o", by="anna", device_no=1000, until=at(3600), reason="calibration"))
+    world.tell(TakeOutOfService(at=at(1), id="o", by="anna", device_no=number("a0"), until=at(3600), reason="test gas"))
     assert not closed(world.hear("a0", 2, 30))
-    assert closed(world.tell(ReturnToService(at=at(3), id="r", by="anna", device_no=1000))) == ["b0"]
+    assert closed(world.tell(ReturnToService(at=at(3), id="r", by="anna", device_no=number("a0")))) == ["b0"]
 
 
 def test_a_device_whose_time_out_of_service_is_over_closes_for_the_alarm_that_stands() -> None:
     world = street()
-    world.tell(TakeOutOfService(at=at(1), id="o", by="anna", device_no=1000, until=at(60), reason="calibration"))
+    world.tell(TakeOutOfService(at=at(1), id="o", by="anna", device_no=number("a0"), until=at(60), reason="test gas"))
     world.hear("a0", 2, 30)
     assert closed(world.tick(61)) == ["b0"]
 

@@ -1,0 +1,314 @@
+"""Permits to open a valve on site (G6): two people, no newer CLOSE, finished on site; nothing else ever says it."""
+
+import pytest
+
+from devices.commands import Verb
+from devices.fleet import build_fleet
+from devices.quantities import Flag, ValvePosition
+from rules.decisions import (
+    Acknowledge,
+    AlarmRaised,
+    Answered,
+    ApprovePermit,
+    AttemptFailed,
+    AttemptRequested,
+    AttemptSent,
+    CloseValve,
+    CloseWanted,
+    CommandStepped,
+    CompletePermit,
+    Decision,
+    PermitChanged,
+    PermitState,
+    RequestPermit,
+    Reset,
+    Restored,
+    Step,
+    WithdrawPermit,
+    command_id,
+    permit_id,
+)
+from rules.kernels import compile_pack
+from rules.permits import LASTS_US
+from rules.reshape import reshape
+from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from tests.rules.street import BUDGET, CLOSES, Street, number, registry, row, rules
+from tests.rules.world import SECOND, at, of
+
+B0 = number("b0")
+HALF_HOUR_S = LASTS_US / SECOND
+
+
+def street(rule: str = CLOSES, *more: str) -> Street:
+    return Street(rules(rule, *more), registry(4, rows=[row("r", "c0 c1", votes=2, valves="b1")]))
+
+
+def request(
+    t: float = 1, *, by: str = "anna", device_no: int = B0, reason: str = "a new hose is fitted"
+) -> RequestPermit:
+    return RequestPermit(at=at(t), id=f"r{t}", by=by, device_no=device_no, reason=reason)
+
+
+def approve(t: float = 2, *, by: str = "bo", requested: float = 1, device_no: int = B0) -> ApprovePermit:
+    return ApprovePermit(at=at(t), id=f"p{t}{by}", by=by, permit=permit_id(device_no, at(requested)))
+
+
+def complete(t: float = 3, lel: float = 0.0, *, requested: float = 1) -> CompletePermit:
+    permit = permit_id(B0, at(requested))
+    return CompletePermit(at=at(t), id=f"c{t}", by="chen", permit=permit, combustible_lel=lel)
+
+
+def granted() -> Street:
+    world = street()
+    world.tell(request())
+    world.tell(approve())
+    return world
+
+
+def states(decided: list[Decision]) -> list[PermitState]:
+    return [one.state for one in of(PermitChanged, decided)]
+
+
+def refused(decided: list[Decision]) -> str:
+    (said,) = of(Answered, decided)
+    assert not said.accepted
+    assert not of(PermitChanged, decided)
+    assert not of(AttemptRequested, decided)
+    return said.reason
+
+
+def opened(decided: list[Decision]) -> list[AttemptRequested]:
+    return [one for one in of(AttemptRequested, decided) if one.verb is Verb.PERMIT_OPEN]
+
+
+# ---- the way it goes ------------------------------------------------------------------------------------------------
+
+
+def test_one_person_requests_another_approves_and_permit_open_is_sent_once_with_the_epoch_of_the_last_close() -> None:
+    world = street()
+    world.tell(CloseValve(at=at(0.1), id="c", by="anna", device_no=B0, reason="smell"))
+    world.seen_closed("b0", 0.2)
+    asked = world.tell(request())
+    permit = permit_id(B0, at(1))
+    (one,) = of(PermitChanged, asked)
+    assert (one.permit, one.state, one.by, one.expires) == (permit, PermitState.REQUESTED, "anna", at(1) + LASTS_US)
+    assert not opened(asked)
+    said = world.tell(approve())
+    (two,) = of(PermitChanged, said)
+    assert (two.state, two.by, two.epoch, two.expires) == (PermitState.GRANTED, "bo", 1, at(2) + LASTS_US)
+    (sent,) = opened(said)
+    assert sent == AttemptRequested(
+        at=at(2),
+        command=command_id(permit, 1),
+        wanted=permit,
+        device_no=B0,
+        epoch=1,
+        attempt=1,
+        expires=at(2) + LASTS_US,
+        reason="a new hose is fitted",
+        verb=Verb.PERMIT_OPEN,
+    )
+    assert not of(AttemptRequested, world.tick(1000))
+    done = world.tell(complete(1001, 0.5))
+    (three,) = of(PermitChanged, done)
+    assert (three.state, three.by, three.combustible_lel) == (PermitState.COMPLETED, "chen", 0.5)
+    assert not world.state.permits
+
+
+def test_what_became_of_the_command_is_kept_as_its_steps() -> None:
+    world = granted()
+    name = command_id(permit_id(B0, at(1)), 1)
+    sent = world.tell(AttemptSent(at=at(3), command=name))
+    failed = world.tell(AttemptFailed(at=at(4), command=name, reason="the valve is not connected"))
+    assert [(s.command, s.step, s.note) for s in of(CommandStepped, sent + failed)] == [
+        (name, Step.SENT, ""),
+        (name, Step.FAILED, "the valve is not connected"),
+    ]
+    assert not opened(world.tick(600))
+
+
+def test_a_valve_that_is_opened_with_a_permit_is_not_opened_again_without_leave() -> None:
+    world = street()
+    world.hear("a0", 0.1, 30)
+    world.seen_closed("b0", 0.2)
+    world.hear("a0", 0.5, 1)
+    world.tell(request())
+    world.tell(approve())
+    assert not of(AlarmRaised, world.hear("b0", 2.5, valve=ValvePosition.OPEN))
+    world.tell(complete())
+    assert not of(AlarmRaised, world.hear("b0", 4, valve=ValvePosition.OPEN))
+
+
+# ---- two people -----------------------------------------------------------------------------------------------------
+
+
+def test_the_one_who_requested_it_cannot_approve_it() -> None:
+    world = street()
+    world.tell(request())
+    assert refused(world.tell(approve(by="anna"))) == "another person than the one who requested it must approve it"
+
+
+def test_a_permit_is_approved_once() -> None:
+    world = granted()
+    assert refused(world.tell(approve(3, by="chen"))) == "it is granted already"
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (request(device_no=number("a0")), "device 10000 is no valve that takes commands"),
+        (request(device_no=77_777), "device 77777 is no valve that takes commands"),
+        (request(device_no=-1), "device -1 is no valve that takes commands"),
+        (request(reason=" "), "say why the valve may be opened"),
+        (approve(), f"there is no permit {permit_id(B0, at(1))!r} that is open; it may have ended"),
+        (complete(), f"there is no permit {permit_id(B0, at(1))!r} that is open; it may have ended"),
+        (
+            WithdrawPermit(at=at(1), id="w", by="anna", permit="x", reason=""),
+            "there is no permit 'x' that is open; it may have ended",
+        ),
+    ],
+)
+def test_what_is_no_permit_is_refused_in_words(said: RequestPermit, reason: str) -> None:
+    assert refused(street().tell(said)) == reason
+
+
+def test_a_valve_has_one_permit_at_a_time() -> None:
+    world = granted()
+    why = refused(world.tell(request(5, by="chen")))
+    assert why == f"permit {permit_id(B0, at(1))} of this valve is granted; withdraw it to begin anew"
+    world.tell(WithdrawPermit(at=at(6), id="w", by="anna", permit=permit_id(B0, at(1)), reason="another day"))
+    assert states(world.tell(request(7, by="chen"))) == [PermitState.REQUESTED]
+
+
+def test_a_request_can_be_withdrawn_and_approved_no_more() -> None:
+    world = street()
+    world.tell(request())
+    said = world.tell(WithdrawPermit(at=at(1.5), id="w", by="anna", permit=permit_id(B0, at(1)), reason="no"))
+    assert [(p.state, p.by, p.comment) for p in of(PermitChanged, said)] == [(PermitState.WITHDRAWN, "anna", "no")]
+    refused(world.tell(approve()))
+
+
+# ---- on site --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lel", [5.0, 20.0, 100.0])
+def test_it_is_not_completed_while_gas_is_there(lel: float) -> None:
+    assert refused(granted().tell(complete(3, lel))) == (
+        f"{lel:g} %LEL is too much: below 5 %LEL the valve may be given free"
+    )
+
+
+@pytest.mark.parametrize("lel", [float("nan"), -1.0, float("-inf")])
+def test_what_is_no_measurement_completes_nothing(lel: float) -> None:
+    assert refused(granted().tell(complete(3, lel))) == "say what was measured at the appliance, in %LEL: 0 or more"
+
+
+def test_the_limit_is_a_quarter_of_the_one_on_site() -> None:
+    field = 'id = "on-site"\nkind = "field"\nquantity = "combustible_lel"\nat_or_above = 10.0'
+    world = street(CLOSES, field)
+    world.tell(request())
+    world.tell(approve())
+    refused(world.tell(complete(3, 2.5)))
+    assert states(world.tell(complete(4, 2.4))) == [PermitState.COMPLETED]
+
+
+def test_a_permit_that_nobody_approved_is_not_completed() -> None:
+    world = street()
+    world.tell(request())
+    assert refused(world.tell(complete())) == "it is not granted yet: a second person must approve it"
+
+
+# ---- what forbids it, and what ends it ------------------------------------------------------------------------------
+
+
+def test_it_is_refused_while_its_closing_is_wanted() -> None:
+    world = street()
+    world.tell(CloseValve(at=at(0.5), id="c", by="anna", device_no=B0, reason="smell"))
+    assert "closing is wanted" in refused(world.tell(request()))
+
+
+@pytest.mark.parametrize("latch", [False, True])
+def test_it_is_refused_while_an_alarm_that_closes_it_stands(latch: bool) -> None:
+    world = street(CLOSES + ("\nlatch = true" if latch else ""))
+    world.hear("a0", 0.1, 30)
+    world.seen_closed("b0", 0.2)
+    forbids = "alarm rises at davysim/a0 stands: its condition must be gone, and it must be reset"
+    assert refused(world.tell(request())) == forbids
+    world.hear("a0", 2, 1)
+    if latch:
+        assert refused(world.tell(request(3))) == forbids
+        alarm = world.alarm("a0", "rises")
+        assert alarm is not None
+        world.tell(Acknowledge(at=at(4), id="a", by="anna", alarm=alarm.alarm))
+        assert refused(world.tell(request(5))) == forbids
+        world.tell(Reset(at=at(6), id="b", by="anna", alarm=alarm.alarm))
+    assert states(world.tell(request(7))) == [PermitState.REQUESTED]
+
+
+def test_an_alarm_of_one_vote_of_its_row_forbids_it_too() -> None:
+    world = street()
+    world.hear("c1", 0.1, 30)
+    assert "davysim/c1" in refused(world.tell(request(device_no=number("b1"))))
+
+
+def test_approving_looks_again() -> None:
+    world = street(CLOSES + "\n" + BUDGET)
+    world.tell(request(device_no=number("b1")))
+    world.hear("c1", 1.5, 30)  # one vote: nothing closes, and the request is dead all the same
+    refused(world.tell(approve(device_no=number("b1"))))
+
+
+@pytest.mark.parametrize("how_far", ["requested", "granted"])
+@pytest.mark.parametrize("what", ["person", "alarm", "held", "time", "restored", "gone"])
+def test_it_is_dead_with_any_newer_close_or_closing_alarm_and_when_its_time_is_over(how_far: str, what: str) -> None:
+    world = street(CLOSES + BUDGET)
+    world.tell(request())
+    if how_far == "granted":
+        world.tell(approve())
+    if what == "held":
+        for n in (1, 2):
+            world.hear(f"a{n}", 3, 30)
+    match what:
+        case "person":
+            decided = world.tell(CloseValve(at=at(10), id="c", by="bo", device_no=B0, reason="smell"))
+        case "alarm" | "held":
+            decided = world.hear("a0", 10, 30)
+            assert bool(of(CloseWanted, decided)) is (what == "alarm")
+        case "time":
+            at_s = (1 if how_far == "requested" else 2) + HALF_HOUR_S
+            assert not states(world.tick(at_s - 0.001))
+            decided = world.tick(at_s)
+        case "restored":
+            decided = world.tell(Restored(at=at(10)))
+        case _:
+            without = registry(1)
+            without = type(without)(
+                models=without.models,
+                sites=without.sites,
+                devices=tuple(one for one in without.devices if one.serial != "b0"),
+            )
+            fleet = build_fleet(without, world.fleet)
+            decided = reshape(world.state, fleet, compile_pack(world.rules, fleet), at(10))
+    assert states(decided) == [PermitState.DEAD]
+    assert not opened(decided)
+    assert not world.state.permits
+
+
+def test_a_restart_forgets_no_permit_and_not_its_end() -> None:
+    world = granted()
+    world.state = restore(decode_snapshot(encode_snapshot(snapshot(world.state))), world.fleet, world.rules)
+    assert states(world.tick(2 + HALF_HOUR_S)) == [PermitState.DEAD]
+
+
+def test_a_trial_alarm_forbids_nothing() -> None:
+    world = street(CLOSES + '\nstate = "dry_run"')
+    world.hear("a0", 0.1, 30)
+    assert states(world.tell(request())) == [PermitState.REQUESTED]
+
+
+def test_the_devices_own_alarm_kills_it_even_out_of_service() -> None:
+    from rules.decisions import TakeOutOfService
+
+    world = granted()
+    world.tell(TakeOutOfService(at=at(3), id="o", by="bo", device_no=number("a0"), until=at(900), reason="work"))
+    assert states(world.hear("a0", 4, flags=Flag.HIGH_ALARM)) == [PermitState.DEAD]
