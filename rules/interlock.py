@@ -90,10 +90,17 @@ def replied(state: State, out: Out, command: str, device_no: int, position: Valv
     if slot >= 0:
         sleeping.woke(state, slot, at)
     if slot >= 0 and position is not ValvePosition.UNKNOWN:
-        state.position[slot] = position
+        _stands(state, slot, position, at)
         observed(state, out, slot, position, at)
     if slot >= 0 and state.sleeps[slot]:
         sleeping.follow(state, out, slot, at)
+
+
+def _stands(state: State, slot: int, position: ValvePosition, at: int) -> None:
+    """Where it was seen; of a watched one also when, in the order of the readings (state.heard runs ahead of it)."""
+    state.position[slot] = position
+    if state.watched[slot]:
+        state.seen[slot] = at
 
 
 def observed(state: State, out: Out, slot: int, position: ValvePosition, at: int) -> None:
@@ -168,7 +175,7 @@ def heard(state: State, out: Out, slot: int, position: ValvePosition, at: int, *
         return
     sleeping.woke(state, slot, at)
     if position is not ValvePosition.UNKNOWN and not _from_before(state, slot, measured, at):
-        state.position[slot] = position
+        _stands(state, slot, position, at)
         observed(state, out, slot, position, at)
     if state.sleeps[slot]:
         sleeping.follow(state, out, slot, at)

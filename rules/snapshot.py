@@ -41,6 +41,8 @@ class Records(msgspec.Struct, frozen=True):
     #: The rules of the columns of since and due; None in snapshots of before they were only some.
     holding: tuple[str, ...] | None = None
     changed: int = 0
+    #: Empty in snapshots of before it was kept: a valve's closing is then asked for once more, which is harmless.
+    seen: dict[int, int] = {}
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -73,6 +75,7 @@ def snapshot(state: State) -> Snapshot:
             standing=state.standing(),
             holding=tuple(state.compiled.rules[rule].id for rule in state.since.rules.tolist()),
             changed=state.changed,
+            seen={slot: state.seen[slot] for slot in sorted(state.seen)},
         ),
     )
 
@@ -105,6 +108,7 @@ def restore(taken: Snapshot, fleet: Fleet, pack: RulePack) -> State:
     state.deaf_until = records.deaf_until
     state.awake = dict(records.awake)
     state.changed = records.changed
+    state.seen = dict(records.seen)
     state.stand(records.standing)
     remembered = {name[len(_WINDOW) :]: array for name, array in taken.arrays.items() if name.startswith(_WINDOW)}
     state.windows = Windows.thawed(compiled, remembered)

@@ -165,6 +165,7 @@ class State:
     deaf_until: when the engine last began to hear everybody again; 0: it always did.
     awake: slot of a valve that sleeps -> when it was last surely awake; without those of which that is not known: they
         were never heard, or were last heard before it was kept.
+    seen: slot of a watched valve -> when its position was last seen.
     by_command: command -> (valve slot, attempt), of open wanted positions.
     closed_for: valve slot -> alarms (slot, rule) that asked for its closing and are still open.
     windows: what expressions remember. incidents: by id, those not closed. permits: by valve slot, those that live.
@@ -207,6 +208,7 @@ class State:
         self.paused_since = 0
         self.deaf_until = 0
         self.awake: dict[int, int] = {}
+        self.seen: dict[int, int] = {}
         self.windows = Windows(compiled)
         self.shelves: dict[tuple[int, str], Shelf] = {}
         self.out_of_service: dict[int, OutOfService] = {}
@@ -252,6 +254,8 @@ class State:
     def refresh_watched(self, slot: int) -> None:
         """A valve is watched while its closing is wanted, or while an alarm that closed it is open."""
         self.watched[slot] = slot in self.wanted_by_slot or bool(self.closed_for.get(slot))
+        if not self.watched[slot]:
+            self.seen.pop(slot, None)
 
     def standing(self) -> Standing:
         """The frozen records beside alarms and wanted positions, for a snapshot."""

@@ -34,7 +34,7 @@ def seen_closed(state: State, valve: ShutOffValve, at: int) -> bool:
         and slot not in state.wanted_by_slot
         and valve.actuator.reports_position
         and int(state.position[slot]) == ValvePosition.CLOSED
-        and at - int(state.heard[slot]) < silent_us
+        and at - state.seen.get(slot, at - silent_us) < silent_us
     )
 
 
