@@ -5,44 +5,83 @@ vectorised engine is compared with, so plainness is all it is for. Ids and decis
 """
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
+from devices.commands import Verb
 from devices.fleet import Fleet
 from devices.quantities import ALARM_FLAGS, Flag, ValvePosition
 from devices.readings import Rows
 from rules.decisions import (
     Acknowledge,
     Answered,
+    ApprovePermit,
+    Arrived,
     AttemptAcknowledged,
     AttemptFailed,
     AttemptSent,
     CancelClose,
-    Change,
+    CloseIncident,
     CloseValve,
+    Comment,
+    CompletePermit,
     Connected,
     Decision,
+    Dispatched,
     Event,
+    FieldReading,
+    Instruction,
     LinkDown,
     LinkUp,
     Listening,
     Outcome,
     Paused,
+    Priority,
     ReadingsComplete,
     ReadingsMissing,
+    ReleaseHeld,
     Replied,
+    RequestPermit,
     Reset,
+    Resolve,
+    Restored,
     Resumed,
+    ReturnToService,
     SessionLost,
+    Shelve,
     Step,
+    StepDone,
+    TakeOutOfService,
+    Unshelve,
+    VetoHeld,
+    WithdrawPermit,
 )
-from rules.document import Kind, Rule, RulePack
+from rules.document import Kind, RulePack
+from rules.tree import Condition, Missing
 from tests.rules.reference_closings import Closings
-from tests.rules.reference_terms import FALSE, MINUTE, NEVER, SECOND, TRUE, S, Try, Want, condition, mask
+from tests.rules.reference_expressions import Expressions, Reading, read
+from tests.rules.reference_terms import FALSE, MINUTE, NEVER, SECOND, TRUE, UNKNOWN, Try, Want, condition, mask
+
+WHERE = {"site": "site", "riser": "riser", "building": "building", "area": "area", "gateway": "gateway"}
+JUDGED = (Kind.MEASURED, Kind.QUALITY)
+
+
+class Says(NamedTuple):
+    """What a rule says of a reading."""
+
+    at_once: bool
+    raised: int
+    cleared: int
+    priority: Priority
 
 
 class Reference(Closings):
     def __init__(self, fleet: Fleet, pack: RulePack, now: int) -> None:
-        super().__init__(fleet, pack)
-        self.heard = dict.fromkeys(range(len(fleet)), now)
+        super().__init__(fleet, pack, now)
+        numbers = {(number, slot): here.numbers for (slot, number), here in self.here.items()}
+        self.words = Expressions(fleet, numbers)
+        #: Devices that are silent, as votes and outages count them.
+        self.quiet: set[int] = set()
+        self.gone: set[tuple[int, int]] = set()
 
     # ---- inputs -----------------------------------------------------------------------------------------------------
 
@@ -50,6 +89,8 @@ class Reference(Closings):
         self.out = []
         for at in sorted({event.at for event in events} | {int(at) for at in rows["received"]}):
             told = [event for event in events if event.at == at]
+            if any(isinstance(event, Restored) for event in told):
+                self.restored(at)
             away_us = deaf_us = sum(event.down_us for event in told if isinstance(event, Resumed))
             if away_us:
                 self.fire(at - away_us)
@@ -70,58 +111,160 @@ class Reference(Closings):
         return self.out
 
     def reading(self, row: Rows, slot: int, at: int) -> None:
-        flags, ts = int(row["flags"][0]), int(row["ts"][0])
-        late, stale = bool(flags & Flag.LATE), bool(flags & Flag.STALE)
-        valve = ValvePosition(int(row["valve"][0]))
-        if not stale:
-            self.heard[slot] = at
-            self.came(slot, at)
-        if not stale and not late:
-            self.woke(slot)
-            if valve is not ValvePosition.UNKNOWN and not self.from_before(slot, ts, at):
-                self.observed(slot, valve, at)
-        if not stale:
-            self.still_asleep(slot, at)
-        if not stale and not late and self.sleeps(slot) and slot in self.wants:
-            self.attempt_soon(self.wants[slot], at)
+        one = read(row)
+        late = bool(one.flags & Flag.LATE)
+        if not late and not one.stale:
+            for number in range(len(self.rules)):
+                for tree in self.trees(number):
+                    self.words.hear(number, slot, tree, one)
+        commanded = self.watched(slot)
+        says = [self.says(slot, number, row, one, commanded) for number in range(len(self.rules))] if not late else []
+        self.position(row, slot, at, late, one.stale)
+        if not late and not one.stale:
+            self.said_again(slot, one, [said.raised for said in says], at)
         for number, rule in enumerate(self.rules):
-            if not self.looks(slot, rule):
-                continue
             value = float(row[rule.quantity][0]) if rule.quantity else float("nan")
-            if rule.kind is Kind.SILENCE and stale:
-                continue
-            if rule.kind is Kind.SILENCE:
-                self.lower(slot, number, at)
-            elif late:
-                if flags & mask(rule) & ALARM_FLAGS:
-                    self.raise_late(slot, number, ts, at, value)
-            elif rule.kind in (Kind.MEASURED, Kind.QUALITY):
-                self.judge(slot, number, row, at)
+            if not one.stale:
+                self.heard_again(slot, number, at)
+            if late and self.here[slot, number].looks:
+                if one.flags & mask(rule) & ALARM_FLAGS:
+                    self.raise_late(slot, number, one.ts, at, value)
+            elif not late and self.here[slot, number].looks and rule.kind in JUDGED:
+                self.judge(slot, number, says[number], one, value, at)
+                self.worse(slot, number, says[number].priority, at)
+        if not one.stale:
+            self.quiet.discard(slot)
+        if not late and one.flags & ALARM_FLAGS:
+            self.bit(slot, at)
 
-    def judge(self, slot: int, number: int, row: Rows, at: int) -> None:
-        rule, cell, ts = self.rules[number], self.cells[slot, number], int(row["ts"][0])
-        at_once, raised, cleared = condition(rule, row)
-        going = cleared == TRUE if cell.active else raised == TRUE
-        stopped = cleared == FALSE if cell.active else raised == FALSE
+    def position(self, row: Rows, slot: int, at: int, late: bool, stale: bool) -> None:
+        """Where a valve was seen, and that it is awake."""
+        if stale:
+            return
+        valve, ts = ValvePosition(int(row["valve"][0])), int(row["ts"][0])
+        self.heard[slot] = at
+        self.came(slot, at)
+        if not late:
+            self.woke(slot)
+            followed = self.watched(slot) or self.sleeps(slot)
+            if valve is not ValvePosition.UNKNOWN and not (followed and self.from_before(slot, ts, at)):
+                self.stands(slot, valve, at)
+        self.still_asleep(slot, at)
+        if not late and self.sleeps(slot) and slot in self.wants:
+            self.attempt_soon(self.wants[slot], at)
+
+    def bit(self, slot: int, at: int) -> None:
+        """The device itself says so: what stands there for its rules is confirmed."""
+        for number, rule in enumerate(self.rules):
+            cell = self.cells[slot, number]
+            judged = rule.kind in JUDGED and self.here[slot, number].silent_us is None
+            if judged and cell.active and not cell.bit:
+                cell.bit = True
+                self.acts(slot, number, at)
+
+    # ---- what rules say ---------------------------------------------------------------------------------------------
+
+    def trees(self, number: int) -> list[Condition]:
+        parsed = self.here[0, number].parsed
+        every = (parsed.condition, parsed.clear, *parsed.escalate)
+        return [tree for tree in every if tree is not None and not isinstance(tree, Missing)]
+
+    def says(self, slot: int, number: int, row: Rows, one: Reading, commanded: bool) -> Says:
+        here = self.here[slot, number]
+        rule, parsed = here.rule, here.parsed
+        if not here.looks or rule.kind not in JUDGED or here.silent_us is not None:
+            return Says(False, FALSE, UNKNOWN, rule.priority)
+
+        def truth(tree: Condition) -> int:
+            return self.words.truth(number, slot, tree, one, commanded)
+
+        at_once, raised, cleared = bool(one.flags & mask(rule)), TRUE, FALSE
+        if not at_once and parsed.condition is not None and not here.by_flags:
+            raised = truth(parsed.condition)
+            opposite = raised if raised == UNKNOWN else 1 - raised
+            cleared = opposite if parsed.clear is None else truth(parsed.clear)
+        elif not at_once:
+            _, raised, cleared = condition(rule, row, by_flags=here.by_flags)
+        priority = rule.priority
+        for tree, worse in zip(parsed.escalate, rule.escalate, strict=True):
+            if not here.by_flags and truth(tree) == TRUE:
+                priority = min(priority, worse.priority)
+        if not here.inside(one.ts):
+            at_once, raised, cleared = False, FALSE, TRUE
+        return Says(at_once, raised, cleared, priority)
+
+    def judge(self, slot: int, number: int, said: Says, one: Reading, value: float, at: int) -> None:
+        rule, cell, ts = self.here[slot, number].rule, self.cells[slot, number], one.ts
+        going = said.cleared == TRUE if cell.active else said.raised == TRUE
+        stopped = said.cleared == FALSE if cell.active else said.raised == FALSE
         hold = round((rule.clear_hold_s if cell.active else rule.hold_s) * SECOND)
         if going:
             since = ts if cell.since is None else min(cell.since, ts)
-            if ts - since >= hold or (at_once and not cell.active):
-                value = float(row[rule.quantity][0]) if rule.quantity else float("nan")
+            if ts - since >= hold or (said.at_once and not cell.active):
                 if cell.active:
                     self.lower(slot, number, at)
                 else:
-                    self.raised(slot, number, since, at, value)
+                    bit = bool(one.flags & ALARM_FLAGS)
+                    self.raised(slot, number, since, at, value, priority=said.priority, bit=bit)
             elif since != cell.since:
                 cell.since, cell.due = since, since + hold + (at - ts)
         elif stopped:
             cell.since = cell.due = None
 
-    def looks(self, slot: int, rule: Rule) -> bool:
-        model = self.fleet.model_by_slot[slot]
-        if model is None or (rule.kind is Kind.SILENCE and model.report_interval_s == 0):
+    # ---- silence ----------------------------------------------------------------------------------------------------
+
+    def heard_again(self, slot: int, number: int, at: int) -> None:
+        here = self.here[slot, number]
+        if here.silent_us is not None and here.looks:
+            self.lower(slot, number, at)
+        if (slot, number) in self.gone:
+            self.gone.discard((slot, number))
+            self.count_silent(slot, number, at)
+
+    def counts(self, slot: int, number: int) -> bool:
+        """An outage of this rule counts the device."""
+        rule = self.rules[number]
+        if rule.kind is not Kind.OUTAGE or rule.group is None or not self.here[slot, number].looks:
             return False
-        return not rule.applies_to or model.kind in rule.applies_to
+        return int(self.fleet.interval_us[slot]) > 0 and int(self.fleet.groups[rule.group].of[slot]) >= 0
+
+    def count_silent(self, slot: int, number: int, at: int) -> None:
+        rule = self.rules[number]
+        assert rule.group is not None
+        grouping = self.fleet.groups[rule.group]
+        mine = [other for other in range(len(self.fleet)) if grouping.of[other] == grouping.of[slot]]
+        silent = sum((other, number) in self.gone for other in mine)
+        reporting = sum(self.counts(other, number) for other in mine)
+        seen = [other for other in mine if self.here[other, number].looks]
+        place = min(seen, key=lambda other: int(self.fleet.device_no[other]))
+        name = grouping.names[int(grouping.of[slot])]
+        note = f"{silent} of {reporting} devices of {WHERE[rule.group]} {name} are silent"
+        if silent >= max(1, rule.least) and silent * 100 >= rule.share_pct * reporting:
+            self.raised(place, number, at, at, note=note)
+        else:
+            self.lower(place, number, at, note)
+
+    def silences(self) -> Iterator[tuple[int, int, int, int]]:
+        for (slot, number), here in self.here.items():
+            interval_us = int(self.fleet.interval_us[slot])
+            if here.looks and here.silent_us is not None and not self.cells[slot, number].active:
+                yield self.heard[slot] + here.silent_us, 1, slot, number
+            if self.counts(slot, number) and (slot, number) not in self.gone:
+                yield self.heard[slot] + 3 * interval_us, 1, slot, number
+        for slot, device in enumerate(self.fleet.devices):
+            interval_us = int(self.fleet.interval_us[slot])
+            if device is not None and interval_us and slot not in self.quiet:
+                yield self.heard[slot] + 3 * interval_us, 1, slot, -1
+
+    def fell_silent(self, slot: int, number: int, due: int, at: int) -> None:
+        if number < 0:
+            self.quiet.add(slot)
+            self.words.silent(slot)
+        elif self.rules[number].kind is Kind.OUTAGE:
+            self.gone.add((slot, number))
+            self.count_silent(slot, number, at)
+        else:
+            self.raised(slot, number, due, at)
 
     # ---- timers -----------------------------------------------------------------------------------------------------
 
@@ -129,16 +272,11 @@ class Reference(Closings):
         while (first := min(self.timers(), default=None)) is not None and first[0] <= until:
             kind, slot, number = first[1:]
             due = max(first[0], back)
-            cell = self.cells.get((slot, number))
             want = self.wants.get(slot)
-            if kind == 0 and cell is not None:
-                assert cell.since is not None
-                if cell.active:
-                    self.lower(slot, number, due)
-                else:
-                    self.raised(slot, number, cell.since, due)
+            if kind == 0:
+                self.hold_due(slot, number, first[0], due)
             elif kind == 1:
-                self.raised(slot, number, due, due)
+                self.fell_silent(slot, number, first[0], due)
             elif want is not None and kind == 2 and back:
                 want.next_try = NEVER  # the attempts of an absence are one: the one on return
             elif want is not None and kind == 2:
@@ -146,12 +284,29 @@ class Reference(Closings):
             elif want is not None and kind == 3:
                 want.tries[number - 1].over = True
                 self.stepped(want, want.tries[number - 1], Step.EXPIRED, due)
+            elif want is not None and kind == 4:
+                want.unconfirmed_told = True
+                self.raised(slot, self.only(Kind.UNCONFIRMED), want.since, due, because=want.alarm)
             elif kind == 5:
                 self.noted(slot, number, due)
-            elif want is not None:
-                want.unconfirmed_told = True
-                number = self.only(Kind.UNCONFIRMED)
-                self.raised(slot, number, want.since, due, because=want.alarm)
+            elif kind == 6:
+                self.end_shelf((slot, number), due, comment="its time is over")
+            elif kind == 7:
+                self.end_service(slot, due, comment="its time is over")
+            elif kind == 8:
+                self.die(slot, due, "its time is over")
+            elif kind == 9:
+                self.release_due(number, due)
+
+    def hold_due(self, slot: int, number: int, due: int, at: int) -> None:
+        cell = self.cells[slot, number]
+        assert cell.since is not None
+        if cell.active:
+            self.lower(slot, number, at)
+        elif self.here[slot, number].inside(due):
+            self.raised(slot, number, cell.since, at)
+        else:
+            cell.since = cell.due = None
 
     def timers(self) -> Iterator[tuple[int, int, int, int]]:
         for (slot, number), cell in self.cells.items():
@@ -159,16 +314,26 @@ class Reference(Closings):
                 yield cell.due, 0, slot, number
             if cell.unsaid:
                 yield cell.told + MINUTE, 5, slot, number
-            rule = self.rules[number]
-            if rule.kind is Kind.SILENCE and self.looks(slot, rule) and not cell.active and not self.paused:
-                yield self.heard[slot] + 3 * int(self.fleet.interval_us[slot]), 1, slot, number
+        if not self.paused:
+            yield from self.silences()
         for slot, want in self.wants.items():
             yield want.next_try, 2, slot, want.epoch
             for number, attempt in enumerate(want.tries, 1):
                 if not attempt.over:
                     yield attempt.expires, 3, slot, number
-            if not want.unconfirmed_told and self.only(Kind.UNCONFIRMED) >= 0:
+            if not want.unconfirmed_told and want.verb is Verb.CLOSE and self.only(Kind.UNCONFIRMED) >= 0:
                 yield want.confirm_by, 4, slot, want.epoch
+        for (slot, number), shelf in self.shelves.items():
+            yield shelf.until, 6, slot, number
+        for slot, service in self.service.items():
+            if service.until:
+                yield service.until, 7, slot, 0
+        for slot, permit in self.permits.items():
+            yield permit.expires, 8, slot, 0
+        for one in self.held.values():
+            frees = self.frees_at(one.number, bool(self.fleet.simulated[one.slot])) if not one.unheard else None
+            if frees is not None:
+                yield frees, 9, 0, one.number
 
     # ---- events -----------------------------------------------------------------------------------------------------
 
@@ -197,9 +362,9 @@ class Reference(Closings):
                 self.way_in(slot, event)
         elif isinstance(event, AttemptSent | AttemptFailed | AttemptAcknowledged | Replied):
             self.link(event)
-        elif isinstance(event, Acknowledge | Reset | CloseValve | CancelClose):
-            accepted, subject = self.instructed(event)
-            self.out.append(Answered(at=event.at, id=event.id, accepted=accepted, subject=subject))
+        elif not isinstance(event, Restored):
+            accepted, subject = self.instructed(event)  # type: ignore[arg-type]
+            self.out.append(Answered(at=event.at, id=event.id, accepted=accepted, subject=subject))  # type: ignore[union-attr]
 
     def way_in(self, slot: int, event: LinkDown | LinkUp | SessionLost | ReadingsMissing | ReadingsComplete) -> None:
         down, lost, missing = self.only(Kind.LINK_DOWN), self.only(Kind.SESSION_LOST), self.only(Kind.MISSING)
@@ -236,12 +401,19 @@ class Reference(Closings):
                 return  # a device may only answer for its own valve
             if found is None and slot in self.wants:
                 return  # an answer to something older says nothing of what is wanted now
+            said = f"valve {event.valve.name.lower()}"
+            if found is not None and found[0].verb is Verb.FAN_ON:
+                self.stepped(*found, Step.CONFIRMED, event.at, "the fan answered")
+                self.end(found[0], Outcome.CONFIRMED, event.at)
+                return
             if found is not None:
-                self.acknowledged(*found, event.at, f"valve {event.valve.name.lower()}")
+                self.acknowledged(*found, event.at, said)
+            else:
+                self.permit_stepped(event.command, Step.ACKNOWLEDGED, event.at, said)
             self.came(slot, event.at)
             self.woke(slot)
             if slot >= 0 and event.valve is not ValvePosition.UNKNOWN:
-                self.observed(slot, event.valve, event.at)
+                self.stands(slot, event.valve, event.at)
             self.still_asleep(slot, event.at)
         elif found is not None:
             want, attempt = found
@@ -255,40 +427,53 @@ class Reference(Closings):
                     self.stepped(want, attempt, Step.FAILED, event.at, event.reason)
             else:
                 self.acknowledged(want, attempt, event.at)
+        elif isinstance(event, AttemptSent):
+            self.permit_stepped(event.command, Step.SENT, event.at)
+        elif isinstance(event, AttemptFailed):
+            self.permit_stepped(event.command, Step.FAILED, event.at, event.reason)
+        else:
+            self.permit_stepped(event.command, Step.ACKNOWLEDGED, event.at)
 
     def acknowledged(self, want: Want, attempt: Try, at: int, note: str = "") -> None:
         self.stepped(want, attempt, Step.ACKNOWLEDGED, at, note)
-        if not self.fleet.valves[want.slot].actuator.reports_position:
-            self.stepped(want, attempt, Step.UNVERIFIABLE, at, "this model reports no position")
+        actuator = self.fleet.actuator(want.slot)
+        if actuator is not None and not actuator.reports_position:
+            closes = want.verb is Verb.CLOSE
+            why = "this model reports no position" if closes else "this model says not whether it runs"
+            self.stepped(want, attempt, Step.UNVERIFIABLE, at, why)
             self.end(want, Outcome.UNVERIFIABLE, at)
 
-    def instructed(self, said: Acknowledge | Reset | CloseValve | CancelClose) -> tuple[bool, str]:
+    def instructed(self, said: Instruction) -> tuple[bool, str]:
+        """Whether it was done, and what it was about."""
+        if isinstance(said, Acknowledge | Reset | Shelve | Unshelve | Resolve):
+            return self.of_alarm(said), said.alarm
+        if isinstance(said, Comment):
+            return self.commented(said), said.subject
         if isinstance(said, CloseValve):
-            slot = self.slot(said.device_no)
-            if slot not in self.fleet.valves:
-                return False, ""
-            if slot in self.wants:
-                self.attempt_soon(self.wants[slot], said.at)
-            return True, self.want_closed(slot, said.reason, "", said.by, said.at).wanted
+            return self.close_valve(said)
         if isinstance(said, CancelClose):
             want = next((want for want in self.wants.values() if want.wanted == said.wanted), None)
             if want is not None:
                 self.end(want, Outcome.CANCELLED, said.at, said.by, said.reason)
             return want is not None, said.wanted
-        place = next((p for p, cell in self.cells.items() if cell.state and cell.alarm == said.alarm), None)
-        if place is None:
-            return False, said.alarm
-        acknowledge = {
-            S.UNACKNOWLEDGED: S.ACKNOWLEDGED,
-            S.RETURNED_UNACKNOWLEDGED: S.NORMAL,
-            S.LATCHED_UNACKNOWLEDGED: S.LATCHED_ACKNOWLEDGED,
-        }
-        allowed = acknowledge if isinstance(said, Acknowledge) else {S.LATCHED_ACKNOWLEDGED: S.NORMAL}
-        to = allowed.get(self.cells[place].state)
-        if to is None:
-            return False, said.alarm
-        change = Change.ACKNOWLEDGED if isinstance(said, Acknowledge) else Change.RESET
-        comment = said.comment if isinstance(said, Acknowledge) else ""
-        self.changed(*place, change, to, said.at, said.by, comment)
-        self.settled(*place, said.at)
-        return True, said.alarm
+        if isinstance(said, TakeOutOfService):
+            return self.out_of_service(said, self.slot(said.device_no)), ""
+        if isinstance(said, ReturnToService):
+            return self.in_service(said, self.slot(said.device_no)), ""
+        if isinstance(said, Dispatched | Arrived | FieldReading | StepDone | CloseIncident):
+            return self.of_incident(said), said.incident
+        if isinstance(said, RequestPermit | ApprovePermit | WithdrawPermit | CompletePermit):
+            return self.of_permit(said, self.slot(said.device_no) if isinstance(said, RequestPermit) else -1)
+        assert isinstance(said, ReleaseHeld | VetoHeld)
+        return self.of_people(said), said.rule
+
+    def close_valve(self, said: CloseValve) -> tuple[bool, str]:
+        slot = self.slot(said.device_no)
+        if slot not in self.fleet.valves:
+            return False, ""
+        if slot in self.wants:
+            self.attempt_soon(self.wants[slot], said.at)
+            return True, self.wants[slot].wanted
+        want = self.want_closed(slot, said.reason, "", said.by, said.at)
+        self.closed(slot, said.at)
+        return True, want.wanted

@@ -1,71 +1,96 @@
 """The closings of the naive reference: wanted positions, their attempts, valves that sleep."""
 
-from devices.fleet import Fleet
+from devices.commands import Verb
+from devices.fleet import Fan, Fleet
 from devices.models import Reachability
 from devices.quantities import ValvePosition
 from rules.decisions import (
     AttemptRequested,
     CloseWanted,
     CommandStepped,
+    FanWanted,
     Outcome,
     Step,
     WantedEnded,
     command_id,
     wanted_id,
 )
-from rules.document import Action, Kind, RulePack
-from tests.rules.reference_alarms import Alarms
-from tests.rules.reference_terms import PAUSES_S, SECOND, S, Try, Want
+from rules.document import Kind, RulePack
+from tests.rules.reference_matrix import FORBIDS
+from tests.rules.reference_people import People
+from tests.rules.reference_terms import NEVER, PAUSES_S, SECOND, S, Try, Want
+
+WHY = "the engine's store was brought back from a copy"
 
 
-class Closings(Alarms):
-    def __init__(self, fleet: Fleet, pack: RulePack) -> None:
+class Closings(People):
+    def __init__(self, fleet: Fleet, pack: RulePack, now: int) -> None:
         super().__init__(fleet, pack)
+        self.heard = dict.fromkeys(range(len(fleet)), now)
         self.epochs = dict.fromkeys(range(len(fleet)), 0)
+        self.positions, self.seen = {}, {}
         self.wants: dict[int, Want] = {}
         self.ended: set[str] = set()
         self.confirmed: dict[int, tuple[int, int]] = {}  # by valve: when the first attempt left, when it was confirmed
         self.causes: dict[int, list[tuple[int, int]]] = {}
+        self.permits, self.held, self.left, self.paged, self.marks = {}, {}, {}, {}, {}
+        self.unheard = set()
         self.paused = 0
         self.deaf_until = 0
         self.awake: dict[int, int] = {}
 
     # ---- cause and effect -------------------------------------------------------------------------------------------
 
-    def close_for(self, slot: int, number: int, at: int) -> None:
-        cell = self.cells[slot, number]
-        valves = self.fleet.links.get(slot, ())
-        if not valves:
-            self.raised(slot, self.only(Kind.NO_VALVE), cell.onset, at, because=cell.alarm)
-        for valve in valves:
-            if (slot, number) not in self.causes.setdefault(valve.slot, []):
-                self.causes[valve.slot].append((slot, number))
-            self.want_closed(valve.slot, self.rules[number].id, cell.alarm, "", at)
+    def acts(self, slot: int, number: int, at: int) -> None:
+        """What an active alarm asks for now."""
+        action, cell = self.rules[number].action, self.cells[slot, number]
+        if not (action.closes or action.ventilates) or not self.in_force(slot, number):
+            return
+        if action.closes:
+            for valve in self.reach(slot, number):
+                self.die(valve, at, f"alarm {self.rules[number].id} closes the valve")
+            if not self.reach(slot, number):
+                self.raised(slot, self.only(Kind.NO_VALVE), cell.onset, at, because=cell.alarm)
+        for what, causes in self.asks(slot, number):
+            if self.in_force(slot, number):
+                self.ask((slot, number), what, causes, at)
 
     def settled(self, slot: int, number: int, at: int) -> None:
-        """A closing alarm has returned, or is over."""
-        if self.rules[number].action is not Action.CLOSE:
+        """An alarm has returned, or is over."""
+        action = self.rules[number].action
+        if not (action.closes or action.ventilates):
             return
-        if not any(self.cells[slot, n].active for n, rule in enumerate(self.rules) if rule.action is Action.CLOSE):
+        if not any(self.cells[slot, n].active for n, rule in enumerate(self.rules) if rule.action.closes):
             self.lower(slot, self.only(Kind.NO_VALVE), at)
+        self.no_longer(slot, number, at)
         if self.cells[slot, number].state is S.NORMAL:
-            for valve in self.fleet.links.get(slot, ()):
-                causes = self.causes.get(valve.slot, [])
+            for valve in self.reach(slot, number):
+                causes = self.causes.get(valve, [])
                 if (slot, number) in causes:
                     causes.remove((slot, number))
                 if not causes:
-                    self.lower(valve.slot, self.only(Kind.REOPENED), at)
+                    self.lower(valve, self.only(Kind.REOPENED), at)
+                self.forget_seen(valve)
+
+    def forget_seen(self, slot: int) -> None:
+        if not self.watched(slot):
+            self.seen.pop(slot, None)
+
+    def watched(self, slot: int) -> bool:
+        """Its closing is wanted, or an alarm that closed it is open."""
+        return slot in self.wants or bool(self.causes.get(slot))
 
     def want_closed(self, slot: int, reason: str, alarm: str, by: str, at: int) -> Want:
         if slot in self.wants:
             return self.wants[slot]
         valve = self.fleet.valves[slot]
+        self.die(slot, at, "the valve's closing is wanted")
         self.epochs[slot] += 1
         epoch = self.epochs[slot]
         confirm_by = at + round(valve.actuator.confirm_within_s * SECOND)
         name = wanted_id(valve.device.device_no, epoch)
         hears_by = self.hears_by(slot, at)
-        want = self.wants[slot] = Want(name, slot, epoch, reason, alarm, at, confirm_by)
+        want = self.wants[slot] = Want(name, slot, epoch, reason, alarm, at, confirm_by, by=by)
         self.out.append(
             CloseWanted(
                 at=at,
@@ -80,6 +105,17 @@ class Closings(Alarms):
             )
         )
         self.still_asleep(slot, at)
+        self.attempt(want, at)
+        return want
+
+    def want_running(self, fan: Fan, reason: str, alarm: str, at: int) -> Want:
+        if fan.slot in self.wants:
+            return self.wants[fan.slot]
+        self.epochs[fan.slot] += 1
+        epoch, number = self.epochs[fan.slot], fan.device.device_no
+        name = wanted_id(number, epoch)
+        want = self.wants[fan.slot] = Want(name, fan.slot, epoch, reason, alarm, at, NEVER, verb=Verb.FAN_ON)
+        self.out.append(FanWanted(at=at, wanted=name, device_no=number, epoch=epoch, reason=reason, alarm=alarm))
         self.attempt(want, at)
         return want
 
@@ -127,9 +163,10 @@ class Closings(Alarms):
         return round(pauses[min(want.unheard, len(pauses)) - 1] * SECOND)
 
     def attempt(self, want: Want, at: int) -> None:
-        valve = self.fleet.valves[want.slot]
         number = len(want.tries) + 1
-        expires = at + round(valve.actuator.attempt_expires_s * SECOND)
+        actuator = self.fleet.actuator(want.slot)
+        assert actuator is not None
+        expires = at + round(actuator.attempt_expires_s * SECOND)
         want.tried_at = at
         want.tries.append(Try(command_id(want.wanted, number), expires))
         want.unheard += 1
@@ -139,11 +176,12 @@ class Closings(Alarms):
                 at=at,
                 command=want.tries[-1].command,
                 wanted=want.wanted,
-                device_no=valve.device.device_no,
+                device_no=int(self.fleet.device_no[want.slot]),
                 epoch=want.epoch,
                 attempt=number,
                 expires=expires,
                 reason=want.reason,
+                verb=want.verb,
             )
         )
 
@@ -155,7 +193,7 @@ class Closings(Alarms):
             want.next_try = min(want.next_try, want.tried_at + SECOND)
 
     def stepped(self, want: Want, attempt: Try, step: Step, at: int, note: str = "") -> None:
-        device_no = self.fleet.valves[want.slot].device.device_no
+        device_no = int(self.fleet.device_no[want.slot])
         self.out.append(
             CommandStepped(
                 at=at, command=attempt.command, wanted=want.wanted, device_no=device_no, step=step, note=note
@@ -165,7 +203,7 @@ class Closings(Alarms):
     def end(self, want: Want, outcome: Outcome, at: int, by: str = "", comment: str = "") -> None:
         del self.wants[want.slot]
         self.ended.add(want.wanted)
-        device_no = self.fleet.valves[want.slot].device.device_no
+        device_no = int(self.fleet.device_no[want.slot])
         self.out.append(
             WantedEnded(at=at, wanted=want.wanted, device_no=device_no, outcome=outcome, by=by, comment=comment)
         )
@@ -178,6 +216,8 @@ class Closings(Alarms):
             self.lower(want.slot, self.only(Kind.REOPENED), at, comment)
         if outcome is Outcome.CANCELLED:  # a named person decided: what is open now is not "opened again"
             self.causes.pop(want.slot, None)
+        self.forget_seen(want.slot)
+        if outcome is Outcome.CANCELLED:
             self.lower(want.slot, self.only(Kind.REOPENED), at, comment)
 
     def from_before(self, slot: int, ts: int, at: int) -> bool:
@@ -189,6 +229,13 @@ class Closings(Alarms):
             first_sent, confirmed_at = self.confirmed[slot]
             return ts + 60 * SECOND < first_sent and at <= confirmed_at + 60 * SECOND
         return False
+
+    def stands(self, slot: int, position: ValvePosition, at: int) -> None:
+        """A valve was seen."""
+        self.positions[slot] = position
+        if self.watched(slot):
+            self.seen[slot] = at
+        self.observed(slot, position, at)
 
     def observed(self, slot: int, position: ValvePosition, at: int) -> None:
         want = self.wants.get(slot)
@@ -206,11 +253,59 @@ class Closings(Alarms):
             self.lower(slot, self.only(Kind.REOPENED), at)
 
     def opened_again(self, slot: int, at: int) -> None:
-        causes = [(place, self.cells[place]) for place in self.causes.get(slot, [])]
-        standing = [(place, cell) for place, cell in causes if cell.state not in (S.NORMAL, S.RETURNED_UNACKNOWLEDGED)]
+        standing = [
+            place
+            for place in self.causes.get(slot, [])
+            if self.cells[place].state in FORBIDS and not self.cells[place].trial
+        ]
         if not standing:
             return
-        (_, number), cell = next((one for one in standing if one[1].active), standing[0])
-        self.raised(slot, self.only(Kind.REOPENED), at, at, because=cell.alarm)
-        if cell.active:
-            self.want_closed(slot, self.rules[number].id, cell.alarm, "", at)
+        place = next((one for one in standing if self.cells[one].active), standing[0])
+        alarm = self.cells[place].alarm
+        self.raised(slot, self.only(Kind.REOPENED), at, at, because=alarm)
+        if any(self.in_force(*one) for one in standing):
+            self.want_closed(slot, self.rules[place[1]].id, alarm, "", at)
+
+    # ---- after a restore --------------------------------------------------------------------------------------------
+
+    def restored(self, at: int) -> None:
+        for slot in sorted(self.permits):
+            self.die(slot, at, WHY)
+        for slot in (*self.fleet.valves, *self.fleet.fans):
+            self.epochs[slot] += 1 << 16
+        self.positions.clear()
+        self.confirmed.clear()
+        self.unheard = {slot for (slot, _), cell in self.cells.items() if cell.state is not S.NORMAL or cell.since}
+        waited = list(self.held.values())
+        for want in list(self.wants.values()):
+            self.anew(want, at)
+        for one in waited:
+            place = (one.slot, one.number)
+            if not one.unheard and self.cells[place].alarm == one.alarm and self.in_force(*place):
+                self.asks_again(place, one.target, at)
+        self.page(at)
+
+    def anew(self, want: Want, at: int) -> None:
+        causes = list(self.causes.get(want.slot, []))
+        place = self.find_alarm(want.alarm)
+        if want.verb is Verb.FAN_ON and place is not None:
+            causes = [place]
+        certain = want.by or any(self.cells[one].bit for one in causes if self.cells[one].state is not S.NORMAL)
+        what = "it is wanted anew" if certain else "what software judged waits until its detector is heard"
+        self.end(want, Outcome.CANCELLED, at, comment=f"{WHY}: {what}")
+        if not certain:
+            seen: set[int] = set()
+            for cause in causes:
+                if self.in_force(*cause) and cause[1] not in seen:
+                    seen.add(cause[1])
+                    self.asks_again(cause, want.slot, at)
+        elif want.verb is Verb.FAN_ON:
+            self.want_running(self.fleet.fans[want.slot], want.reason, want.alarm, at)
+        else:
+            if causes:
+                self.causes[want.slot] = causes
+            self.want_closed(want.slot, want.reason, want.alarm, want.by, at)
+
+    def asks_again(self, place: tuple[int, int], target: int, at: int) -> None:
+        what = self.fleet.valves.get(target) or self.fleet.fans[target]
+        self.ask(place, what, [place], at)

@@ -72,7 +72,7 @@ def read(row: Rows) -> Reading:
     quality, good = int(row["quality"][0]), {}
     for name in QUANTITY_NAMES:
         value = float(row[name][0])
-        if (quality >> quality_shift(name)) & 15 == Quality.GOOD and not math.isnan(value):
+        if (quality >> quality_shift(name)) & 15 == Quality.GOOD and math.isfinite(value):
             good[name] = value
     flags = int(row["flags"][0])
     words = int(row["valve"][0]), int(row["valve_cause"][0])

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from devices.commands import Verb
 from devices.quantities import ALARM_FLAGS, GAS_QUANTITIES, Flag, Quality, quality_shift
 from devices.readings import Rows
-from rules.decisions import AlarmState
+from rules.decisions import AlarmState, Priority
 from rules.document import Kind, Rule
 
 S = AlarmState
@@ -33,10 +34,35 @@ class Cell:
     #: When note and expected were last told; whether they are others now.
     told: int = 0
     unsaid: bool = False
+    priority: Priority = Priority.LOW
+    trial: bool = False
+    incident: str = ""
+    #: An alarm bit of the device itself says so.
+    bit: bool = False
+    resolution: str = ""
+    value: float | None = None
+    #: In what order alarms were raised.
+    serial: int = 0
+    #: What was told last: the state that is shown, and until when.
+    shows: tuple[AlarmState, int] = (S.NORMAL, 0)
 
     @property
     def active(self) -> bool:
         return self.state in (S.UNACKNOWLEDGED, S.ACKNOWLEDGED)
+
+
+@dataclass
+class Shelved:
+    until: int
+    by: str
+    alarm: str
+    priority: Priority
+
+
+@dataclass
+class Service:
+    until: int
+    by: str
 
 
 @dataclass
@@ -59,6 +85,8 @@ class Want:
     tries: list[Try] = field(default_factory=list)
     next_try: int = 0
     tried_at: int = 0
+    verb: Verb = Verb.CLOSE
+    by: str = ""
     first_sent: int | None = None
     unconfirmed_told: bool = False
     #: Attempts since a valve that sleeps was last awake.
@@ -69,8 +97,8 @@ def mask(rule: Rule) -> int:
     return sum(Flag[name.upper()] for name in rule.flags)
 
 
-def condition(rule: Rule, row: Rows) -> tuple[bool, int, int]:
-    """At once, raised, cleared."""
+def condition(rule: Rule, row: Rows, *, by_flags: bool = False) -> tuple[bool, int, int]:
+    """At once, raised, cleared. by_flags: it has only the device's flags to look at."""
     flags, quality = int(row["flags"][0]), int(row["quality"][0])
     if flags & mask(rule):
         return True, TRUE, FALSE
@@ -87,7 +115,7 @@ def condition(rule: Rule, row: Rows) -> tuple[bool, int, int]:
         if any(quality in UNSURE for quality in found):
             return False, UNKNOWN, UNKNOWN
         return False, FALSE, TRUE
-    if not rule.quantity:
+    if not rule.quantity or by_flags:
         blind = mask(rule) & ALARM_FLAGS and flags & (Flag.WARM_UP | Flag.INHIBIT | Flag.FAULT)
         return False, FALSE, UNKNOWN if blind else TRUE
     value = np.float32(row[rule.quantity][0])
