@@ -73,8 +73,8 @@ def raise_alarm(
         priority=priority,
         device_says=device_says,
     )
-    _come_out(state, out, slot, rule, at)
     record(state, out, slot, rule, Change.REALARMED, at, comment=note, expected=expected)
+    _come_out(state, out, slot, rule, at)
     return _follow(state, out, slot, rule, at, explained_others=False)
 
 

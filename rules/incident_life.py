@@ -26,8 +26,8 @@ from rules.state import OpenAlarm, State
 SITES_OF_A_RISER = 3
 SITES_OF_AN_AREA = 10
 TOGETHER_US = 600_000_000
-#: Ids of alarms an incident keeps, the last ones; the journal and the database have them all.
-MOST_ALARMS = 1_000
+#: Ids of alarms, and of parts, that the record of an incident keeps, the last ones; the journal has them all.
+MOST_KEPT = 1_000
 
 #: From small to large: what gathers sites, and how many make it.
 _LARGER = (
@@ -80,7 +80,7 @@ def _active(state: State, out: Out, alarm: OpenAlarm, at: int) -> None:
     if not fresh and not was.over:
         _escalate(state, out, was.incident, alarm.priority, alarm.alarm, at)
         return
-    alarms = (*was.alarms, alarm.alarm)[-MOST_ALARMS:] if fresh else was.alarms
+    alarms = (*was.alarms, alarm.alarm)[-MOST_KEPT:] if fresh else was.alarms
     incident = msgspec.structs.replace(was, alarms=alarms, priority=min(was.priority, alarm.priority), over=0)
     state.incidents[incident.incident] = incident
     tell(out, incident, IncidentChange.JOINED, at, alarm=alarm.alarm)
@@ -120,7 +120,7 @@ def _grow(state: State, out: Out, incident: Incident, alarm: str, at: int) -> No
     """Open what is larger, where enough sites have come together (I3)."""
     found = gathered(state)
     for place, enough in _places(state, incident):
-        if place in found.of:
+        if place in found.of or _SIZE[state.incidents[root(state, incident.incident)].scope] >= _SIZE[place[0]]:
             continue
         together: list[str] = []
         for name, opened in reversed(found.sites_in[place].items()):
@@ -151,7 +151,8 @@ def _merge(state: State, out: Out, part: str, into: str, alarm: str, at: int) ->
     merged = msgspec.structs.replace(state.incidents[part], into=into)
     larger = state.incidents[into]
     state.incidents[part] = merged
-    state.incidents[into] = msgspec.structs.replace(larger, parts=(*larger.parts, part))
+    state.incidents[into] = msgspec.structs.replace(larger, parts=(*larger.parts, part)[-MOST_KEPT:])
+    gathered(state).parts.setdefault(into, set()).add(part)
     tell(out, merged, IncidentChange.MERGED, at, into=into)
     _escalate(state, out, into, merged.priority, alarm, at)
     if not merged.over:
@@ -196,8 +197,10 @@ def root(state: State, name: str) -> str:
 
 
 def family(state: State, name: str) -> list[str]:
-    """An incident and all its parts and theirs, each after its own parts."""
-    return [one for part in state.incidents[name].parts for one in family(state, part)] + [name]
+    """An incident and all its parts and theirs, each after its own parts; parts in the order of their opening."""
+    parts = gathered(state).parts.get(name, ())
+    ordered = sorted(parts, key=lambda part: (state.incidents[part].opened, part))
+    return [one for part in ordered for one in family(state, part)] + [name]
 
 
 def forget(state: State, name: str) -> None:
@@ -206,12 +209,14 @@ def forget(state: State, name: str) -> None:
     found.of.pop((incident.scope, incident.key), None)
     found.active.pop(name, None)
     found.live.pop(name, None)
+    found.parts.pop(name, None)
     for sites in (found.sites_in.get(place, {}) for place, _ in _places(state, incident)):
         sites.pop(name, None)
     if incident.into:
         larger = state.incidents[incident.into]
         parts = tuple(part for part in larger.parts if part != name)
         state.incidents[incident.into] = msgspec.structs.replace(larger, parts=parts)
+        found.parts[incident.into].discard(name)
 
 
 def gathered(state: State) -> Gathered:
@@ -221,6 +226,8 @@ def gathered(state: State) -> Gathered:
     found = state.gathered = Gathered(state.fleet)
     for incident in state.incidents.values():
         _place(state, found, incident)
+        if incident.into:
+            found.parts.setdefault(incident.into, set()).add(incident.incident)
         if incident.into and not incident.over:
             found.live.setdefault(incident.into, set()).add(incident.incident)
     for (slot, rule), alarm in state.open.items():

@@ -101,10 +101,11 @@ Place = tuple[IncidentScope, str]
 class Gathered:
     """Where the open incidents stand. of: the incident of each place. sites_in: riser, building, area -> the incidents
     of its sites in the order of their opening, and when that was. active: incident -> its alarms that are active.
-    live: larger incident -> those of its parts that are not over."""
+    parts: larger incident -> what merged into it; live: those of them that are not over."""
 
     fleet: Fleet
     of: dict[Place, str] = field(default_factory=dict)
     sites_in: dict[Place, dict[str, int]] = field(default_factory=dict)
     active: dict[str, set[str]] = field(default_factory=dict)
+    parts: dict[str, set[str]] = field(default_factory=dict)
     live: dict[str, set[str]] = field(default_factory=dict)

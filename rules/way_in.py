@@ -17,7 +17,6 @@ from rules.alarms import Out
 from rules.decisions import LinkDown, LinkUp, ReadingsComplete, ReadingsMissing, SessionLost
 from rules.document import Kind
 from rules.kernels import Compiled
-from rules.lifecycle import IS_ACTIVE
 from rules.state import OpenAlarm, State
 
 Told = LinkDown | LinkUp | SessionLost | ReadingsMissing | ReadingsComplete
@@ -50,8 +49,8 @@ def standing(state: State, compiled: Compiled) -> list[tuple[Kind, OpenAlarm]]:
     kinds = {state.compiled.link_down: Kind.LINK_DOWN, state.compiled.missing: Kind.MISSING}
     return [
         (kinds[rule], alarm)
-        for (_, rule), alarm in state.open.items()
-        if rule in kinds and alarm.rule not in compiled.by_id and IS_ACTIVE[alarm.state]
+        for (slot, rule), alarm in state.open.items()
+        if rule in kinds and alarm.rule not in compiled.by_id and alarms.is_active(state, slot, rule)
     ]
 
 

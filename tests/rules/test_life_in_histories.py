@@ -219,5 +219,6 @@ def _without_empty(found: Gathered) -> tuple[object, ...]:
         found.of,
         {place: list(sites.items()) for place, sites in found.sites_in.items() if sites},
         {name: alarms for name, alarms in found.active.items() if alarms},
+        {name: parts for name, parts in found.parts.items() if parts},
         {name: parts for name, parts in found.live.items() if parts},
     )
