@@ -18,15 +18,15 @@ from rules.kernels import Compiled, compile_pack
 from rules.tree import Parsed
 from rules.units import parse_number
 from rules.windows import Windows
+from tests.rules.neighbourhood import neighbourhood_fleet
 from tests.rules.random_expressions import LIMITS, OWN, QUANTITIES, condition
 from tests.rules.reference_expressions import Expressions, read
 from tests.rules.reference_terms import FALSE, TRUE, UNKNOWN
-from tests.rules.street import street_fleet
 from tests.rules.world import SECOND, T0
 
 #: How many random cases each property is tried on.
 EXAMPLES = int(os.environ.get("DAVY_TEST_EXAMPLES", "0"))
-FLEET = street_fleet()
+FLEET = neighbourhood_fleet()
 DIMENSIONS = {name: parse_number(text)[1] for name, text in OWN.items()}
 VALUES = {name: parse_number(text)[0] for name, text in OWN.items()}
 TITLE = Title("规", "r")

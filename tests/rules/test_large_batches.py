@@ -31,7 +31,7 @@ from rules.decisions import (
 from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
 from rules.state import State
 from rules.step import step
-from tests.rules.street import street_fleet
+from tests.rules.neighbourhood import neighbourhood_fleet
 from tests.rules.world import OF_A_CLOSING, SECOND, T0, pack
 
 GAS = 'applies_to = ["detector"]\nquantity = "combustible_lel"\n'
@@ -55,7 +55,7 @@ RULES = pack(
     'quantity = "battery_pct"\nat_or_below = 10\nclear_above = 15\nlatch = true',
     *OF_A_CLOSING,
 )
-FLEET = street_fleet()
+FLEET = neighbourhood_fleet()
 #: One at a time: (from when on, until when, %LEL or ppm) of a detector that is not calm.
 LEAKS = (0.0, 12.0, 18.0, 25.0, 60.0, float("nan"))
 
