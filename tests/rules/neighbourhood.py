@@ -1,5 +1,5 @@
-"""A neighbourhood with everything that rules can tell apart: groups of every sort, models that measure this and that, devices
-with and without a registered life. Two buildings; in each two risers; on each two homes; two homes stand in none."""
+"""A neighbourhood with everything that rules can tell apart: groups of every sort, models that measure this and that,
+devices with and without a registered life. Two buildings; in each two risers; on each two homes; two stand in none."""
 
 from devices.fleet import Fleet, build_fleet
 from devices.models import Actuator, DeviceKind, DeviceModel, Tier
