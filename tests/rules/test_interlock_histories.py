@@ -1,0 +1,252 @@
+"""Random histories of a street: what must hold of every one of them (G5, G6, G13)."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from devices.commands import Verb
+from devices.quantities import ALARM_FLAGS, Flag, ValvePosition
+from rules import wanting
+from rules.decisions import (
+    AlarmRaised,
+    Answered,
+    ApprovePermit,
+    AttemptRequested,
+    AttemptSent,
+    CloseValve,
+    CloseWanted,
+    CompletePermit,
+    Decision,
+    HeldChange,
+    PermitChanged,
+    PermitState,
+    ReleaseHeld,
+    RequestPermit,
+    Restored,
+    Resumed,
+    ShutOffHeld,
+    VetoHeld,
+    WithdrawPermit,
+)
+from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from tests.rules.street import BUDGET, CLOSES, NOTHING, Street, number, registry, row, rules
+from tests.rules.world import SECOND, at, of
+
+#: More of them on demand.
+EXAMPLES = int(os.environ.get("DAVY_TEST_EXAMPLES", "0"))
+HOMES, MOST, WINDOW_S = 5, 2, 600.0
+PACK = rules(CLOSES + BUDGET)
+REGISTRY = registry(HOMES, rows=[row("r", "a0 a1 c0", votes=2, valves="b2 e0", fans="f0")], labs=1)
+DETECTORS = [f"a{n}" for n in range(HOMES)] + ["c0", "x0"]
+VALVES = [f"b{n}" for n in range(HOMES)] + ["e0", "y0"]
+PEOPLE = ["anna", "bo"]
+
+
+@dataclass
+class Happens:
+    """One thing that happens, `after_s` after the last. what: a word; who, name: whom it is about."""
+
+    after_s: float
+    what: str
+    name: str = ""
+    lel: float = 0.0
+    flags: Flag = NOTHING
+    position: ValvePosition = ValvePosition.UNKNOWN
+    by: str = "anna"
+
+
+def _of(what: str, **fields: st.SearchStrategy[object]) -> st.SearchStrategy[Happens]:
+    pauses = st.sampled_from([0.0, 0.5, 3.0, 40.0, 300.0, 600.0])
+    return st.builds(Happens, pauses, st.just(what), **fields)  # type: ignore[arg-type]
+
+
+HISTORY = st.lists(
+    st.one_of(
+        _of(
+            "reading",
+            name=st.sampled_from(DETECTORS),
+            lel=st.sampled_from([0.0, 7.0, 12.0, 25.0, 60.0]),
+            flags=st.sampled_from([Flag(0)] * 6 + [Flag.HIGH_ALARM, Flag.WARM_UP, Flag.LATE | Flag.HIGH_ALARM]),
+        ),
+        _of(
+            "valve",
+            name=st.sampled_from(VALVES),
+            position=st.sampled_from([ValvePosition.OPEN, ValvePosition.CLOSED, ValvePosition.CLOSED]),
+        ),
+        _of("sent", name=st.sampled_from(VALVES)),
+        _of("close", name=st.sampled_from(VALVES), by=st.sampled_from(PEOPLE)),
+        _of("release", name=st.sampled_from(["", *VALVES]), by=st.sampled_from(PEOPLE)),
+        _of("veto", name=st.sampled_from(VALVES), by=st.sampled_from(PEOPLE)),
+        _of("request", name=st.sampled_from(VALVES[:3]), by=st.sampled_from(PEOPLE)),
+        _of("approve", name=st.sampled_from(VALVES[:3]), by=st.sampled_from(PEOPLE)),
+        _of("complete", name=st.sampled_from(VALVES[:3]), lel=st.sampled_from([0.0, 5.0])),
+        _of("withdraw", name=st.sampled_from(VALVES[:3])),
+        _of("tick"),
+        _of("resumed"),
+        _of("restored"),
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+@dataclass
+class Watched:
+    """What a bystander remembers who sees inputs and decisions only."""
+
+    said_by_device: set[str] = field(default_factory=set)
+    alarm_of: dict[str, str] = field(default_factory=dict)
+    software: list[float] = field(default_factory=list)
+    requested: dict[str, str] = field(default_factory=dict)
+
+
+def _step(world: Street, one: Happens, t: float) -> list[Decision]:
+    slot = world.slot(one.name) if one.name else -1
+    permit = next((p.permit for p in world.state.permits.values() if p.slot == slot), "none")
+    no = number(one.name) if one.name else 0
+    said = {"at": at(t), "id": f"{one.what}{t}", "by": one.by}
+    match one.what:
+        case "reading":
+            return world.hear(one.name, t, one.lel, one.flags, ts_s=t - 60 if one.flags & Flag.LATE else t)
+        case "valve":
+            return world.hear(one.name, t, valve=one.position)
+        case "sent":
+            wanted = world.state.wanted_by_slot.get(slot)
+            return world.tell(AttemptSent(at=at(t), command=wanted.attempts[-1].command)) if wanted else world.tick(t)
+        case "close":
+            return world.tell(CloseValve(**said, device_no=no, reason="smell"))
+        case "release":
+            return world.tell(ReleaseHeld(**said, rule="rises", device_no=no))
+        case "veto":
+            return world.tell(VetoHeld(**said, rule="rises", device_no=no, reason="drill"))
+        case "request":
+            return world.tell(RequestPermit(**said, device_no=no, reason="work"))
+        case "approve":
+            return world.tell(ApprovePermit(**said, permit=permit))
+        case "complete":
+            return world.tell(CompletePermit(**said, permit=permit, combustible_lel=one.lel))
+        case "withdraw":
+            return world.tell(WithdrawPermit(**said, permit=permit, reason="no"))
+        case "resumed":
+            return world.tell(Resumed(at=at(t), down_us=SECOND // 4))
+        case "restored":
+            return world.step((), (Restored(at=at(t)), Resumed(at=at(t), down_us=SECOND // 4)), t)
+        case _:
+            return world.tick(t)
+
+
+def _times(history: Sequence[Happens]) -> list[tuple[float, Happens]]:
+    t, found = 1.0, []
+    for one in history:
+        t += one.after_s + 0.5
+        found.append((t, one))
+    return found
+
+
+@settings(max_examples=EXAMPLES or 120, deadline=None)
+@given(HISTORY)
+def test_software_never_closes_more_than_its_budget_and_people_and_devices_are_never_held(
+    history: list[Happens],
+) -> None:
+    world, seen = Street(PACK, REGISTRY), Watched()
+    for t, one in _times(history):
+        decided = _step(world, one, t)
+        _look(world, seen, one, decided)
+    for begin in seen.software:
+        assert len([t for t in seen.software if begin <= t < begin + WINDOW_S]) <= MOST
+
+
+def _look(world: Street, seen: Watched, one: Happens, decided: list[Decision]) -> None:
+    bits = one.what == "reading" and bool(one.flags & ALARM_FLAGS) and not one.flags & Flag.LATE
+    detector = number(one.name) if one.what == "reading" else 0
+    for said in decided:
+        if isinstance(said, AlarmRaised):
+            seen.alarm_of[said.alarm] = said.rule
+        if isinstance(said, AttemptRequested) and said.verb is Verb.PERMIT_OPEN:
+            assert one.what == "approve"
+    if bits:
+        mine = [a.alarm for a in world.state.alarms() if a.device_no == detector and a.rule == "rises"]
+        seen.said_by_device.update(mine)
+        _closing(world, detector)
+    if one.what == "close":
+        assert world.slot(one.name) in world.state.wanted_by_slot
+    _worst_first(world, decided)
+    _count(world, seen, one, decided)
+
+
+def _closing(world: Street, detector: int) -> None:
+    """What a device says itself has left: its linked valve is wanted closed, or was seen closed."""
+    slot = int(world.fleet.slot_of[detector])
+    for valve in world.fleet.links.get(slot, ()):
+        now = world.state.now
+        assert valve.slot in world.state.wanted_by_slot or wanting.seen_closed(world.state, valve, now)
+
+
+def _worst_first(world: Street, decided: list[Decision]) -> None:
+    """Whatever left by its turn was at least as bad as what goes on waiting for a turn."""
+    waits = [h for h in world.state.held.values() if not h.unheard and h.since < world.state.now]
+    real = [h.value for h in waits if not world.fleet.simulated[h.detector]]
+    closing = {one.device_no for one in of(CloseWanted, decided)}
+    for one in of(ShutOffHeld, decided):
+        turned = one.change is HeldChange.RELEASED and not one.by and one.device_no in closing
+        alarm = next((a for a in world.state.alarms() if a.alarm == one.alarm), None)
+        if turned and alarm is not None and not alarm.device_says and one.value is not None and alarm.site != "lab0":
+            assert all(one.value >= value for value in real)
+
+
+def _count(world: Street, seen: Watched, one: Happens, decided: list[Decision]) -> None:
+    """Closings that nobody but software asked for, of real devices, the first of each alarm."""
+    by_people = {said.device_no for said in of(ShutOffHeld, decided) if said.by}
+    alarms = {a.alarm: a for a in world.state.alarms()}
+    for wanted in of(CloseWanted, decided):
+        alarm = alarms.get(wanted.alarm)
+        if wanted.by or wanted.device_no in by_people or alarm is None or alarm.device_says:
+            continue
+        again = one.what == "valve" and one.position is ValvePosition.OPEN and number(one.name) == wanted.device_no
+        anew = one.what == "restored"
+        voters = [a for a in alarms.values() if a.rule == "rises" and a.device_says]
+        if again or anew or wanted.device_no == number("y0") or (voters and wanted.device_no in _ROW):
+            continue
+        seen.software.append((wanted.at - at(0)) / SECOND)
+
+
+_ROW = {number("b2"), number("e0")}
+
+
+@settings(max_examples=EXAMPLES or 120, deadline=None)
+@given(HISTORY)
+def test_only_a_second_person_makes_permit_open_and_no_closing_leaves_one_alive(history: list[Happens]) -> None:
+    world, seen = Street(PACK, REGISTRY), Watched()
+    for t, one in _times(history):
+        decided = _step(world, one, t)
+        for said in of(PermitChanged, decided):
+            if said.state is PermitState.REQUESTED:
+                seen.requested[said.permit] = said.by
+        for sent in of(AttemptRequested, decided):
+            if sent.verb is Verb.PERMIT_OPEN:
+                assert one.what == "approve"
+                assert seen.requested[sent.wanted] != one.by
+                assert (sent.attempt, sent.at) == (1, at(t))
+                assert [said.accepted for said in of(Answered, decided)] == [True]
+        for permit in world.state.permits.values():
+            assert permit.slot not in world.state.wanted_by_slot
+            assert permit.epoch == int(world.state.epoch[permit.slot])
+            assert permit.expires > world.state.now
+
+
+@settings(max_examples=EXAMPLES or 80, deadline=None)
+@given(HISTORY, st.data())
+def test_a_restart_at_any_point_changes_no_decision(history: list[Happens], data: st.DataObject) -> None:
+    whole, cut = Street(PACK, REGISTRY), Street(PACK, REGISTRY)
+    cuts = data.draw(st.sets(st.integers(0, len(history))))
+    for n, (t, one) in enumerate(_times(history)):
+        _step(whole, one, t)
+        if n in cuts:
+            frozen = encode_snapshot(snapshot(cut.state))
+            cut.state = restore(decode_snapshot(frozen), cut.fleet, PACK)
+        _step(cut, one, t)
+    assert cut.decided == whole.decided
+    assert snapshot(cut.state).records == snapshot(whole.state).records

@@ -1,0 +1,203 @@
+"""After the engine's store was brought back from a copy: what is only remembered waits to be heard; the rest does not."""
+
+import pytest
+
+from devices.quantities import Flag, ValvePosition
+from rules.decisions import (
+    AlarmRaised,
+    AttemptRequested,
+    AttemptSent,
+    CloseValve,
+    CloseWanted,
+    Decision,
+    FanWanted,
+    HeldChange,
+    ReleaseHeld,
+    Restored,
+    Resumed,
+    ShutOffHeld,
+    VetoHeld,
+    WantedEnded,
+)
+from rules.restoring import EPOCHS_BETWEEN
+from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from tests.rules.street import BUDGET, CLOSES, RISES, Street, names_of, number, registry, row, rules
+from tests.rules.world import SECOND, at, of
+
+HOUR = 3600.0
+WIDE = "\nbudget = { least = 100, share_pct = 0.0, per_s = 600.0 }"
+
+
+def street(rule: str = CLOSES + WIDE, homes: int = 5, **more: object) -> Street:
+    return Street(rules(rule), registry(homes, **more))  # type: ignore[arg-type]
+
+
+def back(world: Street, t: float = HOUR) -> list[Decision]:
+    """The copy is taken as it stands and comes back at `t`."""
+    world.state = restore(decode_snapshot(encode_snapshot(snapshot(world.state))), world.fleet, world.rules)
+    events = (Restored(at=at(t)), Resumed(at=at(t), down_us=at(t) - world.state.now))
+    return world.step((), events, t)
+
+
+def closed(decided: list[Decision]) -> list[str]:
+    return names_of([one.device_no for one in of(CloseWanted, decided)])
+
+
+def held(decided: list[Decision], change: HeldChange = HeldChange.HELD) -> list[str]:
+    return names_of([one.device_no for one in of(ShutOffHeld, decided) if one.change is change])
+
+
+def test_a_closing_that_software_judged_and_nobody_saw_waits_until_its_detector_says_so_again() -> None:
+    world = street()
+    world.hear("a0", 1, 30)
+    decided = back(world)
+    assert held(decided) == ["b0"]
+    assert not of(AttemptRequested, decided)
+    assert len(of(WantedEnded, decided)) == 1
+    assert not of(AttemptRequested, world.tick(HOUR + 1000))
+    assert not of(CloseWanted, world.hear("a1", HOUR + 1001, 1))
+    decided = world.hear("a0", HOUR + 1002, 30)
+    assert held(decided, HeldChange.RELEASED) == closed(decided) == ["b0"]
+
+
+def test_a_reading_that_does_not_raise_it_leaves_it_waiting_and_one_that_ends_the_alarm_ends_it() -> None:
+    world = street()
+    world.hear("a0", 1, 30)
+    world.hear("a1", 1, 30)
+    back(world)
+    assert not of(ShutOffHeld, world.hear("a0", HOUR + 1, 7))  # between the limit and where it clears
+    assert not of(ShutOffHeld, world.hear("a0", HOUR + 2, None, Flag.WARM_UP))
+    assert closed(world.hear("a0", HOUR + 3, 11)) == ["b0"]
+    assert held(world.hear("a1", HOUR + 4, 1), HeldChange.OVER) == ["b1"]
+
+
+@pytest.mark.parametrize("flag", [Flag.LATE | Flag.BACKFILL, Flag.STALE])
+def test_a_reading_that_is_not_live_is_not_being_heard(flag: Flag) -> None:
+    world = street()
+    world.hear("a0", 1, 30)
+    back(world)
+    assert not of(CloseWanted, world.hear("a0", HOUR + 1, 30, flag, ts_s=2))
+    assert closed(world.hear("a0", HOUR + 2, 30)) == ["b0"]
+
+
+def test_what_a_person_wants_is_attempted_at_once_with_an_epoch_beyond_all_that_may_have_been_given() -> None:
+    world = street()
+    world.tell(CloseValve(at=at(1), id="c", by="anna", device_no=number("b0"), reason="smell"))
+    (wanted,) = of(CloseWanted, back(world))
+    assert (wanted.by, wanted.reason, wanted.epoch) == ("anna", "smell", 1 + EPOCHS_BETWEEN + 1)
+    (attempt,) = [one for one in of(AttemptRequested, world.decided) if one.epoch == wanted.epoch]
+    assert attempt.at == at(HOUR)
+
+
+def test_what_the_device_said_itself_is_attempted_at_once() -> None:
+    world = street()
+    world.hear("a0", 1, 30, Flag.HIGH_ALARM)
+    decided = back(world)
+    assert (closed(decided), held(decided)) == (["b0"], [])
+    assert world.state.closed_for[world.slot("b0")]
+
+
+def test_a_devices_own_alarm_and_a_persons_close_act_at_once_while_others_wait() -> None:
+    world = street()
+    world.hear("a0", 1, 30)
+    world.hear("a1", 1, 30)
+    back(world)
+    assert closed(world.hear("a0", HOUR + 1, 30, Flag.HIGH_ALARM)) == ["b0"]
+    person = CloseValve(at=at(HOUR + 2), id="c", by="anna", device_no=number("b1"), reason="smell")
+    assert closed(world.tell(person)) == ["b1"]
+
+
+def test_a_hold_that_ran_when_the_copy_was_made_closes_nothing_by_itself() -> None:
+    world = street(CLOSES + WIDE + "\nhold_s = 60.0")
+    world.hear("a0", 1, 30)
+    decided = back(world)
+    assert [one.rule for one in of(AlarmRaised, decided)][:1] == ["rises"]  # people are told
+    assert (closed(decided), held(decided)) == ([], ["b0"])
+    assert closed(world.hear("a0", HOUR + 1, 30)) == ["b0"]
+
+
+def test_a_new_alarm_of_a_live_reading_needs_no_waiting() -> None:
+    world = street()
+    back(world)
+    assert closed(world.hear("a0", HOUR + 1, 30)) == ["b0"]
+
+
+def test_a_vote_that_is_only_remembered_does_not_count_and_does_when_it_was_heard() -> None:
+    world = street(rows=[row("r", "c0 c1 c2", votes=2, valves="e0")])
+    world.hear("c0", 1, 30)
+    back(world)
+    assert not closed(world.hear("c1", HOUR + 1, 30))
+    assert closed(world.hear("c0", HOUR + 2, 30)) == ["e0"]
+
+
+def test_fans_wait_likewise() -> None:
+    world = street(RISES + 'action = "fan_on"', rows=[row("r", "c0", fans="f0")])
+    world.hear("c0", 1, 30)
+    decided = back(world)
+    assert held(decided) == ["f0"]
+    assert not of(AttemptRequested, world.tick(HOUR + 100))
+    assert [one.device_no for one in of(FanWanted, world.hear("c0", HOUR + 101, 30))] == [number("f0")]
+
+
+def test_what_was_seen_closed_before_the_copy_is_not_known_to_be_closed() -> None:
+    world = street()
+    world.hear("a0", 1, 30)
+    world.seen_closed("b0", 2)
+    decided = back(world)
+    assert not held(decided)
+    assert world.state.position[world.slot("b0")] == ValvePosition.UNKNOWN
+    world.hear("a0", HOUR + 1, 1)
+    assert closed(world.hear("a0", HOUR + 2, 30)) == ["b0"]
+
+
+def test_what_waited_for_its_budget_waits_to_be_heard_first_and_then_for_its_budget() -> None:
+    world = street(CLOSES + BUDGET)
+    for n in range(4):
+        world.hear(f"a{n}", 1, 30 + n)
+    assert held(world.decided) == ["b2", "b3"]
+    decided = back(world, 300)
+    assert set(held(decided)) == {"b0", "b1", "b2", "b3"}
+    assert not of(CloseWanted, world.tick(1_000))
+    assert closed(world.hear("a2", 1_001, 40)) == ["b2"]
+    assert closed(world.hear("a3", 1_002, 50)) == ["b3"]
+    decided = world.hear("a0", 1_003, 60)
+    assert (held(decided), closed(decided)) == (["b0"], [])
+    assert closed(world.tick(1_601)) == ["b0"]
+
+
+def test_people_are_told_and_may_release_or_veto_what_waits_to_be_heard() -> None:
+    world = street()
+    for n in range(3):
+        world.hear(f"a{n}", 1, 30)
+    back(world)
+    alarm = world.alarm("a0", "shut-off-held")
+    assert alarm is not None
+    assert "3 shut-offs of rule rises: detectors not heard since the engine's store was brought back" in alarm.note
+    release = ReleaseHeld(at=at(HOUR + 1), id="r", by="anna", rule="rises", device_no=number("b0"))
+    assert closed(world.tell(release)) == ["b0"]
+    veto = VetoHeld(at=at(HOUR + 2), id="v", by="anna", rule="rises", reason="seen to", device_no=number("b1"))
+    assert held(world.tell(veto), HeldChange.VETOED) == ["b1"]
+    assert not closed(world.hear("a1", HOUR + 3, 30))
+    assert closed(world.hear("a2", HOUR + 4, 30)) == ["b2"]
+    assert not world.state.paged
+
+
+def test_a_restart_and_a_second_restore_change_nothing_of_it() -> None:
+    world = street()
+    world.hear("a0", 1, 30)
+    back(world)
+    assert not of(CloseWanted, back(world, HOUR + 100))
+    world.state = restore(decode_snapshot(encode_snapshot(snapshot(world.state))), world.fleet, world.rules)
+    assert world.state.waits[world.slot("a0")]
+    decided = world.hear("a0", HOUR + 200, 30)
+    assert closed(decided) == ["b0"]
+    assert of(CloseWanted, decided)[0].epoch == 1 + 2 * EPOCHS_BETWEEN + 1
+
+
+def test_a_plain_restart_goes_on_with_every_attempt() -> None:
+    world = street()
+    world.hear("a0", 1, 30)
+    world.tell(AttemptSent(at=at(1.5), command=of(AttemptRequested, world.decided)[0].command))
+    decided = world.tell(Resumed(at=at(HOUR), down_us=int((HOUR - 2) * SECOND)))
+    assert of(AttemptRequested, decided)
+    assert not of(ShutOffHeld, decided)
