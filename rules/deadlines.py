@@ -32,9 +32,10 @@ class Deadlines:
     """after_us, number: shape (classes, stages + 1), i8 and i4: how long after the last reading each silence of such a
     device comes, ascending, and which rule's it is (or VOTES); the last is NEVER. floors: shape (blocks,), i8: no
     device of the block falls silent before. gap_us: shape (classes,), i8: a device not heard for less is not silent to
-    anybody. Derived from the rest of a state, and not part of its snapshot."""
+    anybody. soonest_us: neither a silence nor a hold ends sooner after a reading than this. Derived from the rest of a
+    state, and not part of its snapshot."""
 
-    __slots__ = ("_wake", "after_us", "first_us", "floors", "gap_us", "lowest", "next_look", "number")
+    __slots__ = ("_wake", "after_us", "first_us", "floors", "gap_us", "lowest", "next_look", "number", "soonest_us")
 
     def __init__(self, compiled: Compiled, counted: tuple[int, ...], votes: bool) -> None:
         """counted: rules that count silent devices (outage.py). `votes`: some rule votes over a group. To both a device
@@ -50,6 +51,8 @@ class Deadlines:
         self.first_us = np.ascontiguousarray(self.after_us[:, 0])
         models = [one.model for one in compiled.fleet.classes.all]
         self.gap_us = np.minimum(self.first_us, [_silent_us(model) for model in models])
+        waits = [times[times > 0] for times in (self.first_us, compiled.hold_us, compiled.clear_hold_us)]
+        self.soonest_us = int(np.concatenate(waits).min(initial=NEVER))
         self.floors = np.zeros(-(-slots // BLOCK), np.int64)
         self._wake = self.floors.copy()
         self.lowest = self.next_look = 0 if slots else NEVER

@@ -1,4 +1,4 @@
-"""Readings received at one time against rules.
+"""Readings against rules, as many at once as nothing else comes between.
 
 R1  Every device's readings are judged in their order (rounds.py); devices see each other only through effects and
     votes, which are taken in the order of the readings (R3). So it does not matter how readings are batched (G5).
@@ -20,7 +20,7 @@ from rules.decisions import Priority
 from rules.kernels import Conditions
 from rules.lifecycle import IS_ACTIVE
 from rules.notable import Piece
-from rules.places import Places
+from rules.passing import Passing
 from rules.rounds import Rounds
 from rules.state import State
 
@@ -51,35 +51,45 @@ class _Item(NamedTuple):
     priority: int = 0
 
 
-def judge(state: State, out: Out, piece: Piece, mine: NDArray[np.intp], span: tuple[int, int], at: int) -> None:
-    """mine: rows of the piece to be taken now, ascending; all its rows in span [from, to) were received at `at`."""
-    heard = piece.slots[mine[~piece.stale[mine]]]
-    state.heard[heard] = np.maximum(state.heard[heard], at)
-    items = _heard_again(state, piece, mine) + _late_alarms(state, piece, mine)
-    places = Places(state, piece, span)
+def asks_of_others(state: State, piece: Piece, mine: NDArray[np.intp], span: tuple[int, int]) -> bool:
+    """Whether some of these rows says what may depend on what earlier ones of them bring about."""
     judged = mine[piece.judged[mine]]
-    cuts = _cuts(state, piece, judged, items, places)
+    if not piece.found.depends[judged].any():
+        return False
+    places = Passing(state, [], piece, span)
+    return bool(_cuts(state, piece, judged, mine[~piece.judged[mine]], places))
+
+
+def judge(state: State, out: Out, piece: Piece, mine: NDArray[np.intp], span: tuple[int, int]) -> None:
+    """mine: rows of the piece to be taken now, ascending: all of those in span [from, to). They were received at one
+    time; or nothing else is due and no hold can end while they are, and none `asks_of_others`."""
+    items = _heard_again(state, piece, mine) + _late_alarms(state, piece, mine)
+    passing = Passing(state, out, piece, span)
+    judged = mine[piece.judged[mine]]
+    cuts = _cuts(state, piece, judged, np.array([item.row for item in items], np.intp), passing)
     for part, stop in zip(np.split(judged, np.searchsorted(judged, cuts)), [*cuts, span[1]], strict=True):
         now = [item for item in items if item.row < stop]
         items = [item for item in items if item.row >= stop]
         found = piece.found.whole(part, state.watched) if len(part) else None
         if found is not None:
-            rounds = Rounds(state, piece.slots[part], piece.rows["ts"][part], found)
-            now += _moved(rounds, part, at) + _said_more(state, piece, part, found)
-        _apply(state, out, piece, sorted(now), found, places, at)
-        places.until(out, stop, at)
+            rounds = Rounds(state, piece.slots[part], piece.rows["ts"][part], piece.received[part], found)
+            now += _moved(rounds, part) + _said_more(state, piece, part, found)
+        _apply(state, out, piece, sorted(now), found, passing)
+        passing.finish(stop)
         if found is not None:
             rounds.write_back()
 
 
-def _cuts(state: State, piece: Piece, judged: NDArray[np.intp], items: list[_Item], places: Places) -> list[int]:
+def _cuts(
+    state: State, piece: Piece, judged: NDArray[np.intp], others: NDArray[np.intp], passing: Passing
+) -> list[int]:
     """Rows before which everything earlier must have had its effect: what they say may depend on it. Where nothing
-    earlier can have one, there is none."""
+    earlier can have one, there is none. `others`: rows that are not judged and may have one."""
     asks = judged[piece.found.depends[judged]]
     if not len(asks):
         return []
     moving = judged[piece.found.raised[judged].any(axis=1) | state.busy[piece.slots[judged]]]
-    effects = np.sort(np.concatenate([moving, places.moving(), [item.row for item in items]]))
+    effects = np.sort(np.concatenate([moving, passing.moving(), others]))
     before = np.searchsorted(effects, asks)
     cut: list[int] = asks[np.diff(before, prepend=0) > 0].tolist()
     return cut
@@ -96,7 +106,7 @@ def _heard_again(state: State, piece: Piece, mine: NDArray[np.intp]) -> list[_It
         for slot, row in zip(slots.tolist(), again[first].tolist(), strict=True)
         for rule in silence.to_end(state, slot)
     ]
-    silence.heard_again(state, slots)
+    silence.heard_again(state, slots, piece.received[again[first]])
     return items
 
 
@@ -114,7 +124,7 @@ def _late_alarms(state: State, piece: Piece, mine: NDArray[np.intp]) -> list[_It
     ]
 
 
-def _moved(rounds: Rounds, part: NDArray[np.intp], at: int) -> list[_Item]:
+def _moved(rounds: Rounds, part: NDArray[np.intp]) -> list[_Item]:
     return [
         _Item(
             int(part[one.place]),
@@ -123,7 +133,7 @@ def _moved(rounds: Rounds, part: NDArray[np.intp], at: int) -> list[_Item]:
             one.onset,
             int(rounds.found.priority[one.place, one.rule]),
         )
-        for one in rounds.run(at)
+        for one in rounds.run()
     ]
 
 
@@ -142,10 +152,10 @@ def _said_more(state: State, piece: Piece, part: NDArray[np.intp], found: Condit
 
 
 def _apply(
-    state: State, out: Out, piece: Piece, items: list[_Item], found: Conditions | None, places: Places, at: int
+    state: State, out: Out, piece: Piece, items: list[_Item], found: Conditions | None, passing: Passing
 ) -> None:
     for item in items:
-        places.until(out, item.row + 1, at)
+        at = passing.reach(item.row)
         slot, rule = int(piece.slots[item.row]), item.rule
         match item.what:
             case _What.WAITED:

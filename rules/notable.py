@@ -27,16 +27,19 @@ _NOT_LIVE = int(Flag.LATE | Flag.STALE)
 @dataclass(slots=True)
 class Piece:
     """Rows in the order in which they were received, shape (n,) all: late and stale; judged (K1); taken (K1 and K2, it
-    may grow); places: shape (p,), ascending, the rows that say where a valve stands or that one is awake."""
+    may grow). Ascending rows: places, those that say where a valve stands or that one is awake; away, those by which
+    a device is heard of which it is not told yet (state.heard), because it matters when."""
 
     rows: Rows
     slots: NDArray[np.int32]
+    received: NDArray[np.int64]
     flags: NDArray[np.int64]
     late: Which
     stale: Which
     judged: Which
     taken: Which
     places: NDArray[np.intp]
+    away: NDArray[np.intp]
     found: Evaluation
 
 
@@ -59,9 +62,11 @@ def look(state: State, rows: Rows, slots: NDArray[np.int32], received: NDArray[n
     places = np.flatnonzero((((valve != ValvePosition.UNKNOWN) & ~late) | state.sleeps[slots]) & ~stale)
     if several:
         taken[places[_awaited(state, valve[places], slots[places])]] = True
-        heard = heard[~away]
+        gone, heard = heard[away], heard[~away]
+    else:
+        gone = heard[:0]
     state.heard[slots[heard]] = received[heard]
-    return Piece(rows, slots, flags, late, stale, judged, taken, places, found)
+    return Piece(rows, slots, received, flags, late, stale, judged, taken, places, gone, found)
 
 
 def _judged(state: State, slots: NDArray[np.int32], flags: NDArray[np.int64], late: Which, found: Evaluation) -> Which:

@@ -19,23 +19,29 @@ class Moved(NamedTuple):
 
 
 class Rounds:
-    """Readings of some devices, received at one time, in order; the copies that the rounds work on, until they are
-    written back.
+    """Readings of some devices, in order; the copies that the rounds work on, until they are written back.
 
     Shapes: slots (d,); phase, since, due (d, rules); device (m,): the place in slots of each reading's device."""
 
-    def __init__(self, state: State, slots: NDArray[np.int32], ts: NDArray[np.int64], found: Conditions) -> None:
-        """slots, ts: shape (m,), of the readings; found: what every rule says of them, (m, rules)."""
-        self.state, self.ts, self.found = state, ts, found
+    def __init__(
+        self,
+        state: State,
+        slots: NDArray[np.int32],
+        ts: NDArray[np.int64],
+        received: NDArray[np.int64],
+        found: Conditions,
+    ) -> None:
+        """slots, ts, received: shape (m,), of the readings; found: what every rule says of them, (m, rules)."""
+        self.state, self.ts, self.late_by, self.found = state, ts, received - ts, found
         self.slots, self.device = np.unique(slots, return_inverse=True)
         self.phase = state.phase[self.slots]
         self.since = state.since[self.slots]
         self.due = state.due[self.slots]
 
-    def run(self, at: int) -> list[Moved]:
-        """All rounds; what moved, in no order. `at`: when the readings were received."""
+    def run(self) -> list[Moved]:
+        """All rounds; what moved, in no order."""
         if len(self.slots) == len(self.device):
-            return self._round(np.arange(len(self.device)), at)
+            return self._round(np.arange(len(self.device)))
         order = np.argsort(self.device, kind="stable")
         starts = np.flatnonzero(np.diff(self.device[order], prepend=-1))
         rank = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
@@ -43,10 +49,10 @@ class Rounds:
         ends = np.cumsum(np.bincount(rank))
         moved: list[Moved] = []
         for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True):
-            moved += self._round(np.sort(by_rank[start:end]), at)
+            moved += self._round(np.sort(by_rank[start:end]))
         return moved
 
-    def _round(self, mine: NDArray[np.intp], at: int) -> list[Moved]:
+    def _round(self, mine: NDArray[np.intp]) -> list[Moved]:
         rules, device = self.state.compiled, self.device[mine]
         raised, cleared = self.found.raised[mine], self.found.cleared[mine]
         phase, since = self.phase[device], self.since[device]
@@ -63,7 +69,8 @@ class Rounds:
         self.phase[device] = np.where(fire, np.where(active, back, NEXT[phase, Happening.CONDITION]), phase)
         held = np.where(fire, 0, began)
         self.since[device] = held
-        self.due[device] = np.where(held == since, self.due[device], np.where(held == 0, 0, held + hold + (at - ts)))
+        ends = held + hold + self.late_by[mine][:, None]
+        self.due[device] = np.where(held == since, self.due[device], np.where(held == 0, 0, ends))
         which, rule = np.nonzero(fire)
         return [
             Moved(int(mine[w]), int(r), 0 if active[w, r] else int(began[w, r]))

@@ -67,12 +67,12 @@ def to_end(state: State, slot: int) -> list[int]:
     return sorted(counted + active)
 
 
-def heard_again(state: State, slots: NDArray[np.int32]) -> None:
-    """Readings of these silent devices came, and state.heard says when: their silences begin anew."""
+def heard_again(state: State, slots: NDArray[np.int32], at: NDArray[np.int64]) -> None:
+    """Readings of these silent devices came at these times: their silences begin anew."""
     state.stage[slots] = 0
     state.silent[slots] = False
     first_us = state.deadlines.first_us[state.compiled.class_of[slots]]
-    state.deadlines.lower(slots, np.where(first_us < NEVER, state.heard[slots] + first_us, NEVER))
+    state.deadlines.lower(slots, np.where(first_us < NEVER, at + first_us, NEVER))
 
 
 def end(state: State, out: Out, slot: int, rule: int, at: int) -> None:

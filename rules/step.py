@@ -93,7 +93,7 @@ def _advance(state: State, out: Out, rows: Rows, slots: NDArray[np.int32], told:
             _events(state, out, told, times[0])
             todo.follow(times.pop(0), True)
         else:
-            todo.take(out)
+            todo.take(out, min(due, event_at))
 
 
 def _away(state: State, out: Out, told: Sequence[Event], at: int) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rules.alarms import Out
-from rules.judge import judge
+from rules.judge import asks_of_others, judge
 from rules.notable import Piece
 from rules.state import NEVER, State
 
@@ -24,14 +24,17 @@ class Todo:
         elif len(self._rows):
             self.next_at = int(received[self._rows[0]])
 
-    def take(self, out: Out) -> None:
-        """All of the next time."""
-        at, span = self.next_at, (0, len(self._received))
-        if self._several:
-            span = (int(np.searchsorted(self._received, at)), int(np.searchsorted(self._received, at, "right")))
-        many, said = int(np.searchsorted(self._rows, span[1])), len(out)
-        mine, self._rows = self._rows[:many], self._rows[many:]
-        judge(self._state, out, self._piece, mine, span, at)
+    def take(self, out: Out, until: int) -> None:
+        """All of the next time, and what follows before `until`, when something else is due, as far as it may be judged
+        together (judge)."""
+        begin = int(np.searchsorted(self._received, self.next_at)) if self._several else 0
+        for end in (min(until, self.next_at + self._state.deadlines.soonest_us), self.next_at + 1):
+            span = (begin, int(np.searchsorted(self._received, end)))
+            mine = self._rows[: int(np.searchsorted(self._rows, span[1]))]
+            if end == self.next_at + 1 or not asks_of_others(self._state, self._piece, mine, span):
+                break
+        said, self._rows = len(out), self._rows[len(mine) :]
+        judge(self._state, out, self._piece, mine, span)
         self.next_at = int(self._received[self._rows[0]]) if len(self._rows) else NEVER
         if len(out) > said:
             self._follow(span[1])
