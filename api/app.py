@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from api import (
     alarm_care,
+    alarm_health,
     alarm_stream,
     alarms,
     commands,
@@ -86,8 +87,8 @@ def create_app(config: ApiConfig) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.parts = parts
-    # The stream stands before the alarms: `stream` is no alarm id.
-    of_alarms = (alarm_stream, alarms, alarm_care, incidents, incident_work)
+    # The stream and the health stand before the alarms: neither `stream` nor `health` is an alarm's id.
+    of_alarms = (alarm_stream, alarm_health, alarms, alarm_care, incidents, incident_work)
     of_valves = (commands, valve_permits, held)
     of_devices = (devices, service, readings)
     for routes in (telemetry, health, *of_alarms, *of_valves, *of_devices, ledger, description):

@@ -1,5 +1,6 @@
 """A small engine for the API's tests: the door's messages over a real socket, with just enough of the rules to have
-something to say. The tests speak HTTP only, so the same tests run against the real engine (conftest.py).
+something to say (of incidents, permits and held shut-offs it has none). The tests speak HTTP only, so the same tests
+run against the real engine (conftest.py).
 
 What it shares with the engine is engine/messages.py; what it invents is kept small: a reading with `high_alarm` raises
 an alarm at its device and wants the site's shut-off valve closed; a reading `valve: closed` of a valve confirms.
@@ -126,6 +127,12 @@ class DoorDouble:
             case m.ListWanted():
                 views_ = tuple(one.view for key, one in self.wanted.items() if request.wanted in ("", key))
                 _say(writer, m.WantedList(request=request.request, as_of=self.cycle, wanted=views_))
+            case m.ListIncidents():
+                _say(writer, m.Incidents(request=request.request, as_of=self.cycle, incidents=()))
+            case m.ListPermits():
+                _say(writer, m.Permits(request=request.request, as_of=self.cycle, permits=()))
+            case m.ListHeld():
+                _say(writer, m.HeldList(request=request.request, as_of=self.cycle, held=()))
             case m.GetStatus():
                 self.statuses += 1
                 _say(writer, self._status(request))

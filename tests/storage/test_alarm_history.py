@@ -1,10 +1,12 @@
-"""Alarms in columns: every step of what was open in a time, and what people said that alarms were."""
+"""All alarms of a time at once: what came and went, for the alarm system's health, and what people said they were."""
 
 from msgspec.structs import replace
 
 from rules.backtest_types import Label
 from rules.decisions import AlarmState, Change, Decision, Priority, Resolution
-from storage.alarm_history import alarm_steps, labels
+from rules.health import health
+from rules.health_events import events_of
+from storage.alarm_history import Desks, alarm_words, labels
 from storage.database import Connection
 from tests.storage.cycles import DAY, HOUR, SECOND, T0, cycle
 from tests.storage.test_decided import changed, raised
@@ -24,7 +26,9 @@ def life(alarm: str, at: int, returns: int, *, found: Resolution | None = None) 
     return [*told, changed(alarm, Change.RETURNED, AlarmState.NORMAL, at=returns)]
 
 
-async def test_every_step_of_what_was_open_in_a_time_comes_from_its_beginning(url: str, database: Connection) -> None:
+async def test_what_came_and_went_in_a_time_and_what_stood_at_its_beginning_make_its_health(
+    url: str, database: Connection
+) -> None:
     await database.execute("INSERT INTO site (key, area, enterprise) VALUES ('home-1', '310115', 'north gas')")
     before, standing, within, after = (
         life("before", T0, T0 + HOUR),
@@ -32,37 +36,49 @@ async def test_every_step_of_what_was_open_in_a_time_comes_from_its_beginning(ur
         life("within", T0 + DAY + HOUR, T0 + DAY + 2 * HOUR),
         life("after", T0 + 2 * DAY, T0 + 2 * DAY + HOUR),
     )
+    within = [replace(one, device_no=2) for one in within]
     await write(url, [cycle(1, decisions=(*before, *standing, *within, *after))])
-    steps = await alarm_steps(database, from_us=T0 + DAY, to_us=T0 + 2 * DAY)
-    assert len(steps) == 4
+    events = await alarm_words(database, from_us=T0 + DAY, to_us=T0 + 2 * DAY, desks=Desks.AREA)
     told = [
-        (steps.alarms[steps.alarm[n]], steps.changes[steps.change[n]], int(steps.at[n]), bool(steps.by_person[n]))
-        for n in range(len(steps))
+        (events.sources[events.source[n]], int(events.at[n]), events.changes[events.change[n]])
+        for n in range(len(events.at))
     ]
     assert told == [
-        ("standing", "raised", T0, False),
-        ("standing", "resolved", T0 + SECOND, True),
-        ("within", "raised", T0 + DAY + HOUR, False),
-        ("within", "returned", T0 + DAY + 2 * HOUR, False),
+        ("gas-high 1", T0, "raised"),
+        ("gas-high 1", T0 + SECOND, "resolved"),
+        ("gas-high 2", T0 + DAY + HOUR, "raised"),
+        ("gas-high 2", T0 + DAY + 2 * HOUR, "returned"),
     ]
-    assert (steps.rules, steps.sites, steps.areas, steps.enterprises) == (
-        ("gas-high",),
-        ("home-1",),
-        ("310115",),
-        ("north gas",),
-    )
-    assert steps.priority.tolist() == [2, 1, 2, 1]
-    assert steps.state.tolist() == [1, 1, 1, 0]
-    assert steps.device_no.tolist() == [1, 1, 1, 1]
-    assert not steps.trial.any()
+    assert (events.priority.tolist(), events.state.tolist()) == ([2, 1, 2, 1], [1, 1, 1, 0])
+    assert events.queues == ("310115",)
+    of_desks = await alarm_words(database, from_us=T0 + DAY, to_us=T0 + 2 * DAY, desks=Desks.ENTERPRISE)
+    assert of_desks.queues == ("north gas",)
+    figures = health(events_of(events), T0 + DAY, T0 + 2 * DAY)
+    assert figures.alarms == 1
+    assert [(one.source, one.since) for one in figures.stale] == [("gas-high 1", T0)]
 
 
-async def test_a_time_without_alarms_has_no_steps_and_as_many_as_asked_for_come_at_most(
+async def test_what_is_hidden_or_tried_was_shown_to_nobody(url: str, database: Connection) -> None:
+    hidden = raised("hidden", state=AlarmState.SHELVED)
+    tried = replace(raised("tried", at=T0 + 1), trial=True, device_no=2)
+    in_force = replace(changed("tried", Change.TRIED, AlarmState.UNACKNOWLEDGED, at=T0 + 2), device_no=2)
+    await write(url, [cycle(1, decisions=(hidden, tried, in_force))])
+    words = await alarm_words(database, from_us=T0, to_us=T0 + DAY, desks=Desks.AREA)
+    assert words.trial.tolist() == [False, True, False]
+    events = events_of(words)
+    assert [(events.sources[events.source[n]], bool(events.shown[n])) for n in range(len(events.at))] == [
+        ("gas-high 1", False),
+        ("gas-high 2", True),
+    ]
+
+
+async def test_a_time_without_alarms_has_no_events_and_as_many_as_asked_for_come_at_most(
     url: str, database: Connection
 ) -> None:
-    assert len(await alarm_steps(database, from_us=T0, to_us=T0 + DAY)) == 0
+    assert len((await alarm_words(database, from_us=T0, to_us=T0 + DAY, desks=Desks.AREA)).at) == 0
     await write(url, [cycle(1, decisions=life("a", T0, T0 + HOUR))])
-    assert (await alarm_steps(database, from_us=T0, to_us=T0 + DAY, most=1)).at.tolist() == [T0]
+    first = await alarm_words(database, from_us=T0, to_us=T0 + DAY, desks=Desks.AREA, most=1)
+    assert first.at.tolist() == [T0]
 
 
 async def test_what_people_said_that_alarms_were_is_found_by_the_time_they_were_raised(
