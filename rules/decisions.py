@@ -426,7 +426,7 @@ class AlarmChanged(_Decision, frozen=True, tag="alarm_changed"):
     #: Of RE-ALARMED and NOTED, as in AlarmRaised.
     expected: int = 0
     trial: bool = False
-    #: Of SHELVED and OUT_OF_SERVICE: until when. 0: without a limit.
+    #: While `state` is SHELVED or OUT_OF_SERVICE: until when. 0: without a limit.
     until: int = 0
     #: Of RESOLVED.
     resolution: str = ""

@@ -1,9 +1,9 @@
 """How well an alarm system serves the people at its desks: the figures of EEMUA 191 and ISA-18.2, over alarm events.
 
-G1  Pure and exact: the figures are a function of the events, in any order, and of the period. Nothing is sampled.
-G2  What people were shown counts: alarms that were raised, or came again, in a state that is not hidden. A trial is
-    shown to nobody and counts nowhere.
-G3  A queue is one desk's list: a city's alarms are one desk's only if one desk has them all. Each queue is judged by
+Q1  Pure and exact: the figures are a function of the events, in any order, and of the period. Nothing is sampled.
+Q2  What people were shown counts: what came into their list and asks for a person. What is hidden counts when it comes
+    out; a trial is shown to nobody and counts nowhere (health_events).
+Q3  A queue is one desk's list: a city's alarms are one desk's only if one desk has them all. Each queue is judged by
     itself, never their sum (EEMUA 191 speaks of one operator).
 """
 

@@ -1,5 +1,6 @@
 """What people may tell the engine, and what it answers: always one answer, with a reason when it refuses."""
 
+import msgspec
 import pytest
 
 from devices.quantities import Flag, ValvePosition
@@ -15,14 +16,33 @@ from rules.decisions import (
     CloseValve,
     CloseWanted,
     Decision,
+    FieldStep,
+    Instruction,
     Outcome,
     Reset,
+    Resolution,
     WantedEnded,
     command_id,
     wanted_id,
 )
+from rules.snapshot import encode_snapshot, snapshot
 from tests.rules.world import NUMBERS, World, at, of, pack, raised
 
+ABOUT: dict[str, object] = {
+    "alarm": "nothing",
+    "subject": "nothing",
+    "incident": "nothing",
+    "permit": "nothing",
+    "wanted": "nothing",
+    "rule": "nothing",
+    "device_no": 999_999,
+    "until": at(100),
+    "value": 1.0,
+    "combustible_lel": 0.0,
+    "quantity": "combustible_lel",
+    "resolution": Resolution.REAL,
+    "step": FieldStep.VENT,
+}
 GAS = 'quantity = "combustible_lel"\nat_or_above = 20\nclear_below = 15\n'
 
 
@@ -44,6 +64,18 @@ def acknowledge(world: World, alarm: str, t: float, by: str = "li") -> list[Deci
 
 def reset(world: World, alarm: str, t: float) -> list[Decision]:
     return world.tell(Reset(at=at(t), id=f"reset-{t}", by="li", alarm=alarm))
+
+
+@pytest.mark.parametrize("kind", Instruction.__args__, ids=lambda kind: kind.__name__)
+def test_every_instruction_about_what_does_not_exist_is_answered_once_and_changes_nothing(kind: type) -> None:
+    world = World(pack(GAS))
+    before = encode_snapshot(snapshot(world.state))
+    fields = [field.name for field in msgspec.structs.fields(kind) if field.name not in ("at", "id", "by")]
+    decided = world.tell(kind(at=at(0), id="x", by="li", **{name: ABOUT.get(name, "so") for name in fields}))
+    assert len(decided) == 1
+    assert not answer(decided).accepted
+    assert len(answer(decided).reason) > 10
+    assert encode_snapshot(snapshot(world.state)) == before
 
 
 def test_acknowledging_an_active_alarm_names_who_did_it() -> None:
