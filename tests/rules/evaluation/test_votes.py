@@ -1,0 +1,124 @@
+"""Votes over a group: who is counted, when, and what silence does; in the order of readings, however they are cut."""
+
+import numpy as np
+import pytest
+
+from devices.fleet import build_fleet
+from devices.quantities import Flag
+from devices.readings import Rows
+from rules.votes import Votes
+from tests.rules.evaluation.desk import FLEET, Desk, flagged, pack, reading, registry, rule
+
+TRUE, FALSE, UNKNOWN = 1, 0, -1
+GAS, AIR, BROKEN = 30.0, 0.0, float("nan")
+TWO = "at_least(2, riser, combustible_lel >= 20 %LEL)"  # m1, m2 and bare stand in riser r1
+
+
+def hear(desk: Desk, *said: tuple[str, float]) -> list[int]:
+    """One batch: (device, %LEL) at one time."""
+    return desk.says(*(reading(name, 0, combustible_lel=value) for name, value in said))
+
+
+def slots(*names: str) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+    return np.array([FLEET.slot_by_identity[f"davysim/{name}"] for name in names], np.int32)
+
+
+def test_a_vote_counts_from_its_reading_on() -> None:
+    desk = Desk.of(TWO)
+    assert hear(desk, ("m1", GAS), ("m2", GAS), ("m1", GAS), ("m2", AIR), ("m1", GAS)) == [
+        UNKNOWN, TRUE, TRUE, UNKNOWN, UNKNOWN,
+    ]  # fmt: skip
+
+
+def test_who_was_never_heard_is_unknown_and_who_was_is_not() -> None:
+    desk = Desk.of(TWO)
+    assert hear(desk, ("m1", AIR), ("m2", AIR)) == [UNKNOWN, FALSE]  # bare alone could not make two
+
+
+def test_a_device_that_does_not_measure_it_is_no_member() -> None:
+    desk = Desk.of("at_least(3, site, combustible_lel >= 20 %LEL)")
+    assert hear(desk, ("m3", GAS)) == [FALSE]  # m3 is the only member at home-3: the valve measures none
+
+
+def test_a_model_that_does_not_say_what_it_measures_is_a_member() -> None:
+    desk = Desk.of("any(site, combustible_lel >= 20 %LEL)")
+    assert hear(desk, ("bare", GAS), ("m1", AIR)) == [TRUE, TRUE]
+
+
+def test_a_group_of_others_does_not_see_it() -> None:
+    desk = Desk.of("any(riser, combustible_lel >= 20 %LEL)")
+    assert hear(desk, ("m1", GAS), ("m3", AIR), ("m4", AIR)) == [TRUE, UNKNOWN, FALSE]
+
+
+def test_any_is_one() -> None:
+    assert hear(Desk.of("any(building, combustible_lel >= 20 %LEL)"), ("m1", GAS), ("m4", AIR)) == [TRUE, TRUE]
+
+
+def test_a_device_in_no_such_group_is_unknown() -> None:
+    assert hear(Desk.of("any(gateway, combustible_lel >= 20 %LEL)"), ("m1", GAS)) == [UNKNOWN]
+
+
+def test_a_value_that_is_unknown_is_no_vote() -> None:
+    assert hear(Desk.of("any(site, combustible_lel >= 20 %LEL)"), ("m3", GAS), ("m3", BROKEN)) == [TRUE, UNKNOWN]
+
+
+@pytest.mark.parametrize("flag", [Flag.LATE, Flag.STALE])
+def test_a_late_or_stale_reading_is_no_vote(flag: Flag) -> None:
+    desk = Desk.of("any(site, combustible_lel >= 20 %LEL)")
+    desk.says(flagged(reading("m3", 0, combustible_lel=GAS), flag))
+    assert hear(desk, ("m3", AIR)) == [FALSE]
+
+
+def test_who_falls_silent_keeps_a_yes_and_loses_a_no() -> None:
+    desk = Desk.of(TWO)
+    hear(desk, ("m1", AIR), ("m2", AIR), ("bare", AIR))
+    assert hear(desk, ("m1", GAS)) == [FALSE]
+    desk.windows.silent(slots("m1", "m2"))
+    assert hear(desk, ("bare", AIR)) == [UNKNOWN]
+    desk.windows.silent(slots("m2"))
+    assert hear(desk, ("m2", AIR)) == [FALSE]
+    assert hear(desk, ("m2", GAS)) == [TRUE]
+
+
+def test_who_falls_silent_within_a_batch_is_asked_at_its_next_reading() -> None:
+    desk = Desk.of(TWO)
+    hear(desk, ("m1", AIR), ("m2", AIR), ("bare", AIR))
+    found = desk.hear(reading("m3", 0, combustible_lel=AIR), reading("m2", 40, combustible_lel=AIR))
+    assert not found.awake[1]
+    desk.windows.silent(slots("m2"))
+    assert found.awake[1]
+
+
+def test_two_rules_that_count_the_same_votes_count_them_once() -> None:
+    desk = Desk(pack(rule("any(site, tamper)"), rule("at_least(2, site, tamper)", id="rule-1")))
+    assert [keeper.key for keeper in desk.compiled.program.keepers.values()] == ["votes(site, tamper)"]
+    found = desk.hear(flagged(reading("m1", 0), Flag.TAMPER)).whole(np.arange(1))
+    assert found.raised.tolist() == [[TRUE, UNKNOWN]]
+
+
+def test_votes_may_hold_windows() -> None:
+    desk = Desk.of("at_least(2, riser, mean(combustible_lel, 60 s) >= 20 %LEL)")
+    rows = [reading(name, t, combustible_lel=v) for name, t, v in (("m1", 0, 60), ("m1", 9, 0), ("m2", 9, 20))]
+    assert desk.says(*rows) == [UNKNOWN, UNKNOWN, TRUE]
+
+
+def test_the_registry_moves_and_votes_are_counted_anew() -> None:
+    desk = Desk.of("any(building, combustible_lel >= 20 %LEL)")
+    hear(desk, ("m4", GAS), ("m1", AIR))
+    smaller = build_fleet(registry(3), FLEET)
+    moved = Desk(desk.compiled.pack, smaller)
+    moved.windows = desk.windows.reshaped(moved.compiled)
+    (memory,) = moved.windows.memories.values()
+    assert isinstance(memory, Votes)
+    assert (memory.yes.tolist(), memory.no.tolist()) == ([0], [1])  # m4 has left
+    assert hear(moved, ("m2", AIR)) == [UNKNOWN]
+
+
+def test_many_readings_at_once_are_counted_as_one_after_the_other() -> None:
+    rng = np.random.default_rng(4)
+    names, values = rng.choice(["m1", "m2", "m3", "m4", "bare"], 400), rng.choice([GAS, AIR, BROKEN], 400)
+    rows: list[Rows] = [
+        reading(name, 0, combustible_lel=value) for name, value in zip(names.tolist(), values.tolist(), strict=True)
+    ]
+    at_once, alone = Desk.of(TWO), Desk.of(TWO)
+    assert at_once.says(*rows) == [alone.says(row)[0] for row in rows]
