@@ -54,6 +54,8 @@ def test_the_steps_of_writing_a_rule_go_as_the_page_says(tmp_path: Path) -> None
     for block in blocks(WRITING):
         if block.name:
             (tmp_path / block.name).write_text(block.text, "utf-8")
+        if block.sort == "database":
+            continue  # tests/storage/test_writing_rules.py
         for command, output in re.findall(r"^\$ davy (.*)\n((?:(?!\$ ).*\n)*)", block.text, re.MULTILINE):
             assert block.sort == "console"
             done = subprocess.run(
