@@ -341,6 +341,8 @@ class DoorDouble:
                     return False, "nothing is under way", instruction.wanted
                 self._end(wanted, d.Outcome.CANCELLED, instruction.by, instruction.reason)
                 return True, "", instruction.wanted
+            case _:
+                return False, "there is no such thing here", ""
 
     def _change(self, view: m.AlarmView, state: d.AlarmState, by: str, comment: str) -> None:
         self.alarms[view.alarm] = msgspec.structs.replace(view, state=state, acknowledged_by=by, changed=self.now_us)
