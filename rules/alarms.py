@@ -7,6 +7,7 @@ M3  A trial alarm lives the whole life; nothing follows from it.
 """
 
 import math
+from typing import NamedTuple
 
 import msgspec
 
@@ -50,20 +51,8 @@ def raise_alarm(
     state.busy[slot] = True
     priority = priority or state.compiled.rules[rule].priority
     if before is AlarmState.NORMAL:
-        return _new(
-            state,
-            out,
-            slot,
-            rule,
-            onset=onset,
-            at=at,
-            value=value,
-            because=because,
-            note=note,
-            expected=expected,
-            priority=priority,
-            device_says=device_says,
-        )
+        said = _Said(onset, at, value, because, note, expected, priority, device_says)
+        return _new(state, out, slot, rule, said)
     state.open[slot, rule] = msgspec.structs.replace(
         state.open[slot, rule],
         note=note,
@@ -84,60 +73,59 @@ def raise_late(state: State, out: Out, slot: int, rule: int, *, onset: int, at: 
         state.phase[slot, rule] = AlarmState.RETURNED_UNACKNOWLEDGED
         state.busy[slot] = True
         priority = state.compiled.rules[rule].priority
-        _new(state, out, slot, rule, onset=onset, at=at, value=value, priority=priority, late=True, device_says=True)
+        _new(state, out, slot, rule, _Said(onset, at, value, priority=priority, device_says=True, late=True))
 
 
-def _new(
-    state: State,
-    out: Out,
-    slot: int,
-    rule: int,
-    *,
-    onset: int,
-    at: int,
-    value: float | None,
-    priority: Priority,
-    device_says: bool,
-    because: str = "",
-    late: bool = False,
-    note: str = "",
-    expected: int = 0,
-) -> OpenAlarm:
+class _Said(NamedTuple):
+    """What a new alarm begins with."""
+
+    onset: int
+    at: int
+    value: float | None
+    because: str = ""
+    note: str = ""
+    expected: int = 0
+    priority: Priority = Priority.LOW
+    device_says: bool = False
+    late: bool = False
+
+
+def _new(state: State, out: Out, slot: int, rule: int, said: _Said) -> OpenAlarm:
     device, spec = state.fleet.devices[slot], state.compiled.rules[rule]
     assert device is not None, "a device that left the registry sends nothing"
-    known = None if value is None or math.isnan(value) else float(value)
-    suppression.explained(state, slot, rule, priority)
-    _outgrow(state, slot, rule, priority)
+    known = None if said.value is None or math.isnan(said.value) else float(said.value)
+    suppression.explained(state, slot, rule, said.priority)
+    _outgrow(state, slot, rule, said.priority)
     shows, until = seen(state, slot, rule)
     alarm = OpenAlarm(
-        alarm=alarm_id(spec.id, device.device_no, onset),
+        alarm=alarm_id(spec.id, device.device_no, said.onset),
         rule=spec.id,
         slot=slot,
         device_no=device.device_no,
         identity=device.identity,
         site=device.site,
-        priority=priority,
+        priority=said.priority,
         state=shows,
-        onset=onset,
-        raised=at,
-        changed=at,
+        onset=said.onset,
+        raised=said.at,
+        changed=said.at,
         quantity=spec.quantity if known is not None else "",
         value=known,
-        late=late,
-        because=because,
+        late=said.late,
+        because=said.because,
         acknowledged_by="",
-        note=note,
-        expected=expected,
+        note=said.note,
+        expected=said.expected,
         trial=is_trial(state, rule, slot),
-        device_says=device_says,
+        device_says=said.device_says,
         until=until,
-        told=at,
+        told=said.at,
     )
-    alarm = msgspec.structs.replace(alarm, incident=incident_life.belongs(state, alarm, at))
+    alarm = msgspec.structs.replace(alarm, incident=incident_life.belongs(state, alarm, said.at))
     state.open[slot, rule] = alarm
     state.by_alarm[alarm.alarm] = (slot, rule)
     out.append(told_first(alarm))
-    return _follow(state, out, slot, rule, at, explained_others=False)
+    return _follow(state, out, slot, rule, said.at, explained_others=False)
 
 
 def _outgrow(state: State, slot: int, rule: int, priority: Priority) -> bool:

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from devices.quantities import QUANTITIES, QUANTITY_NAMES
-from rules import alarms, marks
+from rules import alarms, incident_marks
 from rules.alarms import Out
 from rules.decisions import FieldReading, FieldStep, IncidentChange
 from rules.incident_life import family, root, tell
@@ -26,10 +26,10 @@ def reading(state: State, out: Out, incident: Incident, said: FieldReading) -> s
     """Keep and tell a reading, and what follows. Returns why not, or empty."""
     place = said.place.strip()
     mark = FieldMark(said.at, IncidentChange.FIELD_READING, said.by, place, said.quantity, said.value)
-    refused = _impossible(said) or too_long(place) or marks.said_already(incident, mark)
+    refused = _impossible(said) or too_long(place) or incident_marks.said_already(incident, mark)
     if refused:
         return refused
-    incident = marks.keep(state, incident, mark)
+    incident = incident_marks.keep(state, incident, mark)
     tell(
         out,
         incident,
@@ -77,7 +77,7 @@ def _stands(state: State, incident: Incident, quantity: str, limit: np.float32) 
     """Whether some place was at the limit when it was last measured: of all incidents that speak of this device."""
     together = [state.incidents[name] for name in family(state, root(state, incident.incident))]
     newest = [
-        marks.newest_readings(one.marks).values()
+        incident_marks.newest_readings(one.marks).values()
         for one in together
         if one.slot == incident.slot or one.incident == incident.incident
     ]

@@ -8,7 +8,7 @@ W3  What an alarm was changes no state of it.
 
 import msgspec
 
-from rules import field, incident_life, marks
+from rules import field, incident_life, incident_marks
 from rules.alarms import Out, no_open_alarm
 from rules.decisions import (
     Arrived,
@@ -63,7 +63,7 @@ def step_done(state: State, out: Out, said: StepDone) -> str:
     left = tuple(step for step in incident.steps if step is not said.step)
     incident = msgspec.structs.replace(incident, steps=left)
     what = f"{IncidentChange.STEP_DONE}: {said.step}"
-    incident = marks.keep(state, incident, FieldMark(said.at, what, said.by, said.comment))
+    incident = incident_marks.keep(state, incident, FieldMark(said.at, what, said.by, said.comment))
     tell(out, incident, IncidentChange.STEP_DONE, said.at, by=said.by, comment=said.comment, step=said.step)
     return ""
 
@@ -139,10 +139,10 @@ def _mark(state: State, out: Out, name: str, what: IncidentChange, at: int, by: 
     if incident is None:
         return _not_open(name)
     mark = FieldMark(at, what, by, words)
-    refused = too_long(words) or marks.said_already(incident, mark)
+    refused = too_long(words) or incident_marks.said_already(incident, mark)
     if refused:
         return refused
-    tell(out, marks.keep(state, incident, mark), what, at, by=by, comment=words)
+    tell(out, incident_marks.keep(state, incident, mark), what, at, by=by, comment=words)
     return ""
 
 
