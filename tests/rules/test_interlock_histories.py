@@ -37,7 +37,7 @@ from tests.rules.world import SECOND, at, of
 
 #: More of them on demand.
 EXAMPLES = int(os.environ.get("DAVY_TEST_EXAMPLES", "0"))
-HOMES, MOST, WINDOW_S = 5, 2, 600.0
+HOMES, MOST, WINDOW_S = 8, 2, 600.0
 PACK = rules(CLOSES + BUDGET)
 REGISTRY = registry(HOMES, rows=[row("r", "a0 a1 c0", votes=2, valves="b2 e0", fans="f0")], labs=1)
 DETECTORS = [f"a{n}" for n in range(HOMES)] + ["c0", "x0"]
@@ -59,12 +59,13 @@ class Happens:
 
 
 def _of(what: str, **fields: st.SearchStrategy[object]) -> st.SearchStrategy[Happens]:
-    pauses = st.sampled_from([0.0, 0.5, 3.0, 40.0, 300.0, 600.0])
+    pauses = st.sampled_from([0.0] * 6 + [3.0, 3.0, 40.0, 290.0, 600.0, 1900.0])
     return st.builds(Happens, pauses, st.just(what), **fields)  # type: ignore[arg-type]
 
 
 HISTORY = st.lists(
     st.one_of(
+        *[_of("reading", name=st.sampled_from(DETECTORS), lel=st.sampled_from([12.0, 25.0, 40.0, 60.0]))] * 8,
         _of(
             "reading",
             name=st.sampled_from(DETECTORS),
@@ -88,8 +89,8 @@ HISTORY = st.lists(
         _of("resumed"),
         _of("restored"),
     ),
-    min_size=1,
-    max_size=40,
+    min_size=8,
+    max_size=50,
 )
 
 
@@ -146,7 +147,7 @@ def _times(history: Sequence[Happens]) -> list[tuple[float, Happens]]:
     return found
 
 
-@settings(max_examples=EXAMPLES or 120, deadline=None)
+@settings(max_examples=EXAMPLES or 200, deadline=None)
 @given(HISTORY)
 def test_software_never_closes_more_than_its_budget_and_people_and_devices_are_never_held(
     history: list[Happens],
@@ -216,7 +217,7 @@ def _count(world: Street, seen: Watched, one: Happens, decided: list[Decision]) 
 _ROW = {number("b2"), number("e0")}
 
 
-@settings(max_examples=EXAMPLES or 120, deadline=None)
+@settings(max_examples=EXAMPLES or 200, deadline=None)
 @given(HISTORY)
 def test_only_a_second_person_makes_permit_open_and_no_closing_leaves_one_alive(history: list[Happens]) -> None:
     world, seen = Street(PACK, REGISTRY), Watched()
