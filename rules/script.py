@@ -253,7 +253,7 @@ def _at(block: Block, words: list[str]) -> list[Statement]:
             said = line.words()
             if said[0] == "expect":
                 first = first or line
-                group += [] if said[1:] == ["nothing"] else [expected(line, said[1:])]
+                group += [] if said[1:] == ["nothing"] else _expected(line, said[1:])
                 continue
             if first is not None:
                 found.append(Expect(first, tuple(group)))
@@ -262,6 +262,13 @@ def _at(block: Block, words: list[str]) -> list[Statement]:
     if first is not None:
         found.append(Expect(first, tuple(group)))
     return found
+
+
+def _expected(line: Line, said: list[str]) -> list[Expected]:
+    """One for each device of a row of names, as in `expect alarm d1..d3 gas`."""
+    if len(said) < 2 or "=" in said[1]:
+        return [expected(line, said)]
+    return [expected(line, [said[0], name, *said[2:]]) for name in names(said[1])]
 
 
 def _action(line: Line, said: list[str]) -> Statement:
