@@ -17,7 +17,7 @@ from rules.lifecycle import NOT_HIDING, Happening, Hiding
 from rules.showing import record
 from rules.standing import OutOfService, Shelf
 from rules.state import OpenAlarm, State, Timer
-from rules.words import clock, is_blank
+from rules.words import clock, is_blank, too_long
 
 HOUR_US = 3_600_000_000
 #: How long an alarm may be shelved at one time. Source: product choice.
@@ -55,6 +55,8 @@ def shelve(state: State, out: Out, said: Shelve) -> str:
 def _may_not_be_shelved(state: State, alarm: OpenAlarm, rule: int, said: Shelve) -> str:
     if is_blank(said.reason):
         return "a shelf needs a reason: say why it may be out of the list"
+    if refused := too_long(said.reason):
+        return refused
     grave = alarm.priority <= Priority.HIGH
     if said.role == RESIDENT and grave and suppression.of_gas(state.compiled, rule):
         return f"a resident cannot shelve a {alarm.priority.name.lower()} gas alarm; call the gas company"
@@ -109,6 +111,8 @@ def take_out_of_service(state: State, out: Out, said: TakeOutOfService) -> str:
         return f"there is no device {said.device_no}"
     if is_blank(said.reason):
         return "taking a device out of service needs a reason: say what is done to it"
+    if refused := too_long(said.reason):
+        return refused
     if said.until and said.until <= said.at:
         return "its time out of service would be over already: name a time that is to come, or none"
     before = state.out_of_service.get(slot)

@@ -144,6 +144,7 @@ def test_a_critical_alarm_is_shelved_for_a_day_at_most_and_any_other_for_a_week(
     ("what", "why"),
     [
         ({"reason": " "}, "needs a reason"),
+        ({"reason": "x" * 2_001}, "it is 2001 characters long"),
         ({"until": 2.0}, "would be over already"),
         ({"alarm": "nothing"}, "there is no open alarm 'nothing'"),
     ],
@@ -270,6 +271,7 @@ def test_its_time_over_the_device_is_in_service_and_its_active_alarm_closes() ->
         ({"device_no": 999_999}, "there is no device 999999"),
         ({"device_no": -1}, "there is no device -1"),
         ({"reason": ""}, "needs a reason"),
+        ({"reason": "x" * 2_001}, "it is 2001 characters long"),
         ({"until": 2.0}, "over already"),
     ],
 )
