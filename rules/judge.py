@@ -140,7 +140,7 @@ def _moved(rounds: Rounds, part: NDArray[np.intp]) -> list[_Item]:
 def _said_more(state: State, piece: Piece, part: NDArray[np.intp], found: Conditions) -> list[_Item]:
     """Of alarms that stand: that it is worse now, and that the device itself says so."""
     rising = state.traits.escalates
-    worse = (found.priority[:, rising] < state.compiled.priority[rising]) & (found.raised[:, rising] != 0)
+    worse = found.priority[:, rising] < state.compiled.priority[rising]
     items = [
         _Item(int(part[row]), int(rising[which]), _What.ESCALATE, 0, int(found.priority[row, rising[which]]))
         for row, which in zip(*np.nonzero(worse), strict=True)
