@@ -25,7 +25,7 @@ _QUALITY_WORDS = {quality.name.lower(): quality for quality in Quality if qualit
 _POSITION_WORDS = {position.name.lower(): position for position in ValvePosition}
 _CAUSE_WORDS = {cause.name.lower(): cause for cause in ValveCause}
 _NUMBER = re.compile(r"(?P<first>-?\d+(?:\.\d+)?)(?:(?P<each>[+-]\d+(?:\.\d+)?)(?=x))?(?:x(?P<many>\d+))?\Z")
-_WORD = re.compile(r"(?P<word>[a-z_|]+|\.|-?[\d.]+(?:us|ms|s|m|min|h|d))(?:x(?P<many>\d+))?\Z")
+_WORD = re.compile(r"(?P<word>[a-z_|]+|\.|-?(?:[\d.]+(?:us|ms|min|s|m|h|d))+)(?:x(?P<many>\d+))?\Z")
 
 
 @dataclass(frozen=True, slots=True)
