@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.buckets import BUCKETS, STEL_BUCKETS, TWA_BUCKETS, Average, Extreme, First, Marked, Mean, Ring, Tally
+from rules.buckets import BUCKETS, STEL_BUCKETS, TWA_BUCKETS, Average, Mean, Ring, Tally
 from rules.doses import Dose as DoseOf
 from rules.doses import Lasting, Remembered, Still
+from rules.marks import Extreme, First, Marked
 from rules.numbers import Amount, Mask, Truth, Values
 from rules.tree import Count, Dose, Since, Statistic, Stuck, Windowed
 from rules.view import View

@@ -8,67 +8,36 @@ P3  Something is remembered of the devices that a rule which asks for it looks a
     members of its groups (rules/votes.py G1).
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar, cast
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from devices.fleet import Fleet
-from devices.quantities import Flag
-from rules import leaves
-from rules.canonical import canonical, children, quantities, walk
+from rules.canonical import children, quantities, walk
 from rules.document import RulePack, RuleState
 from rules.may import May, by_itself, compile_may
-from rules.memories import Keeping, Memory, Told, advance, amount_of, bytes_of, make, memory_key, stuck_for
-from rules.numbers import Amount, Mask, Truth, arithmetic, both, compare, either, opposite
-from rules.selection import Applies, as_read, named_numbers, parsed_of
+from rules.memories import Keeping, Told, advance, bytes_of, make, memory_key
+from rules.numbers import Mask, Truth
+from rules.parts import Keeper, Parts
+from rules.selection import Applies, parsed_of
 from rules.tree import (
-    Arithmetic,
     Commanded,
-    Comparison,
     Condition,
-    Connective,
     Count,
     Dose,
-    FlagTest,
-    Joined,
-    Measured,
     Missing,
-    Named,
     Node,
-    Not,
-    Number,
-    OfDevice,
-    Quantitative,
     Since,
     Stuck,
     Votes,
     Windowed,
-    WordTest,
 )
-from rules.units import parse_number
 from rules.view import Part, View
 from rules.votes import Count as Voted
 from rules.votes import Votes as VotesOf
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Keeper:
-    """A memory that some rule needs. kept: shape (classes,), bool: of whom. said: of votes, the condition."""
-
-    key: str
-    make: Callable[[], Memory]
-    kept: Mask
-    bytes: int
-    fed: Part[Any]
-    said: Part[Truth] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +99,13 @@ def _speaks(pack: RulePack, column: int) -> bool:
     return bool(parsed.escalate) or (parsed.condition is not None and not isinstance(parsed.condition, Missing))
 
 
-class Compiler:
-    """From trees to parts. Numbers, canonical texts and keys are those of one rule at a time (`column`)."""
+class Compiler(Parts):
+    """One rule after the other, with what each must remember."""
 
     def __init__(self, pack: RulePack, fleet: Fleet, applied: Applies) -> None:
-        self.pack, self.fleet, self.applied = pack, fleet, applied
-        self.keepers: dict[str, Keeper] = {}
+        super().__init__(pack, fleet)
+        self.applied = applied
         self.bytes_of_rule = np.zeros(len(pack.rules), np.int64)
-        self._parts: dict[str, Part[Any]] = {}
-        self._numbers: dict[int, dict[str, NDArray[np.float64]]] = {}
-
-    # ---- one rule ---------------------------------------------------------------------------------------------------
 
     def rule(self, column: int) -> Said:
         parsed, rule = parsed_of(self.pack, column), self.pack.rules[column]
@@ -196,7 +161,7 @@ class Compiler:
             fed = partial(_fed_truth, key=key, kept=kept, part=self.truth(node.condition, column))
         else:
             fed = partial(_fed_quantity, key=key, kept=kept, quantity=node.quantity)
-        part = self._part(f"fed {key}", lambda: Part(-1, fed, remembered=True))
+        part = self.part(f"fed {key}", lambda: Part(-1, fed, remembered=True))
         return Keeper(key, partial(make, node, len(self.fleet)), kept, bytes_of(make(node, 1)), part)
 
     def _members(self, node: Votes) -> Mask:
@@ -219,116 +184,8 @@ class Compiler:
             memory: VotesOf = view.memories[key]
             return memory.ask(view.slots, view.get(said), view.column("live"))
 
-        part = self._part(f"fed {key}", lambda: Part(-1, ask, as_of=True))
+        part = self.part(f"fed {key}", lambda: Part(-1, ask, as_of=True))
         return Keeper(key, partial(VotesOf, grouping, members), kept, 1, part, said)
-
-    # ---- texts and numbers ------------------------------------------------------------------------------------------
-
-    def text(self, node: Node, column: int) -> str:
-        """P1, P2."""
-        rule = self.pack.rules[column]
-        own = {name: parse_number(text)[0] for name, text in rule.numbers.items()}
-        text = canonical(node, own)
-        used = {one.name for one in walk(node) if isinstance(one, Named)}
-        others = [one for one in self.pack.overrides if one.rule == rule.id and used & one.numbers.keys()]
-        if not others:
-            return text
-        digest = hashlib.blake2b(msgspec.json.encode([(one.only, one.numbers) for one in others]), digest_size=8)
-        return f"{text} but {rule.id} {digest.hexdigest()}"
-
-    def votes_key(self, node: Votes, column: int) -> str:
-        return f"votes({node.group}, {self.text(node.condition, column)})"
-
-    def _named(self, column: int, name: str) -> NDArray[np.float64]:
-        if column not in self._numbers:
-            self._numbers[column] = named_numbers(self.pack, self.fleet.classes.all, column)
-        return self._numbers[column][name]
-
-    # ---- parts ------------------------------------------------------------------------------------------------------
-
-    def _part(self, key: str, made: Callable[[], Part[T]]) -> Part[T]:
-        if key not in self._parts:
-            part = made()
-            self._parts[key] = Part(len(self._parts), part.run, part.as_of, part.remembered)
-        return cast(Part[T], self._parts[key])
-
-    def truth(self, node: Condition, column: int) -> Part[Truth]:
-        """A condition of this rule."""
-        return self._part(f"? {self.text(node, column)}", lambda: self._truth(node, column))
-
-    def amount(self, node: Quantitative, column: int) -> Part[Amount]:
-        """A number of this rule."""
-        return self._part(f"= {self.text(node, column)}", lambda: self._amount(node, column))
-
-    def _truth(self, node: Condition, column: int) -> Part[Truth]:
-        match node:
-            case Comparison():
-                left, right = self.amount(node.left, column), self.amount(node.right, column)
-                sign = node.comparator
-                return _joined(lambda view: _wide(view, compare(sign, view.get(left), view.get(right))), left, right)
-            case Joined():
-                parts = [self.truth(part, column) for part in node.parts]
-                join = both if node.connective is Connective.AND else either
-                return _joined(lambda view: join([view.get(part) for part in parts]), *parts)
-            case Not():
-                part = self.truth(node.part, column)
-                return _joined(lambda view: opposite(view.get(part)), part)
-            case Votes():
-                key, least = self.votes_key(node, column), node.least
-                return Part(-1, lambda view: view.get(self.keepers[key].fed).at_least(least), as_of=True)
-            case Stuck():
-                told = self._told(node, column)
-                return Part(-1, lambda view: stuck_for(view.get(told), node.window_us))
-            case FlagTest():
-                return Part(-1, partial(leaves.flag, bit=Flag[node.flag.upper()]))
-            case WordTest():
-                return Part(-1, partial(leaves.word, column=node.word, value=node.value, equal=node.equal))
-            case Commanded():
-                return Part(-1, leaves.commanded, as_of=True)
-            case Missing():
-                raise ValueError("missing(...) stands alone as a condition: it needs no reading")
-
-    def _amount(self, node: Quantitative, column: int) -> Part[Amount]:
-        match node:
-            case Number():
-                return _constant(as_read(node.value, node.dimension.unit))
-            case Named():
-                return _of_class(self._named(column, node.name))
-            case Measured():
-                return Part(-1, partial(leaves.measured, quantity=node.quantity))
-            case OfDevice():
-                return Part(-1, partial(leaves.of_device, of=node.property))
-            case Arithmetic():
-                left, right = self.amount(node.left, column), self.amount(node.right, column)
-                return _joined(lambda view: arithmetic(node.operator, view.get(left), view.get(right)), left, right)
-            case _:
-                told, read = self._told(node, column), amount_of(node)
-                return Part(-1, lambda view: read(view.get(told)))
-
-    def _told(self, node: Keeping, column: int) -> Part[Told]:
-        return self.keepers[memory_key(node, self.text(node, column))].fed
-
-
-def _joined(run: Callable[[View], T], *parts: Part[Any]) -> Part[T]:
-    return Part(-1, run, as_of=any(part.as_of for part in parts))
-
-
-def _wide(view: View, truth: Truth) -> Truth:
-    """Two numbers of the rule itself compare the same at every row."""
-    if np.ndim(truth.true):
-        return truth
-    return Truth(np.full(len(view), truth.true), np.full(len(view), truth.false))
-
-
-def _constant(value: float) -> Part[Amount]:
-    found = Amount(np.array(value, np.float64))
-    return Part(-1, lambda view: found)
-
-
-def _of_class(values: NDArray[np.float64]) -> Part[Amount]:
-    if len(values) and (values == values[0]).all():
-        return _constant(float(values[0]))
-    return Part(-1, lambda view: Amount(values[view.column("class")]))
 
 
 def _fed_truth(view: View, key: str, kept: Mask, part: Part[Truth]) -> Told:

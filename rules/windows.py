@@ -55,16 +55,28 @@ class Windows:
         return found
 
     def reshaped(self, compiled: Compiled) -> "Windows":
-        """For a registry or rules that are others now: what is the same in both is kept."""
+        """For a registry or rules that are others now: what is the same in both is kept. These windows are not to be
+        used any more: what needs not be laid out anew is taken over, not copied."""
         found = Windows(compiled)
         for key, memory in found.memories.items():
             old = self.memories.get(key)
             if old is None:
                 continue
             asked = compiled.program.keepers[key].kept[compiled.class_of]
-            empty, before = memory.arrays(), old.arrays()
-            for name, array in empty.items():
-                array[: len(before[name])] = before[name]
-                array[~asked] = 0
-            memory.put(empty)
+            before = self.compiled.program.keepers[key].kept[self.compiled.class_of]
+            memory.put(
+                {name: _laid_out(array, old.arrays()[name], asked, before) for name, array in memory.arrays().items()}
+            )
         return found
+
+
+def _laid_out(
+    empty: NDArray[Any], old: NDArray[Any], asked: NDArray[np.bool_], before: NDArray[np.bool_]
+) -> NDArray[Any]:
+    """asked, before: per slot, whether something is remembered, now and so far (else it is zero already: K2)."""
+    if len(empty) == len(old):
+        old[before & ~asked] = 0
+        return old
+    kept = np.flatnonzero(before & asked[: len(before)])
+    empty[kept] = old[kept]
+    return empty

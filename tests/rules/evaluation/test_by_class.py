@@ -6,10 +6,10 @@ import pytest
 from devices.fleet import build_fleet
 from devices.models import DeviceKind
 from devices.quantities import Flag
+from rules.compiled import MOST_BYTES, compile_pack
 from rules.decisions import Priority
 from rules.document import Escalation, Override, RuleState, Schedule, Selection
 from rules.expression import parse_condition
-from rules.kernels import MOST_BYTES, compile_pack
 from rules.tree import Parsed
 from tests.rules.evaluation.desk import FLEET, Desk, flagged, pack, reading, registry, rule
 
