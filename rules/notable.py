@@ -113,6 +113,16 @@ def _late_alarms(state: State, slots: NDArray[np.int32], flags: NDArray[np.int64
 
 def _away(state: State, slots: NDArray[np.int32], received: NDArray[np.int64]) -> Which:
     """Rows of devices that are silent, or are not heard for so long within the batch that something may fall due."""
+    found: Which = received[-1] - state.heard[slots] >= state.deadlines.gap_us[state.compiled.class_of[slots]]
+    found |= state.silent[slots]
+    some = np.flatnonzero(found)
+    if len(some):
+        found[some] = _gaps(state, slots[some], received[some])
+    return found
+
+
+def _gaps(state: State, slots: NDArray[np.int32], received: NDArray[np.int64]) -> Which:
+    """The same, of all rows of some devices."""
     order = slots.astype(np.int64) << 32 | np.arange(len(slots))
     order.sort()
     device, row = (order >> 32).astype(np.int32), order & 0xFFFFFFFF
