@@ -31,8 +31,8 @@ def show(tested: "Tested", took_s: float) -> None:
         write_table(both, _beside(tested.new, old), title=f"{title}; each figure before and now")
         _line(f"before: {_load(old)}")
     _line(f"now: {_load(tested.new)}")
-    for identity, rule, many in tested.new.load.bad_actors[:3]:
-        _line(f"most of them: {identity} by {rule}, {many}")
+    for actor in tested.new.load.health.bad_actors[:3]:
+        _line(f"most of them now: {actor.source}, {actor.alarms:,}")
     if tested.differences is not None:
         _show_differences(tested.differences)
     for label in tested.labelled:
@@ -78,11 +78,12 @@ def _figure(count: "RuleCount | None", name: str) -> str:
 def _load(found: "Found") -> str:
     load = found.load
     priorities = ", ".join(f"{share:.0f} % {word}" for word, share in load.priority_pct.items())
-    return (
-        f"{load.annunciated:,} alarms to look at ({priorities or 'none'}), {load.mean_per_10_min:.2f} per 10 min,"
-        f" {load.most_in_10_min} at most, {load.floods} floods ({load.flood_share_pct:.1f} % of the time);"
-        f" {found.shut_offs:,} shut-offs, {found.held:,} held by a budget"
-    )
+    line = f"{load.annunciated:,} alarms to look at ({priorities or 'none'}), "
+    desks = sorted(load.health.queues, key=lambda one: -one.alarms)
+    for desk in desks[:1]:
+        name = f" at the desk of {desk.name}" if desk.name and len(desks) > 1 else ""
+        line += f"{desk.average:.2f} per 10 min{name}, {desk.peak} at most, {len(desk.floods)} floods; "
+    return f"{line}{found.shut_offs:,} shut-offs, {found.held:,} held by a budget"
 
 
 def _show_differences(found: "Differences") -> None:

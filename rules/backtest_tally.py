@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from devices.fleet import MICROSECONDS, Fleet
+from rules.backtest_steps import Steps
 from rules.backtest_types import Alarmed, Found, Load, RuleCount
 from rules.decisions import (
     AlarmChanged,
@@ -18,13 +19,15 @@ from rules.decisions import (
     ShutOffHeld,
 )
 from rules.document import RulePack
+from rules.health import health
+from rules.health_events import RAISED, events_of
 from rules.lifecycle import IS_ACTIVE
 
 #: Alarms that are listed one by one; all are counted. Source: product choice (some 40 MiB as JSON).
 MOST_LISTED = 100_000
-#: EEMUA 191: more than 10 alarms in 10 minutes is a flood; one in 10 minutes is what an operator can deal with.
-FLOOD, SLOT_US = 10, 600 * MICROSECONDS
-_BAD_ACTORS = 10
+
+
+_HIDDEN = (AlarmState.SHELVED, AlarmState.SUPPRESSED, AlarmState.OUT_OF_SERVICE)
 
 
 @dataclass(slots=True)
@@ -58,16 +61,20 @@ class Tally:
     released: Counter[str] = field(default_factory=Counter)
     longest_us: dict[str, int] = field(default_factory=dict)
     reverted: list[str] = field(default_factory=list)
-    slots: Counter[int] = field(default_factory=Counter)
-    actors: Counter[tuple[int, str]] = field(default_factory=Counter)
     priorities: Counter[str] = field(default_factory=Counter)
+    steps: Steps = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.steps = Steps(self.fleet)
 
     def count(self, decisions: Iterable[Decision]) -> None:
         for one in decisions:
             match one:
                 case AlarmRaised():
+                    self.steps.add(one, RAISED)
                     self._raised(one)
                 case AlarmChanged():
+                    self.steps.add(one, one.change)
                     self._changed(one)
                 case CloseWanted() if one.alarm and one.at >= self.from_us:
                     self.shut_offs[one.reason] += 1
@@ -112,9 +119,7 @@ class Tally:
             self.alarms[known.number] = self._record(known)
 
     def _tell(self, one: AlarmRaised | AlarmChanged, priority: str) -> None:
-        if not one.trial and one.state is not AlarmState.SUPPRESSED:
-            self.slots[one.at // SLOT_US] += 1
-            self.actors[one.device_no, one.rule] += 1
+        if not one.trial and one.state not in _HIDDEN:
             self.priorities[priority] += 1
 
     def _held(self, one: ShutOffHeld) -> None:
@@ -182,16 +187,10 @@ class Tally:
         )
 
     def _load(self, to_us: int) -> Load:
-        told = sum(self.slots.values())
-        periods = max(1, -(-(to_us - self.from_us) // SLOT_US))
-        worst = sorted(self.actors.items(), key=lambda one: (-one[1], one[0]))[:_BAD_ACTORS]
-        floods = [many for many in self.slots.values() if many > FLOOD]
+        told = sum(self.priorities.values())
         return Load(
             annunciated=told,
-            mean_per_10_min=told / periods,
-            most_in_10_min=max(self.slots.values(), default=0),
-            floods=len(floods),
-            flood_share_pct=100.0 * len(floods) / periods,
             priority_pct={word: 100.0 * many / told for word, many in sorted(self.priorities.items())},
-            bad_actors=tuple((self.fleet.identity(device_no), rule, many) for (device_no, rule), many in worst),
+            health=health(events_of(self.steps.words()), self.from_us, max(to_us, self.from_us + 1)),
+            whole=self.steps.whole,
         )

@@ -6,6 +6,7 @@ Times are microseconds since 1970 UTC unless a name says otherwise.
 import msgspec
 
 from rules.decisions import Priority, Resolution
+from rules.health import Health
 
 
 class Assumed(msgspec.Struct, frozen=True):
@@ -74,17 +75,14 @@ class RuleCount(msgspec.Struct, frozen=True):
 
 
 class Load(msgspec.Struct, frozen=True):
-    """What operators would have had to look at: alarms and re-alarms that people are told of, in periods of 10 minutes
-    (EEMUA 191: one alarm per 10 min is acceptable, more than 10 in the first 10 min are a flood). Bad actors: the
-    device and rule of the most of them."""
+    """What operators would have had to look at. `annunciated`: alarms and re-alarms that people are told of.
+    `priority_pct`: their share by priority. `health`: rates, floods, chattering, stale alarms and bad actors; a queue
+    is the desk of an enterprise. `whole`: all events are in it; else the first MOST_EVENTS."""
 
     annunciated: int
-    mean_per_10_min: float
-    most_in_10_min: int
-    floods: int
-    flood_share_pct: float
     priority_pct: dict[str, float]
-    bad_actors: tuple[tuple[str, str, int], ...]
+    health: Health
+    whole: bool
 
 
 class Found(msgspec.Struct, frozen=True):

@@ -1,5 +1,6 @@
 """Backtests: the engine's own alarms from history, however it is cut; two versions side by side; what people said."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from devices.fleet import build_fleet
 from devices.quantities import Flag, ValvePosition
 from devices.readings import Rows
+from rules import backtest_types
 from rules.backtest import Request, backtest, lead_us, quantities_of
 from rules.backtest_types import Assumed, Label
 from rules.decisions import Resolution
@@ -154,9 +156,16 @@ def test_the_lead_is_the_longest_hold_or_window() -> None:
     assert quantities_of(of) == ("co_ppm",)
 
 
-def test_the_load_of_operators_is_counted_in_periods_of_ten_minutes() -> None:
+def test_the_load_of_operators_is_what_people_were_shown() -> None:
     assert _WHOLE.old is not None
     load = _WHOLE.old.load
     assert load.annunciated == sum(one.alarms + one.again for one in _WHOLE.old.by_rule)
-    assert load.most_in_10_min <= load.annunciated
+    assert load.health.alarms == load.annunciated
     assert sum(load.priority_pct.values()) == pytest.approx(100.0)
+    assert load.whole
+    (queue,) = load.health.queues
+    assert queue.peak <= queue.alarms
+
+
+def test_a_backtest_can_be_written_as_json_and_read_back() -> None:
+    assert msgspec.json.decode(msgspec.json.encode(_WHOLE), type=backtest_types.Tested) == _WHOLE
