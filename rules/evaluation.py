@@ -102,7 +102,7 @@ def _put(compiled: Compiled, said: Said, view: View, found: Conditions) -> None:
         found.raised[:, rule] = np.where(open_, as_codes(condition), found.raised[:, rule])
         found.cleared[:, rule] = np.where(open_, as_codes(clear), found.cleared[:, rule])
     for part, priority in said.escalate:
-        higher = judged & view.get(part).true & (found.priority[:, rule] > priority)
+        higher = compiled.looks[classes, rule] & view.get(part).true & (found.priority[:, rule] > priority)
         found.priority[higher, rule] = priority
 
 

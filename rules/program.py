@@ -111,10 +111,11 @@ class Compiler(Parts):
         parsed, rule = parsed_of(self.pack, column), self.pack.rules[column]
         condition = None if isinstance(parsed.condition, Missing) else parsed.condition
         trees = [tree for tree in (condition, parsed.clear, *parsed.escalate) if tree is not None]
-        looks = self.applied.looks[:, column] & ~self.applied.by_flags[:, column]
+        looks = self.applied.looks[:, column]
+        judged = looks & ~self.applied.by_flags[:, column]
         keys: dict[str, None] = {}
         for tree in trees:
-            self._keep(tree, column, looks, keys)
+            self._keep(tree, column, looks if tree in parsed.escalate else judged, keys)
         self.bytes_of_rule[column] = sum(self.keepers[key].bytes for key in keys)
         return Said(
             rule=column,

@@ -1,5 +1,6 @@
 """What holds for which class of devices: numbers of their own, who is looked at, and what all of it takes of memory."""
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -99,6 +100,15 @@ def test_an_escalation_that_is_true_is_the_priority_of_the_row() -> None:
     rows = [reading("m1", t, combustible_lel=lel) for t, lel in ((0, 30), (1, 60), (2, float("nan")))]
     found = desk.hear(*rows).whole(np.arange(3))
     assert found.priority[:, 0].tolist() == [Priority.HIGH, Priority.CRITICAL, Priority.HIGH]
+
+
+def test_an_alarm_of_flags_alone_may_escalate_by_what_is_measured() -> None:
+    worse = "mean(combustible_lel, 60 s) >= 50 %LEL"
+    made, _ = rule("tamper", flags=("tamper",), escalate=(Escalation(worse, Priority.CRITICAL),))
+    alone = msgspec.structs.replace(made, condition="")
+    desk = Desk(pack((alone, Parsed(None, None, (parse_condition(worse, {}),)))))
+    rows = [flagged(reading("m1", t, combustible_lel=lel), Flag.TAMPER) for t, lel in ((0, 30), (1, 90))]
+    assert desk.hear(*rows).whole(np.arange(2)).priority[:, 0].tolist() == [Priority.HIGH, Priority.CRITICAL]
 
 
 def test_outside_its_schedule_a_rule_is_not_true_and_is_clear() -> None:
