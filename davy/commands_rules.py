@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from davy import commands_rules_tools
+from davy import rules_tools
 from davy.exits import CannotGoOn, Exit, disk_refused
 
 
@@ -43,7 +43,7 @@ def register(app: typer.Typer) -> None:
     rules_app.command("packs")(packs)
     rules_app.command("default")(default)
     rules_app.command("schema")(schema)
-    commands_rules_tools.register(rules_app)
+    rules_tools.register(rules_app)
     app.add_typer(rules_app, name="rules")
 
 

@@ -26,8 +26,8 @@ def run_explain(
 ) -> None:
     """Say of every rule that looks at a device what it made of it at a time: each comparison with its value and limit,
     how far its timer was, and why it raised or did not. Recomputed from stored readings by the engine's own code."""
-    from davy.commands_backtest import pack_of, time_us
     from davy.output import write_json
+    from davy.rules_backtest import pack_of, time_us
 
     if lang not in ("zh", "en"):
         raise CannotGoOn(Exit.USAGE, f"--lang {lang}: must be zh or en")

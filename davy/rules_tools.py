@@ -6,9 +6,9 @@ from typing import Annotated
 import msgspec
 import typer
 
-from davy.commands_backtest import run_backtest
-from davy.commands_explain import run_explain
 from davy.exits import CannotGoOn, Exit
+from davy.rules_backtest import run_backtest
+from davy.rules_explain import run_explain
 
 
 def register(rules_app: typer.Typer) -> None:
