@@ -19,7 +19,7 @@ from rules.alarms import Out
 from rules.decisions import Priority
 from rules.kernels import Conditions
 from rules.lifecycle import IS_ACTIVE
-from rules.notable import Piece
+from rules.notable import Piece, may_wait
 from rules.passing import Passing
 from rules.rounds import Rounds
 from rules.state import State
@@ -145,7 +145,7 @@ def _said_more(state: State, piece: Piece, part: NDArray[np.intp], found: Condit
         _Item(int(part[row]), int(rising[which]), _What.ESCALATE, 0, int(found.priority[row, rising[which]]))
         for row, which in zip(*np.nonzero(worse), strict=True)
     ]
-    waits = ~(piece.late | piece.stale)[part] & state.waits[piece.slots[part]]
+    waits = ~(piece.late | piece.stale)[part] & may_wait(state, piece.slots[part], found.raised == 1)
     items += [_Item(int(part[place]), _BEFORE, _What.WAITED, place) for place in np.flatnonzero(waits).tolist()]
     bits = part[(piece.flags[part] & int(ALARM_FLAGS)) != 0]
     return items + [_Item(row, _AFTER, _What.BIT) for row in bits.tolist()]

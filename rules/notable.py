@@ -71,7 +71,7 @@ def look(state: State, rows: Rows, slots: NDArray[np.int32], received: NDArray[n
 
 def _judged(state: State, slots: NDArray[np.int32], flags: NDArray[np.int64], late: Which, found: Evaluation) -> Which:
     """K1."""
-    awaited = found.awake | state.waits[slots]
+    awaited = found.awake | may_wait(state, slots, found.raised)
     some = np.flatnonzero((found.raised.any(axis=1) | awaited | state.busy[slots]) & ~late)
     judged = np.zeros(len(slots), np.bool_)
     if not len(some):
@@ -101,6 +101,18 @@ def _moves(state: State, slots: NDArray[np.int32], flags: NDArray[np.int64], say
         rule = int(rising[which])
         moves[row] |= says.priority[row, rule] < state.open[int(slots[row]), rule].priority
     return moves
+
+
+def may_wait(state: State, slots: NDArray[np.int32], raised: NDArray[np.bool_]) -> Which:
+    """Rows of detectors whose readings decide about something held, or may before these rows are over: what an alarm
+    asks for is held only then, and may wait for another alarm later. raised: shape (n, rules)."""
+    acts, waits = state.traits.acts, state.waits[slots]
+    if not len(acts) or not (state.held or raised[:, acts].any()):
+        return waits
+    waits |= raised[:, acts].any(axis=1)
+    busy = np.flatnonzero(state.busy[slots] & ~waits)
+    waits[busy] = IS_ACTIVE[state.phase[slots[busy]][:, acts]].any(axis=1)
+    return _all_of(state, slots, slots[waits])
 
 
 def _late_alarms(state: State, slots: NDArray[np.int32], flags: NDArray[np.int64], late: Which) -> Which:

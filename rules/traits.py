@@ -16,13 +16,15 @@ from rules.tree import Commanded, Votes
 class Traits(NamedTuple):
     """judged: shape (rules,), bool: a reading says by itself whether it is true. of_others: shape (rules,), bool: what
     it says of one depends on other devices or on commands. escalates: those that may. bits: those that listen to an
-    alarm bit of the device. waits: those of which some alarm has to wait, so that a hold can run. By number, ascending.
+    alarm bit of the device. acts: those that close or ventilate. waits: those of which some alarm has to wait, so that
+    a hold can run. By number, ascending.
     """
 
     judged: NDArray[np.bool_]
     of_others: NDArray[np.bool_]
     escalates: NDArray[np.intp]
     bits: NDArray[np.intp]
+    acts: NDArray[np.intp]
     waits: list[int]
 
 
@@ -35,8 +37,14 @@ def traits(compiled: Compiled) -> Traits:
         of_others=np.array([_of_others(compiled, rule) for rule in rules], np.bool_),
         escalates=np.array([rule for rule in rules if compiled.rules[rule].escalate], np.intp),
         bits=np.flatnonzero(compiled.flags & int(ALARM_FLAGS)),
+        acts=np.array([i for i in rules if _acts(compiled, i)], np.intp),
         waits=np.flatnonzero(waits).tolist(),
     )
+
+
+def _acts(compiled: Compiled, rule: int) -> bool:
+    action = compiled.rules[rule].action
+    return action.closes or action.ventilates
 
 
 def _of_others(compiled: Compiled, rule: int) -> bool:
