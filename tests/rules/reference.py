@@ -78,7 +78,7 @@ class Reference(Closings):
     def __init__(self, fleet: Fleet, pack: RulePack, now: int) -> None:
         super().__init__(fleet, pack, now)
         numbers = {(number, slot): here.numbers for (slot, number), here in self.here.items()}
-        self.words = Expressions(fleet, numbers)
+        self.speech = Expressions(fleet, numbers)
         #: Devices that are silent, as votes and outages count them.
         self.quiet: set[int] = set()
         self.gone: set[tuple[int, int]] = set()
@@ -116,7 +116,7 @@ class Reference(Closings):
         if not late and not one.stale:
             for number in range(len(self.rules)):
                 for tree in self.trees(number):
-                    self.words.hear(number, slot, tree, one)
+                    self.speech.hear(number, slot, tree, one)
         commanded = self.watched(slot)
         says = [self.says(slot, number, row, one, commanded) for number in range(len(self.rules))] if not late else []
         self.position(row, slot, at, late, one.stale)
@@ -176,7 +176,7 @@ class Reference(Closings):
             return Says(False, FALSE, UNKNOWN, rule.priority)
 
         def truth(tree: Condition) -> int:
-            return self.words.truth(number, slot, tree, one, commanded)
+            return self.speech.truth(number, slot, tree, one, commanded)
 
         at_once, raised, cleared = bool(one.flags & mask(rule)), TRUE, FALSE
         if not at_once and parsed.condition is not None and not here.by_flags:
@@ -259,7 +259,7 @@ class Reference(Closings):
     def fell_silent(self, slot: int, number: int, due: int, at: int) -> None:
         if number < 0:
             self.quiet.add(slot)
-            self.words.silent(slot)
+            self.speech.silent(slot)
         elif self.rules[number].kind is Kind.OUTAGE:
             self.gone.add((slot, number))
             self.count_silent(slot, number, at)
@@ -390,7 +390,7 @@ class Reference(Closings):
         return next((slot for slot, no in enumerate(self.fleet.device_no) if int(no) == device_no), -1)
 
     def find(self, command: str) -> tuple[Want, Try] | None:
-        every = ((want, attempt) for want in self.wants.values() for attempt in want.tries)
+        every = ((want, attempt) for want in self.wants.values() for attempt in want.tries if not attempt.forgotten)
         return next((found for found in every if found[1].command == command), None)
 
     def link(self, event: AttemptSent | AttemptFailed | AttemptAcknowledged | Replied) -> None:

@@ -77,8 +77,8 @@ class Alarms:
             self.born(slot, number, onset, at, value, because, False, note, expected)
         else:
             cell.note, cell.expected, cell.told, cell.unsaid = note, expected, at, False
-            self.come_out(slot, number, at)
             self.changed(slot, number, Change.REALARMED, at, comment=note, expected=expected)
+            self.come_out(slot, number, at)
             self.follow(slot, number, at)
         self.acts(slot, number, at)
 

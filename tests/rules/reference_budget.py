@@ -174,7 +174,7 @@ class Budget(Matrix):
         for place in self.in_order(number):
             if not self.cells[place].trial:
                 self.cells[place].trial = True
-                self.changed(*place, Change.TRIED, at, comment=why)
+                self.changed(*place, Change.TRIED, at)
                 self.follow(*place, at)
         note, told = f"rule {named}: {why}; edit it to bring it into force again", self.only(Kind.REVERTED)
         if told >= 0:

@@ -168,6 +168,7 @@ class Closings(People):
         assert actuator is not None
         expires = at + round(actuator.attempt_expires_s * SECOND)
         want.tried_at = at
+        self.forget_tries(want)
         want.tries.append(Try(command_id(want.wanted, number), expires))
         want.unheard += 1
         want.next_try = at + self.pause(want)
@@ -184,6 +185,14 @@ class Closings(People):
                 verb=want.verb,
             )
         )
+
+    def forget_tries(self, want: Want) -> None:
+        """Of 32 attempts those that are over, save the last 16 and the last that was sent, are forgotten."""
+        known = [(number, one) for number, one in enumerate(want.tries, 1) if not one.forgotten]
+        if len(known) >= 32:
+            last_sent = max((number for number, one in known if one.sent), default=0)
+            for number, one in known:
+                one.forgotten = one.over and number <= len(want.tries) - 16 and number != last_sent
 
     def attempt_soon(self, want: Want, at: int) -> None:
         """At once, or a second after the last one, if that is sooner than planned."""
@@ -211,8 +220,7 @@ class Closings(People):
         self.lower(want.slot, self.only(Kind.ASLEEP), at, comment)
         self.confirmed.pop(want.slot, None)
         if outcome is Outcome.CONFIRMED:
-            assert want.first_sent is not None
-            self.confirmed[want.slot] = (want.first_sent, at)
+            self.confirmed[want.slot] = (want.first_sent or 0, at)
             self.lower(want.slot, self.only(Kind.REOPENED), at, comment)
         if outcome is Outcome.CANCELLED:  # a named person decided: what is open now is not "opened again"
             self.causes.pop(want.slot, None)

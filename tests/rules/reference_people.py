@@ -136,13 +136,12 @@ class People(Permits):
 
     def end_service(self, slot: int, at: int, by: str = "", comment: str = "") -> None:
         del self.service[slot]
-        for number in range(len(self.rules)):
+        for number in [number for number in range(len(self.rules)) if self.cells[slot, number].state is not S.NORMAL]:
             cell = self.cells[slot, number]
-            if cell.state is not S.NORMAL:
-                self.changed(slot, number, Change.IN_SERVICE, at, by, comment)
-                self.cases.follow(slot, number, at)
-                if cell.active and not cell.trial:
-                    self.acts(slot, number, at)
+            self.changed(slot, number, Change.IN_SERVICE, at, by, comment)
+            self.cases.follow(slot, number, at)
+            if cell.active and not cell.trial:
+                self.acts(slot, number, at)
 
     # ---- incidents --------------------------------------------------------------------------------------------------
 

@@ -71,6 +71,8 @@ class Try:
     expires: int
     sent: bool = False
     over: bool = False
+    #: Over so long ago that nobody is listened to who still speaks of it.
+    forgotten: bool = False
 
 
 @dataclass

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devices.quantities import QUANTITY_NAMES, Flag, Quality, ValveCause, ValvePosition, quality_shift
-from devices.readings import Rows, blank
+from devices.quantities import Flag
+from devices.readings import Rows
 from rules.decisions import Priority
 from rules.document import Escalation, Kind, Rule, RulePack, Title
 from rules.evaluation import evaluate
@@ -19,10 +19,10 @@ from rules.tree import Parsed
 from rules.units import parse_number
 from rules.windows import Windows
 from tests.rules.neighbourhood import neighbourhood_fleet
-from tests.rules.random_expressions import LIMITS, OWN, QUANTITIES, condition
+from tests.rules.random_expressions import OWN, condition
+from tests.rules.random_rows import random_rows
 from tests.rules.reference_expressions import Expressions, read
 from tests.rules.reference_terms import FALSE, TRUE, UNKNOWN
-from tests.rules.world import SECOND, T0
 
 #: How many random cases each property is tried on.
 EXAMPLES = int(os.environ.get("DAVY_TEST_EXAMPLES", "0"))
@@ -49,33 +49,6 @@ def random_pack(rng: random.Random, many: int) -> RulePack:
         trees = [parse_condition(text, DIMENSIONS) if text else None for text in (says, clear, worse)]
         parsed.append(Parsed(trees[0], trees[1], (trees[2],) if trees[2] is not None else ()))
     return RulePack("random", "1", tuple(rules), (), tuple(parsed))
-
-
-def random_rows(rng: random.Random, many: int, t: float) -> Rows:
-    """Readings of a few devices that are heard at `t` seconds."""
-    rows = blank(many)
-    for row in rows:
-        row["device_no"] = rng.choice((*range(2, 12), *range(2, 34)))
-        row["received"] = T0 + round(t * SECOND)
-        row["ts"] = row["received"] - rng.choice((0, 0, 0, SECOND, 30 * SECOND, -3 * SECOND, 123_456))
-        row["flags"] = sum(
-            {rng.choice((0, 0, *(flag.value for flag in Flag if flag <= Flag.MAINS_LOSS))) for _ in range(2)}
-        )
-        if rng.random() < 0.08:
-            row["flags"] |= rng.choice((Flag.STALE, Flag.LATE))
-        row["valve"], row["valve_cause"] = rng.choice(list(ValvePosition)), rng.choice(list(ValveCause))
-        word = int(row["quality"])
-        for unit, names in QUANTITIES.items():
-            for name in names:
-                sort = rng.random()
-                row[name] = (
-                    np.nan if sort < 0.05 else float(rng.choice(LIMITS[unit])) + rng.choice((0, 0, 0, 0.001, -1))
-                )
-                quality = rng.choice(list(Quality)) if sort > 0.9 else Quality.GOOD
-                word = word & ~(15 << quality_shift(name)) | int(quality) << quality_shift(name)
-        row["quality"] = word
-    assert set(QUANTITIES["%LEL"]) <= set(QUANTITY_NAMES)
-    return rows
 
 
 def expected(

@@ -1,0 +1,87 @@
+"""A district with everything that rules can tell apart: groups of every sort, models that measure this and that, homes
+whose devices have a registered life and others. Two buildings; in each two risers; on each two homes; two in none."""
+
+from devices.fleet import Fleet, build_fleet
+from devices.models import Actuator, DeviceKind, DeviceModel, Tier
+from devices.sites import Device, Link, MatrixRow, Registry, Site
+
+WHY = "product choice"
+MODELS = (
+    DeviceModel(
+        "methane",
+        "davysim",
+        "m",
+        DeviceKind.DETECTOR,
+        WHY,
+        10.0,
+        measures=("combustible_lel", "battery_pct"),
+        life_days=1,
+    ),
+    DeviceModel(
+        "carbon", "davysim", "c", DeviceKind.DETECTOR, WHY, 5.0, measures=("co_ppm", "humidity_pct"), tier=Tier.LOW
+    ),
+    DeviceModel("both", "davysim", "b", DeviceKind.DETECTOR, WHY, 2.0, tier=Tier.HIGH, life_days=30),
+    DeviceModel("valve", "davysim", "v", DeviceKind.SHUT_OFF_VALVE, WHY, 30.0, actuator=Actuator()),
+    DeviceModel("fan", "davysim", "f", DeviceKind.FAN, WHY, 30.0, actuator=Actuator(reports_position=False)),
+    DeviceModel("gateway", "davysim", "g", DeviceKind.GATEWAY, WHY, 0.0),
+)
+SITES = tuple(
+    Site(
+        f"home-{number}",
+        enterprise="gas-a" if number % 2 else "gas-b",
+        timezone="Asia/Shanghai" if number % 3 else "UTC",
+        area="110101" if number < 6 else "110102",
+        building="" if number > 7 else f"b{number // 4}",
+        riser="" if number > 7 else f"r{number % 2}",
+        site_class="catering" if number % 4 == 0 else "household",
+        tags=("old",) if number == 3 else (),
+    )
+    for number in range(10)
+)
+GATEWAY = Device(1, "davysim", "gateway", "gateway", "home-0")
+
+
+def _devices() -> list[Device]:
+    found = [GATEWAY]
+    for number, site in enumerate(SITES):
+        for place, model in enumerate(("methane", "carbon", "both", "valve")):
+            if (number + place) % 4 == 3 and model != "valve":
+                continue
+            serial = f"{model}-{number}"
+            behind = GATEWAY.identity if number % 3 == 0 else ""
+            installed = "2026-05-31" if number % 2 == 0 else ""
+            due = "2026-06-01" if number % 3 == 1 else ""
+            found.append(
+                Device(
+                    len(found) + 1, "davysim", serial, model, site.key, gateway=behind,
+                    installed=installed, calibration_due=due, tags=("new",) if number == 5 else (),
+                )
+            )  # fmt: skip
+    found += [Device(len(found) + 1 + at, "davysim", f"fan-{at}", "fan", f"home-{at}") for at in range(2)]
+    return found
+
+
+def district() -> Registry:
+    devices = _devices()
+    here = {device.identity for device in devices}
+    links = [
+        Link(f"davysim/{model}-{number}", f"davysim/valve-{number}")
+        for number in range(8)
+        for model in ("methane", "both")
+        if f"davysim/{model}-{number}" in here
+    ]
+    return Registry(models=MODELS, sites=SITES, devices=tuple(devices), links=tuple(links), matrix=_matrix(here))
+
+
+def _matrix(here: set[str]) -> tuple[MatrixRow, ...]:
+    def some(*names: str) -> tuple[str, ...]:
+        return tuple(f"davysim/{name}" for name in names if f"davysim/{name}" in here)
+
+    return (
+        MatrixRow("riser", some("methane-0", "methane-2", "both-0", "both-2"), 2, (), some("valve-8"), some("fan-0")),
+        MatrixRow("kitchen", some("carbon-1", "both-1"), 1, ("rule-1",), some("valve-1", "valve-9"), some("fan-1")),
+    )
+
+
+def district_fleet() -> Fleet:
+    return build_fleet(district())

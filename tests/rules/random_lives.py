@@ -1,0 +1,196 @@
+"""Random histories of the district, made by letting the reference live through them, so that what people and devices
+say is about alarms, incidents, commands and permits that exist."""
+
+import random
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from devices.fleet import Fleet
+from devices.quantities import ValvePosition
+from devices.readings import Rows, blank
+from rules.decisions import (
+    Acknowledge,
+    ApprovePermit,
+    Arrived,
+    AttemptAcknowledged,
+    AttemptFailed,
+    AttemptSent,
+    CancelClose,
+    CloseIncident,
+    CloseValve,
+    Comment,
+    CompletePermit,
+    Connected,
+    Decision,
+    Dispatched,
+    Event,
+    FieldReading,
+    FieldStep,
+    LinkDown,
+    LinkUp,
+    Listening,
+    Paused,
+    ReleaseHeld,
+    Replied,
+    RequestPermit,
+    Reset,
+    Resolution,
+    Resolve,
+    Restored,
+    Resumed,
+    ReturnToService,
+    Shelve,
+    StepDone,
+    TakeOutOfService,
+    Unshelve,
+    VetoHeld,
+    WithdrawPermit,
+    command_id,
+)
+from rules.document import RulePack
+from tests.rules.random_rows import random_rows
+from tests.rules.reference import Reference
+from tests.rules.world import SECOND, T0
+
+POSITIONS = (*(ValvePosition.CLOSED,) * 5, *(ValvePosition.OPEN,) * 3, *ValvePosition)
+PEOPLE = ("anna", "li", "wang")
+
+
+class Moment(NamedTuple):
+    """What came in at one time: events, then readings."""
+
+    now: int
+    events: tuple[Event, ...]
+    rows: Rows
+
+    @property
+    def of_everybody(self) -> bool:
+        """Time before it is not the engine's to live through."""
+        return any(isinstance(event, Resumed | Restored) for event in self.events)
+
+
+class Life(NamedTuple):
+    """Moments, what the reference decided at each, and the reference as it is then."""
+
+    history: list[Moment]
+    decided: list[list[Decision]]
+    model: Reference
+
+
+def random_life(rng: random.Random, fleet: Fleet, pack: RulePack, moments: int) -> Life:
+    model = Reference(fleet, pack, T0)
+    history: list[Moment] = []
+    decided: list[list[Decision]] = []
+    t = 0.0
+    for _ in range(moments):
+        t += rng.choice((0.001, 0.5, 1, 1, 2, 3, 7, 15, 29.5, 62, 150))
+        t += rng.choice((0, 0, 0, 0, 0, 0, 700, 2000)) if rng.random() < 0.2 else 0
+        now = T0 + round(t * SECOND)
+        events = [_event(rng, now, number, model) for number in range(rng.choice((0, 0, 1, 1, 2, 3)))]
+        chance = rng.random()
+        if chance < 0.02:
+            t += 500
+            now = T0 + round(t * SECOND)
+            events = [Resumed(at=now, down_us=500 * SECOND)]
+        elif chance < 0.035:
+            events = [Restored(at=now)]
+        elif chance < 0.06:
+            events.append(rng.choice((Paused(at=now), Listening(at=now))))
+        many = rng.choice((0, 1, 1, 2, 5, 20))
+        moment = Moment(now, tuple(events), random_rows(rng, many, t) if many else blank(0))
+        history.append(moment)
+        decided.append(model.step(moment.rows, fleet.slots(moment.rows["device_no"]).tolist(), moment.events, now))
+    return Life(history, decided, model)
+
+
+def _event(rng: random.Random, now: int, number: int, model: Reference) -> Event:
+    sort = rng.random()
+    if sort < 0.4:
+        return _of_links(rng, now, model)
+    said = {"at": now, "id": f"{now}-{number}", "by": rng.choice(PEOPLE)}
+    if sort < 0.65:
+        return _of_alarms(rng, now, said, model)
+    return _of_incidents(rng, said, model) if sort < 0.8 else _of_valves(rng, said, model)
+
+
+def _some(rng: random.Random, names: Sequence[str]) -> str:
+    return rng.choice([*names, "nothing"])
+
+
+def _of_links(rng: random.Random, now: int, model: Reference) -> Event:
+    commands = [attempt.command for want in model.wants.values() for attempt in want.tries[-2:]]
+    commands += [command_id(permit.name, 1) for permit in model.permits.values()]
+    command = _some(rng, commands)
+    found = model.find(command)
+    device_no = int(
+        model.fleet.device_no[found[0].slot if found and rng.random() < 0.9 else rng.randrange(len(model.fleet))]
+    )
+    return rng.choice(
+        (
+            *(AttemptSent(at=now, command=command) for _ in range(4)),
+            AttemptFailed(at=now, command=command, reason="not connected"),
+            AttemptAcknowledged(at=now, command=command),
+            Connected(at=now, device_no=device_no),
+            *(Replied(at=now, command=command, device_no=device_no, valve=rng.choice(POSITIONS)) for _ in range(2)),
+            LinkDown(at=now, device_no=rng.choice((1, device_no, 999)), reason="no route to host"),
+            LinkUp(at=now, device_no=1),
+        )
+    )
+
+
+def _of_alarms(rng: random.Random, now: int, said: dict[str, object], model: Reference) -> Event:
+    alarm = _some(
+        rng, [cell.alarm for cell in model.cells.values() if cell.state] + [one.alarm for one in model.shelves.values()]
+    )
+    until = now + rng.choice((-1, 5, 60, 3_000, 90_000, 10_000_000)) * SECOND
+    role, reason = rng.choice(("resident", "operator")), rng.choice(("being painted", " "))
+    device_no = int(rng.choice(model.fleet.device_no))
+    gone = [int(model.fleet.device_no[slot]) for slot in model.service] or [device_no]
+    events: tuple[Event, ...] = (
+        *(Acknowledge(**said, alarm=alarm, comment="seen") for _ in range(3)),  # type: ignore[arg-type]
+        *(Reset(**said, alarm=alarm) for _ in range(2)),  # type: ignore[arg-type]
+        *(Shelve(**said, alarm=alarm, until=until, reason=reason, role=role) for _ in range(2)),  # type: ignore[arg-type]
+        Unshelve(**said, alarm=alarm),  # type: ignore[arg-type]
+        Resolve(**said, alarm=alarm, resolution=rng.choice(tuple(Resolution))),  # type: ignore[arg-type]
+        Comment(**said, subject=_some(rng, [alarm, *model.cases.open]), text=rng.choice(("hm", " "))),  # type: ignore[arg-type]
+        TakeOutOfService(**said, device_no=device_no, until=rng.choice((0, until)), reason="cleaned"),  # type: ignore[arg-type]
+        ReturnToService(**said, device_no=rng.choice((device_no, *gone))),  # type: ignore[arg-type]
+    )
+    return rng.choice(events)
+
+
+def _of_incidents(rng: random.Random, said: dict[str, object], model: Reference) -> Event:
+    incident = _some(rng, list(model.cases.open))
+    quantity = rng.choice(("combustible_lel", "combustible_lel", "co_ppm", "taste"))
+    value, place = rng.choice((0.0, 5.0, 20.0, 60.0, float("nan"))), rng.choice(("", "kitchen", " stairs "))
+    reading = FieldReading(**said, incident=incident, quantity=quantity, value=value, place=place)  # type: ignore[arg-type]
+    events: tuple[Event, ...] = (
+        Dispatched(**said, incident=incident, crew=rng.choice(("crew 1", "")), comment=rng.choice(("", "go"))),  # type: ignore[arg-type]
+        Arrived(**said, incident=incident),  # type: ignore[arg-type]
+        reading,
+        reading,
+        *(StepDone(**said, incident=incident, step=rng.choice(tuple(FieldStep))) for _ in range(3)),  # type: ignore[arg-type]
+        *(CloseIncident(**said, incident=incident, resolution=Resolution.REAL) for _ in range(3)),  # type: ignore[arg-type]
+    )
+    return rng.choice(events)
+
+
+def _of_valves(rng: random.Random, said: dict[str, object], model: Reference) -> Event:
+    numbers = model.fleet.device_no
+    device_no = int(numbers[rng.choice([*model.fleet.valves] * 3 + [*model.fleet.fans, 0, 1])])
+    permit = _some(rng, [one.name for one in model.permits.values()])
+    waits = rng.choice(list(model.held.values())) if model.held else None
+    rule = model.rules[waits.number if waits is not None else 0].id if rng.random() < 0.9 else "no-such"
+    which = rng.choice((0, int(numbers[waits.target]) if waits is not None else 3))
+    wanted = _some(rng, [want.wanted for want in model.wants.values()])
+    events: tuple[Event, ...] = (
+        *(CloseValve(**said, device_no=device_no, reason="by hand") for _ in range(2)),  # type: ignore[arg-type]
+        *(CancelClose(**said, wanted=wanted, reason="works on site") for _ in range(2)),  # type: ignore[arg-type]
+        *(RequestPermit(**said, device_no=device_no, reason="repaired") for _ in range(3)),  # type: ignore[arg-type]
+        *(ApprovePermit(**said, permit=permit) for _ in range(3)),  # type: ignore[arg-type]
+        WithdrawPermit(**said, permit=permit, reason="no need"),  # type: ignore[arg-type]
+        *(CompletePermit(**said, permit=permit, combustible_lel=lel) for lel in (0.0, 4.9, 5.0)),  # type: ignore[arg-type]
+        *(ReleaseHeld(**said, rule=rule, device_no=which) for _ in range(2)),  # type: ignore[arg-type]
+        VetoHeld(**said, rule=rule, reason=rng.choice(("wrong rule", "")), device_no=which),  # type: ignore[arg-type]
+    )
+    return rng.choice(events)
