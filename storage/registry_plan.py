@@ -171,11 +171,22 @@ def _blame(plan: Plan, faults: Sequence[str]) -> None:
         name, _, reason = fault.partition(": ")
         named[name] = f"{named[name]}; {reason}" if name in named else reason
     for at, fate in enumerate(plan.fates):
-        name = f"credential {fate.key!r}" if fate.kind == "token" else f"{fate.kind} {fate.key}"
+        name = _called(fate)
         if name in named and fate.fate is not Fate.REFUSED:
             plan.fates[at] = RowFate(fate.place, fate.kind, fate.key, Fate.REFUSED, named[name])
             named[name] = ""
     plan.faults += [f"{name}: {reason}" for name, reason in named.items() if reason]
+
+
+def _called(fate: RowFate) -> str:
+    """What a fault of the registry calls the thing."""
+    match fate.kind:
+        case "token":
+            return f"credential {fate.key!r}"
+        case "matrix":
+            return f"matrix row {fate.key}"
+        case _:
+            return f"{fate.kind} {fate.key}"
 
 
 def _kind(row: SourceRow) -> str:

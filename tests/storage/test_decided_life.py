@@ -374,7 +374,8 @@ async def test_writing_the_same_decisions_twice_changes_nothing(database: Connec
     seen = []
     for _ in range(2):
         await write_decisions(database, "engine-1", decided)
-        seen.append([await (await database.execute(f"TABLE {name}".encode())).fetchall() for name in tables])
+        rows = [await (await database.execute(f"TABLE {name}".encode())).fetchall() for name in tables]
+        seen.append([sorted(map(repr, found)) for found in rows])
     assert seen[0] == seen[1]
     assert [len(rows) for rows in seen[0]] == [2, 1, 6, 1, 3, 3, 1]
 
