@@ -37,6 +37,7 @@ FIGURES = {
 
 def register(app: typer.Typer) -> None:
     bench_app.command("figures")(figures)
+    bench_app.command("rules")(rules)
     bench_app.command("fuzz")(fuzz)
     bench_app.command("kills")(kills)
     bench_app.command("modbus")(modbus)
@@ -114,6 +115,20 @@ def _show(measured: "list[Figure]") -> None:
         value = f"{number(figure.value)} {figure.unit}"
         rows.append((figure.name, value, figure.promise, "met" if figure.met else "MISSED", ratio, cpu, notes))
     write_table(("figure", "median", "promise", "", "ratio to the ceiling", "CPU us/reading", "beside it"), rows)
+
+
+def rules(
+    runs: Annotated[int, typer.Option(min=1, help="runs of each; the median counts")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """The whole rule engine on one core: a cycle over a million devices, the search for silence, history from memory,
+    bytes per device, each beside a plain Python loop. Exit code 1 when a promise is not met."""
+    from davy.bench.rules import rule_figures
+    from davy.output import progress
+
+    with progress(f"rules, {runs} runs"):
+        measured = rule_figures(runs)
+    _told(measured, as_json)
 
 
 def modbus(
