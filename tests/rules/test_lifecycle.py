@@ -50,7 +50,7 @@ EXPECTED = {
     for happening, word in zip(HAPPENINGS, line.split()[1:], strict=True)
 }
 
-# What is shown, by (true state is NORMAL, shelved, suppressed, out of service): domain of every combination.
+# What each happening hides, or hides no more.
 HIDES = {
     Happening.SHELVE: (Hiding.SHELVED, True),
     Happening.UNSHELVE: (Hiding.SHELVED, False),
@@ -117,6 +117,7 @@ def test_out_of_service_hides_before_a_shelf_and_a_shelf_before_suppression(stat
 
 def test_every_way_of_hiding_has_its_own_state() -> None:
     assert {one for one, _ in PRECEDENCE} == set(Hiding)
+    assert [int(one) for one in Hiding] == [1, 2, 4]
     assert not {state for _, state in PRECEDENCE} & set(TRUE_STATES)
 
 
