@@ -27,11 +27,18 @@ def model_faults(model: "DeviceModel") -> list[Fault]:
         actuator = model.actuator
         faults += map_faults(
             model.modbus,
-            takes_close=model.kind == "shut_off_valve",
+            verb=_verb(model),
             reports_position=actuator is not None and actuator.reports_position,
         )
         faults += ((f"modbus.{key}", reason) for key, reason in example_faults(model.modbus))
     return faults
+
+
+def _verb(model: "DeviceModel") -> str:
+    """What a device of this model is commanded for; empty: it takes no commands."""
+    if model.kind == "shut_off_valve":
+        return "close"
+    return "fan_on" if model.kind == "fan" and model.actuator is not None else ""
 
 
 def _plain_faults(model: "DeviceModel") -> Iterator[Fault]:
@@ -74,9 +81,11 @@ def _measure_faults(model: "DeviceModel") -> Iterator[Fault]:
 
 
 def _valve_faults(model: "DeviceModel") -> Iterator[Fault]:
-    takes_close = model.kind == "shut_off_valve"
-    if model.actuator is not None and not takes_close:
-        yield "actuator", f"a {model.kind} cannot declare an actuator; only a shut_off_valve takes CLOSE"
+    takes_close, fan = model.kind == "shut_off_valve", model.kind == "fan"
+    if model.actuator is not None and not (takes_close or fan):
+        yield "actuator", f"a {model.kind} cannot declare an actuator; a shut_off_valve takes CLOSE, a fan FAN_ON"
+    if model.actuator is not None and fan and model.actuator.reachability != "connected":
+        yield "actuator.reachability", "a fan is always there: only a valve on a battery sleeps"
     if model.actuator is None and takes_close:
         yield "actuator", "a shut_off_valve must declare its [actuator]"
     if model.valve is not None and not takes_close and model.kind != "self_closing_valve":

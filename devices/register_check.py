@@ -27,13 +27,14 @@ LONGEST_MS = 60_000.0
 _MOST_PATTERN_BITS = 32
 
 
-def map_faults(chart: RegisterMap, *, takes_close: bool, reports_position: bool) -> list[Fault]:
-    """Faults of a `[modbus]` part, keys from the file's top. takes_close: the model is a shut_off_valve."""
+def map_faults(chart: RegisterMap, *, verb: str, reports_position: bool) -> list[Fault]:
+    """Faults of a `[modbus]` part, keys from the file's top. verb: what such a device is commanded for ("close" of a
+    shut_off_valve, "fan_on" of a fan); empty: it takes no commands."""
     faults = [*_number_faults(chart), *field_faults(chart)]
     fields = {field.name: field for field in chart.field}
     faults += _condition_faults(chart, fields)
-    faults += _valve_faults(chart, takes_close and reports_position)
-    faults += command_faults(chart, takes_close=takes_close)
+    faults += _valve_faults(chart, verb == "close" and reports_position)
+    faults += command_faults(chart, verb=verb)
     if not faults:
         faults += _plan_faults(chart)
     if not faults:

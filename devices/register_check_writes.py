@@ -13,13 +13,19 @@ LONGEST_PAUSE_MS = 60_000.0
 #: Product choice: a pulse, with the pauses in what ends it, must end before an engine that is stopped is killed (10 s).
 LONGEST_PULSE_MS = 5_000.0
 
+_MUST_SAY = {
+    "close": "a shut_off_valve on a bus must say how it is closed",
+    "fan_on": "a fan on a bus must say how it is switched on",
+}
 
-def command_faults(chart: RegisterMap, *, takes_close: bool) -> Iterator[Fault]:
-    """Faults of `command`, keys from there on."""
-    if chart.command and not takes_close:
-        yield "command", "only a shut_off_valve takes commands"
-    if takes_close and not any(command.verb == "close" for command in chart.command):
-        yield "command", "a shut_off_valve on a bus must say how it is closed"
+
+def command_faults(chart: RegisterMap, *, verb: str) -> Iterator[Fault]:
+    """Faults of `command`, keys from there on. verb: what such a device is for ("close", "fan_on"); empty: it takes
+    none."""
+    if chart.command and not verb:
+        yield "command", "only a shut_off_valve, and a fan with an [actuator], takes commands"
+    if verb and not any(command.verb == verb for command in chart.command):
+        yield "command", _MUST_SAY[verb]
     verbs: set[str] = set()
     for at, command in enumerate(chart.command):
         if command.verb in verbs:

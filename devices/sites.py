@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 import msgspec
 
 from devices.addresses import BusAddress, Framing, UnitAddress, parse_bus_address, parse_unit_address, unit_address
+from devices.matrix_check import row_faults
 from devices.models import DeviceKind, DeviceModel
 from devices.topics import ID_PATTERN
 
@@ -154,6 +155,9 @@ def registry_faults(registry: Registry) -> list[str]:
     faults += _bus_faults(registry.devices, models, sites)
     for link in registry.links:
         faults += _link_faults(link, devices, models, sites)
+    faults += _repeated("matrix row", (row.id for row in registry.matrix))
+    for row in registry.matrix:
+        faults += row_faults(row, devices, models, sites)
     for credential in registry.credentials:
         if credential.identity not in devices:
             faults.append(f"credential {credential.identity!r}: no such device")

@@ -151,6 +151,8 @@ class ModbusLink:
         bus = self._bus_of.get(device_no)
         valve = bus.plan.valves.get(device_no) if bus is not None else None
         procedure = valve.procedures.get(command.verb) if valve is not None else None
+        if valve is not None and procedure is None:
+            _log.warning("a bus cannot carry this command: the register map has no procedure", verb=command.verb)
         if bus is None or valve is None or procedure is None:
             return Sending.UNREACHABLE
         self._counts.commands += 1

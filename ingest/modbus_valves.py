@@ -1,4 +1,4 @@
-"""What may be written to a valve on a bus, and how it is found out whether it took. Pure."""
+"""What may be written to a valve or fan on a bus, and how it is found out whether it took. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from devices.sites import Device
 
 @dataclass(frozen=True, slots=True)
 class Valve:
-    """A valve on a bus that declares how it is commanded. procedures: by verb."""
+    """A valve (or fan) on a bus that declares how it is commanded. procedures: by verb."""
 
     device_no: int
     identity: str
@@ -32,9 +32,10 @@ class Valve:
 
 
 def commanded(one: Device, model: DeviceModel, chart: RegisterMap, place: UnitAddress) -> Valve | None:
-    """None for what takes no command: only a shut-off valve that declares an actuator does. Raises ValueError for
-    addresses that cannot be."""
-    if model.kind is not DeviceKind.SHUT_OFF_VALVE or model.actuator is None or not chart.command:
+    """None for what takes no command: only a shut-off valve or a fan that declares an actuator does. Raises ValueError
+    for addresses that cannot be."""
+    commanded_kind = model.kind in (DeviceKind.SHUT_OFF_VALVE, DeviceKind.FAN)
+    if not commanded_kind or model.actuator is None or not chart.command:
         return None
     verbs = {command.verb for command in chart.command}
     made = {verb: procedure(chart, verb, place.channel, place.base) for verb in sorted(verbs)}

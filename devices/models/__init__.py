@@ -52,13 +52,14 @@ class ValveTraits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Actuator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a valve that takes commands promises. Only a model that declares one can be sent a command."""
+    """What a valve or a fan that takes commands promises. Only a model that declares one can be sent a command."""
 
     #: A CLOSE not seen closed by then raises its own critical alarm, and attempts go on (G7).
     confirm_within_s: float = 10.0
     #: An attempt not delivered by then must never run (G8); a fresh one follows.
     attempt_expires_s: float = 30.0
-    #: False: the valve cannot report where it stands, so a CLOSE ends `unverifiable`, never `confirmed`.
+    #: False: the valve cannot report where it stands, so a CLOSE ends `unverifiable`, never `confirmed`. Of a fan: it
+    #: answers a command once it runs; one that does not ends `unverifiable` when it has the command.
     reports_position: bool = True
     reachability: Reachability = Reachability.CONNECTED
     #: A valve that WAKES does so at least this often; 0 for one that is always there.

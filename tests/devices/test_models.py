@@ -50,7 +50,7 @@ UNUSABLE_INTERVALS = ("0.049", "1e-7", "31622401", "1e18", "inf", "nan")
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        (VALID + "[actuator]\n", "only a shut_off_valve takes CLOSE"),
+        (VALID + "[actuator]\n", "a shut_off_valve takes CLOSE, a fan FAN_ON"),
         (VALID.replace('"detector"', '"shut_off_valve"'), r"must declare its \[actuator\]"),
         (VALID.replace("= 10", "= 0"), "must be positive"),
         (VALID.replace("detector", "gateway").replace("= 10", "= -1"), "must be positive, or 0"),

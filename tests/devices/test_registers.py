@@ -265,7 +265,7 @@ def test_an_impossible_address_is_refused(notation: Notation, at: int, space: Sp
 def test_a_layout_that_cannot_be_read_is_refused(chart: RegisterMap, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         plan_reads(chart, everyone(chart))
-    assert map_faults(chart, takes_close=False, reports_position=False)
+    assert map_faults(chart, verb="", reports_position=False)
 
 
 def test_a_word_that_two_reads_carry_comes_with_the_wider_field() -> None:
