@@ -184,7 +184,7 @@ def _called(fate: RowFate) -> str:
         case "token":
             return f"credential {fate.key!r}"
         case "matrix":
-            return f"matrix row {fate.key}"
+            return f"matrix row {fate.key!r}"
         case _:
             return f"{fate.kind} {fate.key}"
 

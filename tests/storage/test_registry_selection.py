@@ -115,6 +115,14 @@ async def test_what_a_later_file_says_of_a_site_or_device_holds_for_the_engine_t
     )
 
 
+async def test_a_row_of_the_matrix_that_cannot_work_is_refused_where_it_stands(database: Connection) -> None:
+    for said, instead in (("davysim/D2,2,", "davysim/nobody,2,"), (",ch4-high,davysim/V1", ",ch4-high,davysim/D1")):
+        done = await put(database, CSV.replace(said, instead))
+        assert not done.applied
+        assert [(fate.place, fate.kind) for fate in done.fates if fate.fate is Fate.REFUSED] == [("line 6", "matrix")]
+        assert done.faults == ()
+
+
 @pytest.mark.parametrize("day", ["2024-2-9", "2025-02-29", "9.2.2024", "2024-02-09T00:00", "tomorrow"])
 async def test_what_is_no_day_is_refused_at_its_row(database: Connection, day: str) -> None:
     done = await put(database, CSV.replace("2024-02-29", day))
