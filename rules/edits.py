@@ -41,15 +41,12 @@ def _words(value: object) -> str:
         return "nothing"
     if isinstance(value, str):
         return value
-    text = msgspec.json.encode(_plain(value)).decode()
+    text = msgspec.json.encode(_given(msgspec.to_builtins(value))).decode()
     return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}..."
 
 
-def _plain(value: object) -> object:
-    """Without what is as if it were not given."""
-    given = msgspec.to_builtins(value)
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    if isinstance(given, dict):
-        return {key: one for key, one in given.items() if one not in (None, [], {}, "")}
-    return given
+def _given(value: object) -> object:
+    """Without what is as if it were not there."""
+    if isinstance(value, dict):
+        return {key: _given(one) for key, one in value.items() if one is not None and one not in ("", (), [], {})}
+    return [_given(one) for one in value] if isinstance(value, list | tuple) else value

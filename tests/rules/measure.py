@@ -121,7 +121,8 @@ def main() -> None:
 
 
 def look(state: State, now: int) -> None:
-    state.silence_floor = 0
+    state.deadlines.floors[:] = now
+    state.deadlines.lowest = now
     step(state, Batch(blank(0), np.empty(0, np.int32)), (), now)
 
 

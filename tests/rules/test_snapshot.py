@@ -62,6 +62,33 @@ def test_a_snapshot_of_before_valves_could_sleep_is_the_state_it_was() -> None:
     assert world.tick(400) == expected
 
 
+def test_a_snapshot_of_before_holds_had_columns_and_silences_stages_is_the_state_it_was() -> None:
+    world = busy_world()
+    state, rules = world.state, range(len(world.rules.rules))
+    older = msgspec.msgpack.decode(encode_snapshot(snapshot(state)))
+    for name, times in (("since", state.since), ("due", state.due)):
+        dense = np.array([[times[slot, rule] for rule in rules] for slot in range(len(world.fleet))], np.int64)
+        older["arrays"][name] = (dense.dtype.str, dense.shape, dense.tobytes())
+    for name in ("stage", "silent"):
+        del older["arrays"][name]
+    for name in ("holding", "changed"):
+        del older["records"][name]
+    thawed = restore(decode_snapshot(msgspec.msgpack.encode(older)), world.fleet, world.rules)
+    assert state.silent.any()
+    assert state.since.any()
+    expected = [*world.tick(400), *world.hear("d1", 401)]
+    world.state = thawed
+    assert [*world.tick(400), *world.hear("d1", 401)] == expected
+
+
+def test_a_snapshot_with_a_hold_of_a_rule_that_is_not_there_is_refused() -> None:
+    world = busy_world()
+    taken = snapshot(world.state)
+    other = msgspec.structs.replace(taken.records, holding=(*(taken.records.holding or ())[1:], "other"))
+    with pytest.raises(ValueError, match="rule that is not there"):
+        restore(msgspec.structs.replace(taken, records=other), world.fleet, world.rules)
+
+
 def test_a_snapshot_of_other_rules_is_refused() -> None:
     world = busy_world()
     with pytest.raises(ValueError, match="other rules"):
