@@ -117,6 +117,9 @@ class DoorClient:
     async def held(self, rule: str = "") -> m.HeldList:
         return await self._ask(m.ListHeld(request=next(self._numbers), rule=rule), m.HeldList)
 
+    async def rules(self) -> m.RulesInForce:
+        return await self._ask(m.GetRules(request=next(self._numbers)), m.RulesInForce)
+
     async def status(self) -> m.Status:
         return await self._ask(m.GetStatus(request=next(self._numbers)), m.Status)
 

@@ -26,7 +26,7 @@ from engine.feed import Feed
 from engine.pushes import RETRY_AFTER_S, PushLink, answer_key, answered_before
 from engine.records import decode_decisions
 from engine.store import CommitFailed, Document, document
-from engine.views import listed
+from engine.views import listed, rules_in_force
 from ingest.mqtt_directory import Directory
 from rules.decisions import Answered, RegistryChanged, RulesChanged
 from rules.document import load_pack
@@ -171,6 +171,8 @@ class _Caller:
                 self.say(self._find(request))
             case m.ListAlarms() | m.ListWanted() | m.ListIncidents() | m.ListPermits() | m.ListHeld():
                 self.say(listed(door.cycle.memory, door.cycle.store.last_cycle, request))
+            case m.GetRules():
+                self.say(rules_in_force(door.cycle.memory, door.cycle.store.last_cycle, request.request))
             case m.GetStatus():
                 self.say(self._status(request))
         await self._writer.drain()

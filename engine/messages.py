@@ -15,6 +15,7 @@ from engine.told import PermitView as PermitView
 from engine.told import StepView as StepView
 from engine.told import WantedView as WantedView
 from rules.decisions import Decision, Instruction
+from rules.document import Override, Rule
 
 #: The largest message either side takes. A registry of 100,000 devices is about 30 MiB.
 MOST_MESSAGE_BYTES = 256 * 1024 * 1024
@@ -78,6 +79,10 @@ class ListHeld(_Request, frozen=True):
     rule: str = ""
 
 
+class GetRules(_Request, frozen=True):
+    """The rules in force. Answered by RulesInForce."""
+
+
 class GetStatus(_Request, frozen=True):
     """Answered by Status."""
 
@@ -136,6 +141,7 @@ Request = (
     | ListIncidents
     | ListPermits
     | ListHeld
+    | GetRules
     | GetStatus
     | Authenticate
     | FindDevice
@@ -199,6 +205,19 @@ class Permits(_Answer, frozen=True):
 class HeldList(_Answer, frozen=True):
     as_of: int
     held: tuple[HeldView, ...]
+
+
+class RulesInForce(_Answer, frozen=True):
+    """The pack that judges now. `sha256` names its document, empty for the rules a new engine starts with. `reverted`:
+    rules that were taken back to a dry run, each with the reason. `alarms`: how many of each rule are open."""
+
+    as_of: int
+    sha256: str
+    version: str
+    rules: tuple[Rule, ...]
+    overrides: tuple[Override, ...]
+    reverted: dict[str, str]
+    alarms: dict[str, int]
 
 
 class Status(_Answer, frozen=True):
@@ -272,6 +291,7 @@ Answer = (
     | Incidents
     | Permits
     | HeldList
+    | RulesInForce
     | Status
     | Authenticated
     | DeviceFound

@@ -2,6 +2,7 @@
 shut-offs that are held."""
 
 import math
+from collections import Counter
 
 from devices.fleet import Fleet
 from engine import messages as m
@@ -71,6 +72,21 @@ def held_views(memory: Memory, rule: str = "") -> tuple[HeldView, ...]:
     """Every shut-off that waits, of one rule or of all, in the order they came."""
     state = memory.state
     return tuple(_held(state.fleet, one) for one in state.held.values() if rule in ("", one.rule))
+
+
+def rules_in_force(memory: Memory, as_of: int, request: int) -> m.RulesInForce:
+    """The pack in force, and what became of its rules."""
+    state, pack = memory.state, memory.pack
+    return m.RulesInForce(
+        request=request,
+        as_of=as_of,
+        sha256=memory.rules_sha256,
+        version=pack.version,
+        rules=pack.rules,
+        overrides=pack.overrides,
+        reverted=dict(state.reverted),
+        alarms=dict(Counter(alarm.rule for alarm in state.open.values())),
+    )
 
 
 def _alarm(state: State, place: tuple[int, int], one: OpenAlarm) -> AlarmView:

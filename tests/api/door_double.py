@@ -19,6 +19,7 @@ from devices.sites import Device, Registry, token_sha256
 from engine import messages as m
 from engine.records import SourceCount
 from rules import decisions as d
+from rules.document import default_pack, load_pack
 
 _decode = msgspec.msgpack.Decoder(m.Request).decode
 _encode = msgspec.msgpack.Encoder().encode
@@ -133,9 +134,24 @@ class DoorDouble:
                 _say(writer, m.Permits(request=request.request, as_of=self.cycle, permits=()))
             case m.ListHeld():
                 _say(writer, m.HeldList(request=request.request, as_of=self.cycle, held=()))
+            case m.GetRules():
+                _say(writer, self._rules(request))
             case m.GetStatus():
                 self.statuses += 1
                 _say(writer, self._status(request))
+
+    def _rules(self, request: m.GetRules) -> m.RulesInForce:
+        pack = load_pack(default_pack(), "built-in rules")
+        return m.RulesInForce(
+            request=request.request,
+            as_of=self.cycle,
+            sha256="",
+            version=pack.version,
+            rules=pack.rules,
+            overrides=pack.overrides,
+            reverted={},
+            alarms={},
+        )
 
     def _status(self, request: m.GetStatus) -> m.Status:
         return m.Status(

@@ -160,3 +160,16 @@ async def test_every_kind_of_decision_comes_by_the_feed_with_the_device_it_is_ab
     assert tuple(event.decision for event in seen) == decided
     identities = {1: "davysim/D1", 2: "davysim/V1", 3: ""}
     assert [event.identity for event in seen] == [identities.get(getattr(one, "device_no", 0), "") for one in decided]
+
+
+async def test_the_rules_in_force_are_told_with_what_became_of_them(an_engine: Engine) -> None:
+    an_engine.cycle.memory.state.reverted["co-high"] = "raised at 21 devices"
+    async with DoorClient(an_engine.door) as door:
+        told = await door.rules()
+    assert {rule.id for rule in told.rules} == {rule.id for rule in an_engine.cycle.memory.pack.rules}
+    assert told.overrides == an_engine.cycle.memory.pack.overrides
+    assert (told.version, told.sha256) == (
+        an_engine.cycle.memory.pack.version,
+        an_engine.cycle.memory.rules_sha256,
+    )
+    assert (told.reverted, told.alarms) == ({"co-high": "raised at 21 devices"}, {})
