@@ -19,7 +19,7 @@ from devices.readings import Rows
 from rules.backtest_compare import differences, labelled
 from rules.backtest_tally import Tally
 from rules.backtest_types import Assumed, Found, Label, Progress, Tested
-from rules.backtest_world import World, without_positions
+from rules.backtest_world import World, commanded, without_positions
 from rules.canonical import quantities, windowed
 from rules.document import Kind, RulePack, RuleState
 from rules.replay import Replay
@@ -50,6 +50,7 @@ def backtest(
     runs: list[_Run] = []
     readings = unknown = 0
     last = -(1 << 62)
+    takes = commanded(request.fleet)
     for chunk in history:
         if not len(chunk):
             continue
@@ -61,8 +62,8 @@ def backtest(
         slots = request.fleet.slots(chunk["device_no"])
         known = slots >= 0
         unknown += len(chunk) - int(known.sum())
-        rows, slots = (chunk.copy(), slots) if known.all() else (chunk[known], slots[known])
-        without_positions(request.fleet, rows, slots)
+        rows, slots = (chunk, slots) if known.all() else (chunk[known], slots[known])
+        rows = without_positions(takes, rows, slots)
         for run in runs:
             run.replay.advance(rows, slots)
         readings += len(chunk)

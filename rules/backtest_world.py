@@ -131,11 +131,18 @@ def _stroke_us(actuator: Actuator) -> int:
     return max(LEAST_US, round(STROKE_SHARE * actuator.confirm_within_s * MICROSECONDS))
 
 
-def without_positions(fleet: Fleet, rows: Rows, slots: NDArray[np.int32]) -> None:
-    """In place: of valves that take commands nothing is known of the position (W2); a fault stays."""
-    if not fleet.valves:
-        return
+def commanded(fleet: Fleet) -> NDArray[np.bool_]:
+    """Which slots hold a valve that takes commands, shape (slots,)."""
     takes = np.zeros(len(fleet), np.bool_)
     takes[list(fleet.valves)] = True
-    mine = takes[slots] & (rows["valve"] != ValvePosition.FAULT)
-    rows["valve"][mine] = ValvePosition.UNKNOWN
+    return takes
+
+
+def without_positions(takes: NDArray[np.bool_], rows: Rows, slots: NDArray[np.int32]) -> Rows:
+    """The rows, in which nothing is known of the positions of `takes` (W2); a fault stays."""
+    mine = takes[slots] & (rows["valve"] != ValvePosition.FAULT) & (rows["valve"] != ValvePosition.UNKNOWN)
+    if not mine.any():
+        return rows
+    found = rows.copy()
+    found["valve"][mine] = ValvePosition.UNKNOWN
+    return found
