@@ -34,7 +34,12 @@ def up(
         asyncio.run(until_cancelled(lambda hurry: supervisor.up(settings, say, hurry)))
 
 
-def engine(ctx: typer.Context) -> None:
+def engine(
+    ctx: typer.Context,
+    restored: Annotated[
+        bool, typer.Option("--restored", help="its store was put back from a copy: what it remembers waits to be heard")
+    ] = False,
+) -> None:
     """Run the engine alone: devices, rules, commands. It needs no database."""
     import uvloop
 
@@ -50,7 +55,7 @@ def engine(ctx: typer.Context) -> None:
     folders.prepare_data_folder(settings, demo=settings.demo_marker.exists())
     folders.prepare_door(settings)
     try:
-        uvloop.run(until_stopped(lambda stop: run_engine(settings, stop)))
+        uvloop.run(until_stopped(lambda stop: run_engine(settings, stop, restored=restored)))
     except StoreOfAnotherVersion as refused:
         raise CannotGoOn(Exit.VERSION, str(refused)) from refused
     except StoreBusy as refused:

@@ -15,6 +15,7 @@ from davy.rule_packs import asked_for
 from davy.settings import Settings
 from davy.ways_in import WaysIn
 from devices.fleet import Fleet
+from engine.bookmark import Bookmark
 from engine.checkpoint import Keeper, recall
 from engine.cycle import Change, Cycle
 from engine.door import Door
@@ -35,14 +36,20 @@ _log = structlog.get_logger()
 GC_THRESHOLDS = (100_000, 50, 1_000)
 
 
-async def run_engine(settings: Settings, stop: asyncio.Event) -> None:
-    """Protect until `stop`. Raises engine.cycle.Ended when a commit fails, StoreRefused or OSError when the store
-    cannot be opened, ValueError for a rule pack that is wrong."""
+async def run_engine(settings: Settings, stop: asyncio.Event, *, restored: bool = False) -> None:
+    """Protect until `stop`. `restored`: somebody says that the store was put back from a copy.
+
+    Raises engine.cycle.Ended when a commit fails, StoreRefused or OSError when the store cannot be opened, ValueError
+    for a rule pack that is wrong."""
     async with AsyncExitStack() as down:
         store = Store(settings.engine_store, cap_bytes=settings.store_cap_bytes, reserve_pct=settings.store_reserve_pct)
         down.callback(store.close)
         memory = recall(store, settings.checkpoints)
         cycle = Cycle(store, memory, (), utc_us, monotonic_us)
+        bookmark = Bookmark(store, restored)
+        if bookmark.doubt:
+            cycle.restored = True
+            _log.warning("the store was put back from a copy: what it remembers waits to be heard", why=bookmark.doubt)
         if note := left_out(_rules_in_force(cycle, settings)):
             _log.warning("the rules in force leave something out", note=note)
 
@@ -69,16 +76,18 @@ async def run_engine(settings: Settings, stop: asyncio.Event) -> None:
         down.push_async_callback(door.close)
         _settle_memory()
         _log.info("engine is protecting", devices=len(memory.fleet), cycle=store.last_cycle, mqtt=settings.mqtt_port)
-        await _until(stop, cycle, keeper)
+        await _until(stop, cycle, keeper, bookmark)
         # Only here, after a clean stop: when a commit failed, the memory is ahead of the log and must not be kept.
         await keeper.checkpoint()
+        await bookmark.keep()
 
 
-async def _until(stop: asyncio.Event, cycle: Cycle, keeper: Keeper) -> None:
-    """Run the loop and the checkpoints until told to stop, or until one of them fails."""
+async def _until(stop: asyncio.Event, cycle: Cycle, keeper: Keeper, bookmark: Bookmark) -> None:
+    """Run the loop, the checkpoints and the bookmark until told to stop, or until one of them fails."""
     tasks = [
         asyncio.create_task(cycle.run(), name="cycle"),
         asyncio.create_task(keeper.run(), name="checkpoints"),
+        asyncio.create_task(bookmark.run(), name="bookmark"),
         asyncio.create_task(stop.wait(), name="stop"),
     ]
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -38,6 +38,7 @@ from rules.decisions import (
     Listening,
     Paused,
     RegistryChanged,
+    Restored,
     Resumed,
     RulesChanged,
     SessionLost,
@@ -127,6 +128,8 @@ class Cycle:
         self.pending = Pending()
         self.on_committed: list[Committed] = []
         self.on_fleet: list[Callable[[Fleet], None]] = []
+        #: The store was put back from a copy: said before anything else.
+        self.restored = False
         self._clock = clock
         self._time = LogTime(store.last_now, clock, steady or clock)
         self._last_turn = 0
@@ -142,6 +145,8 @@ class Cycle:
         self._ended = self._loop.create_future()
         if self.store.last_now:
             now = self.now()
+            if self.restored:
+                self.pending.events.append(Restored(at=now))
             self.pending.events.append(Resumed(at=now, down_us=now - self.store.last_now))
         self.wake()
         try:

@@ -1,0 +1,189 @@
+"""A store that was put back from a copy is known for one, and a restart, a kill or a move is never taken for it."""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+from davy.wiring import run_engine
+from devices.sites import Registry
+from engine.bookmark import Bookmark
+from engine.journal import JournalReader
+from engine.records import Inputs
+from engine.store import Store
+from rules.decisions import Event, Restored, Resumed
+from tests.guarantees.engines import EngineProcess, engine_inside, free_port, settings_for
+from tests.guarantees.town import town
+
+CAP = 64 * 1024 * 1024
+
+
+def opened(folder: Path) -> Store:
+    folder.mkdir(exist_ok=True)
+    return Store(folder / "engine.sqlite", cap_bytes=CAP)
+
+
+def commit(store: Store, many: int = 1) -> None:
+    for _ in range(many):
+        empty = Inputs(now=store.last_now + 1_000_000, packed=b"", extra={}, events=(), counts=(), marks=())
+        store.commit(empty, (), readings=0)
+
+
+def doubt(folder: Path, *, restored: bool = False) -> str:
+    store = opened(folder)
+    try:
+        return Bookmark(store, restored).doubt
+    finally:
+        store.close()
+
+
+async def used(folder: Path, many: int = 3) -> None:
+    """An engine ran here, committed and was stopped."""
+    store = opened(folder)
+    bookmark = Bookmark(store)
+    commit(store, many)
+    await bookmark.keep()
+    store.close()
+
+
+def put_back(copy: Path, folder: Path, *, only_store: bool) -> None:
+    for path in copy.iterdir():
+        if not only_store or path.name.startswith("engine.sqlite"):
+            shutil.copy2(path, folder / path.name)
+
+
+async def test_a_new_store_and_one_that_was_stopped_killed_or_moved_is_no_copy(tmp_path: Path) -> None:
+    assert doubt(tmp_path / "a") == ""
+    assert doubt(tmp_path / "a") == ""
+    store = opened(tmp_path / "a")
+    commit(store, 5)
+    store.close()  # no bookmark was kept after these cycles: as after a kill
+    assert doubt(tmp_path / "a") == ""
+    await used(tmp_path / "a")
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert doubt(tmp_path / "b") == ""
+
+
+async def test_a_store_that_ends_before_its_bookmark_was_put_back(tmp_path: Path) -> None:
+    here = tmp_path / "a"
+    await used(here)
+    shutil.copytree(here, tmp_path / "copy")
+    await used(here)
+    put_back(tmp_path / "copy", here, only_store=True)
+    assert doubt(here) == "it ends at cycle 3, and had come to 6"
+
+
+async def test_a_whole_folder_from_a_copy_is_known_by_its_file(tmp_path: Path) -> None:
+    await used(tmp_path / "a")
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    assert doubt(tmp_path / "b") == "its file is a copy, not the one that was written"
+    assert doubt(tmp_path / "a") == ""
+
+
+async def test_a_store_without_a_bookmark_or_with_another_ones_or_a_broken_one_is_taken_for_a_copy(
+    tmp_path: Path,
+) -> None:
+    here, other = tmp_path / "a", tmp_path / "b"
+    await used(here)
+    await used(other)
+    shutil.copy2(other / "engine.bookmark", here / "engine.bookmark")
+    assert doubt(here).startswith("the bookmark beside it is of store ")
+    (here / "engine.bookmark").write_bytes(b"\x00" * 20)
+    assert doubt(here).startswith("its bookmark cannot be read: ")
+    (here / "engine.bookmark").unlink()
+    assert doubt(here) == "there is no bookmark beside it that says how far it had come"
+
+
+async def test_somebody_may_say_so(tmp_path: Path) -> None:
+    await used(tmp_path / "a")
+    assert doubt(tmp_path / "a", restored=True) == "it was said so"
+    assert doubt(tmp_path / "fresh", restored=True) == ""  # a new store remembers nothing
+
+
+async def test_it_is_found_again_until_a_cycle_that_says_so_is_on_disk(tmp_path: Path) -> None:
+    here = tmp_path / "a"
+    await used(here)
+    shutil.copytree(here, tmp_path / "b")
+    store = opened(tmp_path / "b")
+    bookmark = Bookmark(store)
+    await bookmark.keep()  # nothing was committed: nothing is noted
+    store.close()
+    assert doubt(tmp_path / "b")
+    await used(tmp_path / "b", 1)
+    assert doubt(tmp_path / "b") == ""
+
+
+async def test_a_disk_that_takes_no_bookmark_stops_nothing(tmp_path: Path) -> None:
+    store = opened(tmp_path / "a")
+    bookmark = Bookmark(store)
+    commit(store)
+    bookmark.path.unlink()
+    bookmark.path.mkdir()  # the rename onto it fails
+    await bookmark.keep()
+    assert not list(tmp_path.glob("a/bookmark-*"))
+    bookmark.path.rmdir()
+    await bookmark.keep()
+    assert bookmark.path.is_file()
+    store.close()
+
+
+# ---- the engine itself ----------------------------------------------------------------------------------------------
+
+
+def events(folder: Path) -> list[Event]:
+    journal = JournalReader(folder / "engine.sqlite")
+    found: list[Event] = []
+    cycle = 0
+    while records := journal.read(cycle, 65_536):
+        found += [event for record in records for event in record.inputs.events]
+        cycle = records[-1].cycle
+    journal.close()
+    return [event for event in found if isinstance(event, Restored | Resumed)]
+
+
+def kinds(folder: Path) -> list[str]:
+    return [type(event).__name__ for event in events(folder)]
+
+
+async def ran(folder: Path, registry: Registry) -> None:
+    async with engine_inside(folder, registry):
+        pass
+
+
+async def test_an_engine_on_a_copy_says_so_before_anything_else_and_once(tmp_path: Path) -> None:
+    here, registry = tmp_path / "data", town(2)
+    await ran(here, registry)
+    shutil.copytree(here, tmp_path / "copy")
+    await ran(here, registry)
+    assert kinds(here) == ["Resumed"]
+    for name in ("engine.sqlite", "engine.sqlite-wal", "engine.sqlite-shm"):
+        (here / name).unlink(missing_ok=True)
+    shutil.rmtree(here / "checkpoints")
+    for path in (tmp_path / "copy").iterdir():
+        if path.name.startswith("engine.sqlite"):
+            shutil.copy2(path, here / path.name)
+    shutil.copytree(tmp_path / "copy" / "checkpoints", here / "checkpoints")
+    await ran(here, registry)
+    assert kinds(here) == ["Restored", "Resumed"]
+    await ran(here, registry)
+    assert kinds(here) == ["Restored", "Resumed", "Resumed"]
+
+
+async def test_an_engine_that_was_killed_at_once_is_only_back(tmp_path: Path) -> None:
+    engine = EngineProcess(tmp_path / "data")
+    await engine.started(town(2))
+    engine.kill()
+    await engine.started()
+    engine.end()
+    assert kinds(tmp_path / "data") == ["Resumed"]
+
+
+async def test_an_engine_is_told_so(tmp_path: Path) -> None:
+    here = tmp_path / "data"
+    await ran(here, town(2))
+    stop = asyncio.Event()
+    running = asyncio.create_task(run_engine(settings_for(here, free_port()), stop, restored=True))
+    async with asyncio.timeout(20):
+        while "Restored" not in kinds(here):
+            await asyncio.sleep(0.05)
+    stop.set()
+    await running
