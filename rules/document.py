@@ -17,7 +17,7 @@ import msgspec
 from devices.typed_faults import typed_faults
 from rules.decisions import Priority
 from rules.document_expressions import parse_rule
-from rules.document_faults import Fault, PackRefused, PlacedFault, Places
+from rules.document_faults import TOO_DEEP, Fault, PackRefused, PlacedFault, Places
 from rules.document_merged import default_pack
 from rules.document_overrides import combined_faults, override_faults
 from rules.document_rules import LONGEST_HOLD_S, RULE_FLAGS, rule_faults
@@ -103,6 +103,8 @@ def load_pack(body: bytes, name: str, *, kept: bool = False) -> RulePack:
         raise PackRefused([PlacedFault(name, "", Fault("", f"not UTF-8 at byte {wrong.start}"))]) from wrong
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as wrong:
         raise PackRefused([PlacedFault(name, "", Fault("", str(wrong)))]) from wrong
+    except RecursionError as wrong:
+        raise PackRefused([PlacedFault(name, "", Fault("", TOO_DEEP))]) from wrong
     tables = {"rule": len(document.rule), "override": len(document.override)}
     reading = _Reading(document, Places(name, text, tables), kept)
     _read_rules(reading)

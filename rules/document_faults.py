@@ -51,6 +51,8 @@ class PackRefused(ValueError):
         self.faults = tuple(faults)
 
 
+#: Of a document whose brackets only end a reader's stack.
+TOO_DEEP = "brackets within brackets, too many to be read"
 #: Begins the part of a merged document that came from one pack (rules/document_merged.py); its lines count from here.
 PART = "#:::: pack "
 _KEY = re.compile(r"[.\[]")

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from rules.document_faults import PART, Fault, PackRefused, PlacedFault
+from rules.document_faults import PART, TOO_DEEP, Fault, PackRefused, PlacedFault
 
 BUILT_IN = Path(__file__).parent / "packs"
 #: What a new installation starts with: what holds anywhere, and the practice of China.
@@ -89,6 +89,8 @@ def _part(name: str, body: bytes) -> tuple[str, str]:
         said = tomllib.loads(text)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as wrong:
         raise _refused(name, str(wrong)) from wrong
+    except RecursionError as wrong:
+        raise _refused(name, TOO_DEEP) from wrong
     first = _FIRST_TABLE.search(text)
     head, rest = (text[: first.start()], text[first.start() :]) if first else (text, "")
     version = said.get("version")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from devices.models import DeviceKind
 from devices.quantities import QUANTITY_NAMES
 from rules.decisions import Priority
-from rules.document import RULE_FLAGS, Action, Kind, Rule, load_pack
+from rules.document import RULE_FLAGS, Action, Kind, PackRefused, Rule, load_pack
 from tests.rules.world import PLAIN
 
 RULE = """
@@ -115,6 +115,11 @@ def test_a_pack_is_frozen_rules_in_document_order() -> None:
 )
 def test_a_fault_is_named_with_its_file_line_rule_key_and_reason(text: str | bytes, said: str) -> None:
     assert said in refusal(text)
+
+
+def test_a_document_of_brackets_only_is_refused_like_any_other() -> None:
+    with pytest.raises(PackRefused, match=r"^deep\.toml: brackets within brackets"):
+        load_pack(b"version = " + b"[" * 100_000, "deep.toml")
 
 
 def test_every_fault_is_named_not_only_the_first() -> None:
