@@ -92,7 +92,8 @@ def random_life(rng: random.Random, fleet: Fleet, pack: RulePack, moments: int) 
             t += 500
             now = T0 + round(t * SECOND)
             events = [Resumed(at=now, down_us=500 * SECOND)]
-        elif chance < 0.035:
+        elif chance < 0.035 and history and (history[-1].events or len(history[-1].rows)):
+            # Nothing falls due between what came last and a restore: an engine that was not there fires nothing.
             events = [Restored(at=now)]
         elif chance < 0.06:
             events.append(rng.choice((Paused(at=now), Listening(at=now))))

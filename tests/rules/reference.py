@@ -187,7 +187,7 @@ class Reference(Closings):
             _, raised, cleared = condition(rule, row, by_flags=here.by_flags)
         priority = rule.priority
         for tree, worse in zip(parsed.escalate, rule.escalate, strict=True):
-            if not here.by_flags and truth(tree) == TRUE:
+            if truth(tree) == TRUE:
                 priority = min(priority, worse.priority)
         if not here.inside(one.ts):
             at_once, raised, cleared = False, FALSE, TRUE

@@ -48,6 +48,9 @@ class Budget(Matrix):
     def want_closed(self, slot: int, reason: str, alarm: str, by: str, at: int) -> Want:
         raise NotImplementedError
 
+    def forget_cause(self, valve: int, place: Place, at: int) -> None:
+        raise NotImplementedError
+
     def want_running(self, fan: Fan, reason: str, alarm: str, at: int) -> Want:
         raise NotImplementedError
 
@@ -164,6 +167,9 @@ class Budget(Matrix):
             self.revert(slot, number, at, why)
             for one in [one for one in self.held.values() if one.number == number]:
                 self.take(one, HeldChange.OVER, at, reason=f"rule {line[0]} was taken back to a dry run")
+            for valve, places in list(self.causes.items()):
+                for one_place in [one for one in places if one[1] == number]:
+                    self.forget_cause(valve, one_place, at)
             self.page(at)
 
     def revert(self, slot: int, number: int, at: int, why: str) -> None:

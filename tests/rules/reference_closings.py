@@ -65,12 +65,17 @@ class Closings(People):
         self.no_longer(slot, number, at)
         if self.cells[slot, number].state is S.NORMAL:
             for valve in self.reach(slot, number):
-                causes = self.causes.get(valve, [])
-                if (slot, number) in causes:
-                    causes.remove((slot, number))
-                if not causes:
-                    self.lower(valve, self.only(Kind.REOPENED), at)
-                self.forget_seen(valve)
+                self.forget_cause(valve, (slot, number), at)
+
+    def forget_cause(self, valve: int, place: tuple[int, int], at: int) -> None:
+        """This alarm no longer keeps the valve closed."""
+        causes = self.causes.get(valve, [])
+        if place in causes:
+            causes.remove(place)
+        if not causes:
+            self.causes.pop(valve, None)
+            self.lower(valve, self.only(Kind.REOPENED), at)
+        self.forget_seen(valve)
 
     def forget_seen(self, slot: int) -> None:
         if not self.watched(slot):
