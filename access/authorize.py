@@ -44,6 +44,11 @@ class Action(StrEnum):
     CANCEL_CLOSE = "cancel_close"
     READ_COMMANDS = "read_commands"
     READ_LEDGER = "read_ledger"
+    READ_RULES = "read_rules"
+    CHECK_RULES = "check_rules"
+    EXPLAIN_RULES = "explain_rules"
+    READ_BACKTESTS = "read_backtests"
+    RUN_BACKTEST = "run_backtest"
     PUBLISH_READINGS = "publish_readings"
 
 
@@ -125,6 +130,11 @@ ADMINISTRATOR_ACTIONS = frozenset(
         Action.CANCEL_CLOSE,
         Action.READ_COMMANDS,
         Action.READ_LEDGER,
+        Action.READ_RULES,
+        Action.CHECK_RULES,
+        Action.EXPLAIN_RULES,
+        Action.READ_BACKTESTS,
+        Action.RUN_BACKTEST,
     }
 )
 ANONYMOUS_ACTIONS = frozenset({Action.WATCH_HEALTH})

@@ -108,7 +108,10 @@ async def get_alarm_health(
 
 
 def _figures(words: AlarmWords, from_us: int, to_us: int) -> AlarmHealth:
-    found = figures.health(events_of(words), from_us, to_us)
+    return show_health(figures.health(events_of(words), from_us, to_us))
+
+
+def show_health(found: figures.Health) -> AlarmHealth:
     return AlarmHealth(
         begin=found.begin,
         end=found.end,

@@ -40,6 +40,7 @@ from storage.alarms import AlarmKey
 
 router = APIRouter(route_class=GuardedRoute, prefix="/v1/alarms", tags=["alarms"])
 
+Trial = Annotated[bool, Query(description="Instead those of rules that are only tried, of which nobody is told")]
 _LIVE = problem_answers(NOT_SIGNED_IN, BAD_PARAMETER, ENGINE_AWAY)
 _PAST = problem_answers(NOT_SIGNED_IN, BAD_PARAMETER, *DATABASE_PROBLEMS)
 _ONE = problem_answers(NOT_SIGNED_IN, NOT_FOUND, BAD_PARAMETER, *DATABASE_PROBLEMS, ENGINE_AWAY)
@@ -54,12 +55,12 @@ async def list_alarms(
     priority: Annotated[list[PriorityWord] | None, Query()] = None,
     site: Annotated[str | None, Query(max_length=200)] = None,
     incident: Annotated[DecisionId | None, Query()] = None,
-    trial: Annotated[bool | None, Query(description="Only those of rules that are tried, or only the others")] = None,
+    trial: Trial = False,
     cursor: Cursor = None,
     limit: Limit = USUAL_ROWS,
 ) -> Alarms:
-    """Every alarm that is not normal now, newest first; from the engine, so it needs no database. Of rules that are
-    tried too (`trial`): nobody is told of those."""
+    """Every alarm that is not normal now, hidden ones too, newest first; from the engine, so it needs no database. Of
+    rules that are only tried with `trial=true`: nobody is told of those."""
     after = decode_cursor(cursor, AlarmKey)
     now = await parts.door.alarms()
     asked = [
@@ -69,7 +70,7 @@ async def list_alarms(
         and (not priority or view.priority in priority)
         and (site is None or view.site == site)
         and (incident is None or view.incident == incident)
-        and (trial is None or view.trial is trial)
+        and view.trial is trial
     ]
     page, following = live_page(asked, _key, after, limit)
     return Alarms(
@@ -87,10 +88,12 @@ async def list_past_alarms(
     priority: Annotated[PriorityWord | None, Query()] = None,
     site: Annotated[str | None, Query(max_length=200)] = None,
     incident: Annotated[DecisionId | None, Query()] = None,
+    trial: Trial = False,
     cursor: Cursor = None,
     limit: Limit = USUAL_ROWS,
 ) -> PastAlarms:
-    """Alarms as they were last stored, newest first; 30 days unless asked otherwise, 366 days at most."""
+    """Alarms as they were last stored, newest first; 30 days unless asked otherwise, 366 days at most. While
+    paging keep the filters."""
     from_us, to_us = time_range(from_, to, parts.config.now_us())
     async with parts.database() as connection:
         found = await stored.alarms(
@@ -103,6 +106,7 @@ async def list_past_alarms(
             state=state,
             priority=priority,
             incident=incident,
+            trial=trial,
         )
     page, following = stored_page(found, _key, limit)
     return PastAlarms(alarms=[show_alarm(view) for view in page], next=following)

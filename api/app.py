@@ -15,19 +15,24 @@ from api import (
     alarm_health,
     alarm_stream,
     alarms,
+    backtests,
     commands,
     description,
     devices,
+    explain,
     health,
     held,
     incident_work,
     incidents,
     ledger,
     readings,
+    rules,
     service,
     telemetry,
     valve_permits,
 )
+from api.alarm_load import AlarmLoad
+from api.backtest_jobs import Backtests
 from api.config import ApiConfig
 from api.database import Database
 from api.door import Door
@@ -41,6 +46,7 @@ from api.rates import Rates
 from api.readiness import Lookout
 from api.stream_events import encode_event
 from api.tokens import Tokens
+from engine.messages import FeedEvent
 from storage.database import query_pool
 
 _log = structlog.get_logger()
@@ -58,16 +64,25 @@ def create_app(config: ApiConfig) -> FastAPI:
     door = Door(config.door, limits.answer_within_s)
     stored = Database(query_pool(config.database_url, name="api") if config.database_url else None)
     counts = HttpCounts()
+    load = AlarmLoad(door)
+
+    def heard(event: FeedEvent) -> bytes | None:
+        load.arrivals.hear(event)
+        return encode_event(event)
+
     parts = Parts(
         config=config,
         door=door,
-        feed=Feed(config.door, encode_event, limits.answer_within_s),
+        feed=Feed(config.door, heard, limits.answer_within_s),
         tokens=Tokens(door, config.admin_token_sha256, limits.token_lives_s, time.monotonic),
         requests=Rates(limits.requests_per_s, limits.requests_at_once, MOST_SENDERS, time.monotonic),
         counts=counts,
         places=PushPlaces(limits, counts),
         stored=stored,
         lookout=Lookout(door, stored),
+        backtests=Backtests(limits.backtests_kept, limits.backtest_within_s, config.now_us),
+        load=load,
+        explaining=asyncio.Semaphore(limits.explanations),
     )
 
     @contextlib.asynccontextmanager
@@ -91,7 +106,8 @@ def create_app(config: ApiConfig) -> FastAPI:
     of_alarms = (alarm_stream, alarm_health, alarms, alarm_care, incidents, incident_work)
     of_valves = (commands, valve_permits, held)
     of_devices = (devices, service, readings)
-    for routes in (telemetry, health, *of_alarms, *of_valves, *of_devices, ledger, description):
+    of_rules = (rules, backtests, explain)
+    for routes in (telemetry, health, *of_alarms, *of_valves, *of_devices, *of_rules, ledger, description):
         app.include_router(routes.router)
     answer_with_problems(app)
     app.add_middleware(BoundedBodies, within_s=limits.body_within_s)
@@ -113,6 +129,7 @@ async def _running(parts: Parts) -> AsyncIterator[None]:
         parts.feed.stop()
         feed.cancel()
         await asyncio.wait({feed})
+        await parts.backtests.close()
         await parts.door.close()
         await parts.stored.close()
 

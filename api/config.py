@@ -34,6 +34,11 @@ class Limits:
     body_within_s: how long a body may take to arrive before 408.
     heartbeat_s: silence on an alarm stream before a comment is sent, well below the 30..60 s of usual proxies.
     write_within_s: how long a stream waits for a client that does not read before it is closed.
+    backtest_within_s, backtest_bytes: time and memory of a backtest; above it it ends and says so. One runs at a time.
+        4 GiB is what a million devices with two versions of the default rules need.
+    backtests_kept: results of backtests that this process keeps, about 1 MiB each at most.
+    explanations, explain_within_s, explain_bytes: explanations worked out at a time (then 429), and time and memory of
+        each. Each is a process of its own that begins with reading the registry.
     token_lives_s: how long the engine's word on a device token is believed. A revoked token ends within that time.
     """
 
@@ -49,6 +54,12 @@ class Limits:
     body_within_s: float = 10.0
     heartbeat_s: float = 15.0
     write_within_s: float = 10.0
+    backtest_within_s: float = 3_600.0
+    backtest_bytes: int = 4 * 1024 * 1024 * 1024
+    backtests_kept: int = 20
+    explanations: int = 2
+    explain_within_s: float = 60.0
+    explain_bytes: int = 2 * 1024 * 1024 * 1024
     token_lives_s: float = 2.0
 
 

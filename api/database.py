@@ -28,7 +28,7 @@ from storage.database import (
 PING_WITHIN_S = 1.0
 #: After the database was found away, so long nobody waits for it: an alarm's page is not to take seconds each time.
 AWAY_FOR_S = 1.0
-_AWAY = "Alarms, acknowledgements and closing valves go on; history has to wait. Ask again."
+AWAY = "Alarms, acknowledgements and closing valves go on; history has to wait. Ask again."
 _IN_USE = "Every connection to the database is in use. Ask again."
 _TOO_LONG = f"The question took more than {QUERY_TIMEOUT_MS / 1_000:g} s. Ask for a shorter time, or less at a time."
 
@@ -72,7 +72,7 @@ class Database:
         if self._pool is None:
             raise Problem(DATABASE_AWAY, "This installation runs without a database")
         if time.monotonic() < self._away_until_s:
-            raise Problem(DATABASE_AWAY, _AWAY, retry_after_s=RETRY_AFTER_S)
+            raise Problem(DATABASE_AWAY, AWAY, retry_after_s=RETRY_AFTER_S)
         try:
             async with self._connection(self._pool) as connection:
                 yield connection
@@ -96,7 +96,7 @@ class Database:
         if isinstance(wrong.__cause__, PoolTimeout) and self._all_in_use(pool):
             return Problem(DATABASE_BUSY, _IN_USE, retry_after_s=RETRY_AFTER_S)
         self._found_away()
-        return Problem(DATABASE_AWAY, _AWAY, retry_after_s=RETRY_AFTER_S)
+        return Problem(DATABASE_AWAY, AWAY, retry_after_s=RETRY_AFTER_S)
 
     def _all_in_use(self, pool: Pool) -> bool:
         return self._in_use >= pool.max_size

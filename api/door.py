@@ -120,6 +120,10 @@ class Door:
         """Every shut-off that waits, of one rule or of all."""
         return await self.ask(lambda door: door.held(rule))
 
+    async def rules(self) -> m.RulesInForce:
+        """The rules that judge now."""
+        return await self.ask(lambda door: door.rules())
+
     async def status(self) -> m.Status:
         return await self.ask(lambda door: door.status())
 

@@ -1,9 +1,9 @@
 """What surrounds every request, as plain ASGI: bounds on the body, safe headers, counting.
 
-E1  A body larger than its route takes (MOST_BODY_BYTES for readings, MOST_WORDS_BYTES for what people send) is refused
-    by its Content-Length, or while it arrives where it has none; one that does not arrive within `body_within_s` ends
-    with 408. So a request holds at most that much memory for that long. Nothing of this is looked at before somebody
-    asks for the body, which is after the permit: a stranger hears 401 and no body of his is read.
+E1  A body larger than its route takes (MOST_BODY_BYTES for readings and rules, MOST_WORDS_BYTES for what else people
+    send) is refused by its Content-Length, or while it arrives where it has none; one that does not arrive within
+    `body_within_s` ends with 408. So a request holds at most that much memory for that long. Nothing of this is looked
+    at before somebody asks for the body, which is after the permit: a stranger hears 401 and no body of his is read.
 E2  Every answer forbids sniffing, framing, scripts, referrers and storing.
 E3  A failure of ours ends as a problem document and a line in the log, and nowhere else. The log gets the stack without
     its variables: among them are tokens.
@@ -41,8 +41,9 @@ MOST_THROWN_AWAY_BYTES = 4 * 1024 * 1024
 STRICT_TRANSPORT = "max-age=31536000"
 #: Methods that get a count of their own; what else a client invents is counted together.
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
-#: Where bodies are readings; and what any other body may have: a reason of 1,000 characters fits many times.
-_READINGS = "/v1/telemetry/"
+#: Where bodies are readings, or rule documents (the default packs are 24 KiB); and what any other body may have: a
+#: reason of 1,000 characters fits many times.
+_LARGE = ("/v1/telemetry/", "/v1/rules/")
 MOST_WORDS_BYTES = 16 * 1024
 
 
@@ -55,7 +56,7 @@ class BoundedBodies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            most = MOST_BODY_BYTES if scope["path"].startswith(_READINGS) else MOST_WORDS_BYTES
+            most = MOST_BODY_BYTES if scope["path"].startswith(_LARGE) else MOST_WORDS_BYTES
             receive = self._bounded(receive, most, _announced_bytes(scope))
         await self._app(scope, receive, send)
 

@@ -6,7 +6,7 @@ from typing import Literal
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
-from api.metrics import CONTENT_TYPE, write_metrics
+from api.metrics import CONTENT_TYPE, Alarming, write_metrics
 from api.parts import Shared
 from api.permits import GuardedRoute, ReadsMetrics, WatchesHealth
 from api.problems import NOT_SIGNED_IN, problem_answers
@@ -63,5 +63,7 @@ async def get_metrics(parts: Shared, who: ReadsMetrics) -> Response:
     with contextlib.suppress(EngineAway):
         status = await parts.door.status()
     feed, database_up = parts.feed, (await parts.lookout.look()).database
-    text = write_metrics(status, parts.counts, feed.streams, feed.connected, database_up)
+    now_us = parts.config.now_us()
+    alarming = Alarming(parts.load.arrivals.within(now_us), await parts.load.standing(now_us))
+    text = write_metrics(status, parts.counts, feed.streams, feed.connected, database_up, alarming)
     return Response(text, media_type=CONTENT_TYPE)

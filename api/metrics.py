@@ -1,17 +1,35 @@
 """`/metrics` in the Prometheus text format 0.0.4, written here: a line is a name, labels and a number."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
+from api.alarm_load import Standing, is_flood
 from api.http_counts import BUCKETS_S, HttpCounts
+from api.shapes import word
 from engine.messages import Status
+from rules.decisions import Priority
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 Labels = Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Alarming:
+    """How hard the alarm system works its people. `standing` None: the engine is away."""
+
+    came: "Counter[Priority]"
+    standing: Standing | None
+
+
 def write_metrics(
-    status: Status | None, counts: HttpCounts, streams: int, feed_up: bool, database_up: bool | None
+    status: Status | None,
+    counts: HttpCounts,
+    streams: int,
+    feed_up: bool,
+    database_up: bool | None,
+    alarming: Alarming | None = None,
 ) -> str:
     """Everything known now. `status` None: the engine is away, and says so by `davy_engine_up 0`; `database_up` None:
     there is no database."""
@@ -22,6 +40,8 @@ def write_metrics(
     if status is not None:
         _engine(lines, status)
     _gauge(lines, "davy_http_alarm_feed_up", "1 while the alarm streams hear the engine", [({}, int(feed_up))])
+    if alarming is not None:
+        _alarms(lines, alarming)
     _http(lines, counts, streams)
     return "\n".join(lines) + "\n"
 
@@ -37,6 +57,20 @@ def _engine(lines: list[str], status: Status) -> None:
     for name, value in sorted(status.gauges.items()):
         kind = "counter" if name.endswith("_total") else "gauge"
         _family(lines, kind, f"davy_{name}", "From the engine", [({}, value)])
+
+
+def _alarms(lines: list[str], alarming: Alarming) -> None:
+    """EEMUA 191 and ISA-18.2, of the installation as a whole."""
+    flood = int(is_flood(alarming.came))
+    came = [({"priority": word(priority)}, alarming.came[priority]) for priority in Priority]
+    _gauge(lines, "davy_alarms_came_10m", "Alarms that came to people in the last 10 minutes", came)
+    _gauge(lines, "davy_alarm_flood", "1 while more than 10 alarms came in the last 10 minutes", [({}, flood)])
+    if alarming.standing is not None:
+        by = sorted(alarming.standing.by.items())
+        samples = [({"priority": priority, "state": state}, many) for (priority, state), many in by]
+        _gauge(lines, "davy_alarms_standing", "Alarms that are not normal, trials apart", samples)
+        stale = alarming.standing.stale
+        _gauge(lines, "davy_alarms_stale", "Of these, active for more than 24 hours", [({}, stale)])
 
 
 def _http(lines: list[str], counts: HttpCounts, streams: int) -> None:

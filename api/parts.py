@@ -7,6 +7,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.alarm_load import AlarmLoad
+from api.backtest_jobs import Backtests
 from api.config import ApiConfig
 from api.database import Database
 from api.door import Door
@@ -32,6 +34,9 @@ class Parts:
     places: PushPlaces
     stored: Database
     lookout: Lookout
+    backtests: Backtests
+    explaining: asyncio.Semaphore
+    load: AlarmLoad
     counting_rows: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def engine(self) -> str:

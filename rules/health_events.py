@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.decisions import AlarmState, Change
+from rules.decisions import AlarmChanged, AlarmRaised, AlarmState, Change
 
 #: The word of an alarm's first step; the others are those of Change.
 RAISED = "raised"
@@ -50,6 +50,12 @@ class AlarmWords:
     queues: tuple[str, ...]
     sources: tuple[str, ...]
     changes: tuple[str, ...]
+
+
+def asks_for_a_person(one: AlarmRaised | AlarmChanged) -> bool:
+    """With this decision something that asks for a person came into people's list; as `shown` of AlarmEvents."""
+    word = RAISED if isinstance(one, AlarmRaised) else one.change
+    return word in _NEW and one.state in _ASKS and not one.trial
 
 
 def events_of(told: AlarmWords) -> AlarmEvents:

@@ -59,6 +59,7 @@ async def alarms(
     state: AlarmState | None = None,
     priority: Priority | None = None,
     incident: str | None = None,
+    trial: bool | None = None,
 ) -> list[AlarmView]:
     """Alarms raised with from <= raised < to, newest first, beginning after the key the last page ended with."""
     query: LiteralString = _SELECT + " WHERE a.raised >= %s AND a.raised < %s"
@@ -78,6 +79,9 @@ async def alarms(
     if incident is not None:
         query += " AND a.incident <> '' AND a.incident = %s"
         values.append(clean(incident))
+    if trial is not None:
+        query += " AND a.trial = %s"
+        values.append(trial)
     if after is not None:
         query += " AND (a.raised < %s OR (a.raised = %s AND a.alarm > %s))"
         values += [as_datetime(after.raised), as_datetime(after.raised), clean(after.alarm)]

@@ -8,7 +8,7 @@ P2  What was in force before the database was told anything (it is younger than 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NamedTuple
 
 from storage.batch import RulesPut
 from storage.database import Connection, translated
@@ -29,6 +29,14 @@ ON CONFLICT DO NOTHING"""
 _SELECT: LiteralString = "engine, cycle, n, coalesce(davy_us(since), 0), by, sha256 FROM rule_pack_since"
 
 
+class RulesKey(NamedTuple):
+    """Where a pack stands among all over time."""
+
+    since: int
+    cycle: int
+    n: int
+
+
 @dataclass(frozen=True, slots=True)
 class RulesSince:
     """A pack was in force at `engine` since `since` (microseconds UTC). `at_earliest`: it was found in force, and
@@ -40,6 +48,11 @@ class RulesSince:
     by: str
     sha256: str
     at_earliest: bool
+
+    @property
+    def key(self) -> RulesKey:
+        _, cycle, n = self.id.rsplit(":", 2)
+        return RulesKey(self.since, int(cycle), int(n))
 
 
 async def write_rules(connection: Connection, engine: str, puts: Sequence[RulesPut]) -> None:
@@ -66,13 +79,18 @@ async def found_in_force(
         await connection.execute(_FOUND, {"engine": engine, "cycle": cycle, "since": since, "sha256": sha256})
 
 
-async def rules_over_time(connection: Connection, *, limit: int, engine: str | None = None) -> list[RulesSince]:
-    """Newest first. Raises DatabaseAway, DatabaseRefused."""
-    query: LiteralString = "SELECT " + _SELECT
+async def rules_over_time(
+    connection: Connection, *, limit: int, engine: str | None = None, after: RulesKey | None = None
+) -> list[RulesSince]:
+    """Newest first, those that follow `after`. Raises DatabaseAway, DatabaseRefused."""
+    query: LiteralString = "SELECT " + _SELECT + " WHERE true"
     values: list[Any] = []
     if engine is not None:
-        query += " WHERE engine = %s"
+        query += " AND engine = %s"
         values.append(engine)
+    if after is not None:
+        query += " AND (coalesce(davy_us(since), 0), cycle, n) < (%s, %s, %s)"
+        values += after
     with translated():
         cursor = await connection.execute(query + " ORDER BY since DESC, cycle DESC, n DESC LIMIT %s", (*values, limit))
         return [_since(*row) for row in await cursor.fetchall()]
