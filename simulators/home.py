@@ -1,4 +1,4 @@
-"""One home as physics and devices, without network or clock: pipe, room, detector, valves.
+"""One home as physics and devices, without network or clock: pipe, room, detector, valves, fan.
 
 H1  Gas enters the room only while every valve in the pipe passes gas and the pipe has pressure.
 H2  Time goes by only in `advance`, in steps short enough for the sensors (`TICK_S`) while anything moves.
@@ -13,11 +13,13 @@ from devices.commands import Command
 from devices.quantities import ValvePosition
 from simulators.detector import Detector
 from simulators.events import What
+from simulators.fan import Fan
+from simulators.orders import Taken
 from simulators.registry import HomePlan
 from simulators.room import Air, Inflow, mixed
 from simulators.scenario import Scenario
 from simulators.telemetry import Measured, Sender, cause_word, position_word
-from simulators.valve import SelfClosingValve, ShutOffValve, Taken
+from simulators.valve import SelfClosingValve, ShutOffValve
 
 #: A quarter of a second is short beside a sensor's lag (8 s) and a valve's stroke (2 s).
 TICK_S = 0.25
@@ -58,6 +60,7 @@ class Home:
         self.detector = Detector(scenario.detector, plan.detector.model.lel_percent_vol or 5.0, rng)
         self.shut_off = ShutOffValve(scenario.shut_off) if plan.shut_off else None
         self.self_closing = SelfClosingValve(scenario.self_closing) if plan.self_closing else None
+        self.fan = Fan(scenario.fan) if plan.fan else None
         self._volume_m3 = scenario.room.volume_m3
         self._speed = scenario.speed
         self._rng = rng
@@ -70,6 +73,8 @@ class Home:
             self._interval_s[Sender.SHUT_OFF_VALVE] = scenario.shut_off.report_s
         if self.self_closing:
             self._interval_s[Sender.SELF_CLOSING_VALVE] = scenario.self_closing.report_s
+        if self.fan:
+            self._interval_s[Sender.FAN] = scenario.fan.report_s
         self._report_at = dict.fromkeys(self._interval_s, first_report_s)
         self._told = self._state_of_all()
         self._leaking = False
@@ -107,12 +112,19 @@ class Home:
         assert self.shut_off is not None, "only a home with a shut-off valve has a connection that takes commands"
         return self.shut_off.obey(command, valve_now_us)
 
+    def run_fan(self, command: Command, fan_now_us: int) -> Taken:
+        """As `obey`, of the fan."""
+        assert self.fan is not None, "only a home with a fan has a connection that takes its commands"
+        return self.fan.obey(command, fan_now_us, powered=self.mains)
+
     def report_soon(self, sender: Sender) -> None:
         """A device has just connected: it says at once where it stands."""
         self._report_at[sender] = self._now_s
 
     def lose_mains(self) -> None:
         self.mains = False
+        if self.fan:
+            self.fan.switch_off()
 
     def regain_mains(self) -> None:
         self.mains = True
@@ -146,7 +158,7 @@ class Home:
             leak_m3h=self.leak_m3h if supplied else 0.0,
             flue_m3h=self.flue_m3h if supplied else 0.0,
             flue_co_ppm=self.flue_co_ppm,
-            air_changes_per_hour=self.air_changes_per_hour,
+            air_changes_per_hour=self.air_changes_per_hour + (self.fan.air_changes_per_hour if self.fan else 0.0),
         )
         self.air = mixed(self.air, inflow, self._volume_m3, elapsed_s * self._speed)
         if self.mains:
@@ -176,7 +188,7 @@ class Home:
             bits = self._alarm_words()
             what = What.DEVICE_ALARM if bits else What.DEVICE_CLEAR
             happened.append(Happening(what, Sender.DETECTOR, bits or "no alarm"))
-        for sender in changed - {Sender.DETECTOR}:
+        for sender in changed - {Sender.DETECTOR, Sender.FAN}:
             valve = self._valve(sender)
             cause = cause_word(valve.cause)
             text = position_word(valve.position) + (f" ({cause})" if cause else "")
@@ -209,6 +221,8 @@ class Home:
     def _measure(self, sender: Sender) -> Measured:
         if sender is Sender.DETECTOR:
             return self._measure_gas()
+        if sender is Sender.FAN:
+            return Measured(rssi_dbm=self._rssi_dbm)
         valve = self._valve(sender)
         return Measured(
             valve=position_word(valve.position),
@@ -246,6 +260,8 @@ class Home:
             if sender is Sender.DETECTOR:
                 detector = self.detector
                 state[sender] = (detector.low_alarm, detector.high_alarm, detector.co_alarm, detector.faulty)
+            elif sender is Sender.FAN:
+                state[sender] = (self.fan is not None and self.fan.runs,)
             else:
                 state[sender] = self._valve(sender).position
         return state

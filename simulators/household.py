@@ -12,11 +12,11 @@ from simulators.device import Device
 from simulators.events import SimEvent, What
 from simulators.home import Happening, Home
 from simulators.mqtt_link import Endpoint, MqttLink
+from simulators.orders import Taken
 from simulators.registry import HomePlan
 from simulators.scenario import Scenario
 from simulators.stats import Tally
 from simulators.telemetry import Sender, position_word
-from simulators.valve import Taken
 
 
 class Household:
@@ -46,6 +46,7 @@ class Household:
             Sender.DETECTOR: plan.detector,
             Sender.SHUT_OFF_VALVE: plan.shut_off,
             Sender.SELF_CLOSING_VALVE: plan.self_closing,
+            Sender.FAN: plan.fan,
         }
         now_us = clock()
         self.devices = {kind: Device(kind, row, rng, now_us) for kind, row in plans.items() if row is not None}
@@ -57,7 +58,7 @@ class Household:
                 rng,
                 tally,
                 on_connected=functools.partial(self._connected, sender),
-                on_command=self._obey if sender is Sender.SHUT_OFF_VALVE else None,
+                on_command={Sender.SHUT_OFF_VALVE: self._obey, Sender.FAN: self._run_fan}.get(sender),
             )
             for sender, device in self.devices.items()
         }
@@ -154,7 +155,7 @@ class Household:
         self.home.report_soon(sender)
         self._poked.set()
 
-    def _obey(self, command: Command) -> Reply:
+    def _obey(self, command: Command) -> Reply | None:
         """Run a command: called by the shut-off valve's connection."""
         self._advance()
         valve = self.home.shut_off
@@ -166,6 +167,15 @@ class Household:
             self._in_hand = command
         self._poked.set()
         return Reply(command.id, position_word(valve.position))
+
+    def _run_fan(self, command: Command) -> Reply | None:
+        """Called by the fan's connection; it answers only while it runs."""
+        self._advance()
+        taken = self.home.run_fan(command, self.devices[Sender.FAN].clock_us(self._clock()))
+        self._tally.commands[taken] += 1
+        self._tell(Happening(What.COMMAND_TAKEN, Sender.FAN, f"{command.verb}: {taken}"), self._clock())
+        self._poked.set()
+        return Reply(command.id) if taken is Taken.RUNNING or taken is Taken.REPEATED else None
 
     def _answer_again(self) -> None:
         valve = self.home.shut_off
@@ -181,9 +191,10 @@ class Household:
             case story.FreeValve() if shut_off is not None:
                 shut_off.jammed, shut_off.sticks_for = False, 0
             case story.OpenByHand():
-                for valve in (shut_off, self_closing):
-                    if valve is not None:
-                        valve.open_by_hand()
+                if shut_off is not None:
+                    shut_off.open_by_hand(self.devices[Sender.SHUT_OFF_VALVE].clock_us(self._clock()))
+                if self_closing is not None:
+                    self_closing.open_by_hand()
 
     def _set_clocks(self, event: story.SetClock) -> None:
         for device in self.devices.values():

@@ -45,7 +45,7 @@ class Endpoint:
 
 
 class MqttLink:
-    """`on_command` is called with each command and gives the reply; None: this device takes none.
+    """`on_command` is called with each command and gives the reply, if there is one; None: this device takes none.
     `on_connected` is called after each CONNACK (and subscription)."""
 
     def __init__(
@@ -56,7 +56,7 @@ class MqttLink:
         rng: Random,
         tally: Tally,
         on_connected: Callable[[], None],
-        on_command: Callable[[Command], Reply] | None = None,
+        on_command: Callable[[Command], Reply | None] | None = None,
     ) -> None:
         self.device = device
         self._endpoint = endpoint
@@ -182,7 +182,9 @@ class MqttLink:
             except (msgspec.ValidationError, msgspec.DecodeError):
                 self._tally.malformed += 1
                 continue
-            self.reply(self._on_command(command))
+            reply = self._on_command(command)
+            if reply is not None:
+                self.reply(reply)
 
     async def _speak(self, client: aiomqtt.Client) -> None:
         """Replies first: somebody is waiting for them."""

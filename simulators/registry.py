@@ -11,12 +11,13 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from devices.models import DeviceKind, DeviceModel, load_catalogue
-from devices.sites import Link, Site
+from devices.sites import Link, MatrixRow, Site
 
 VENDOR = "davysim"
 DETECTOR_MODEL = "sim_detector_home"
 SHUT_OFF_MODEL = "sim_valve_shut_off"
 SELF_CLOSING_MODEL = "sim_valve_self_closing"
+FAN_MODEL = "sim_fan"
 GATEWAY_MODEL = "sim_gateway"
 ENTERPRISE = "demo-gas"
 #: A home's number has 5 digits, so that serials, and with them the load generator's packets, have one length.
@@ -43,12 +44,13 @@ class TokenRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HomesSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Sites, devices, links and tokens; the import file is its JSON."""
+    """Sites, devices, links, rows of the matrix and tokens; the import file is its JSON."""
 
     sites: tuple[Site, ...] = ()
     devices: tuple[DeviceRow, ...] = ()
     links: tuple[Link, ...] = ()
     tokens: tuple[TokenRow, ...] = ()
+    matrix: tuple[MatrixRow, ...] = ()
 
 
 class ValveMix(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,18 +82,21 @@ class HomePlan(NamedTuple):
     detector: Plan
     shut_off: Plan | None
     self_closing: Plan | None
+    fan: Plan | None = None
 
 
 _DEFAULT_MIX = ValveMix()
 
 
-def demo_homes(n: int, seed: int, mix: ValveMix = _DEFAULT_MIX) -> HomesSource:
-    """`n` simulated homes; the same arguments give the same homes and tokens. Raises ValueError beyond 1..99,999."""
+def demo_homes(n: int, seed: int, mix: ValveMix = _DEFAULT_MIX, *, fans: bool = False) -> HomesSource:
+    """`n` simulated homes; the same arguments give the same homes and tokens. `fans`: each has one, which a row of the
+    matrix runs for its detector. Raises ValueError beyond 1..99,999."""
     if not 1 <= n <= MOST_HOMES:
         raise ValueError(f"{n} homes: 1 to {MOST_HOMES} can be simulated")
     sites: list[Site] = []
     devices: list[DeviceRow] = []
     links: list[Link] = []
+    matrix: list[MatrixRow] = []
     for number in range(1, n + 1):
         site = _site(number)
         sites.append(site)
@@ -101,8 +106,12 @@ def demo_homes(n: int, seed: int, mix: ValveMix = _DEFAULT_MIX) -> HomesSource:
         valves += [DeviceRow(VENDOR, f"scv-{number:05}", SELF_CLOSING_MODEL, site.key)] if self_closing else []
         devices += [detector, *valves]
         links += [Link(detector.identity, valve.identity) for valve in valves]
+        if fans:
+            fan = DeviceRow(VENDOR, f"fan-{number:05}", FAN_MODEL, site.key)
+            devices.append(fan)
+            matrix.append(MatrixRow(f"fan-{number:05}", (detector.identity,), fans=(fan.identity,)))
     tokens = tuple(TokenRow(device.identity, token_of(device.identity, seed)) for device in devices)
-    return HomesSource(tuple(sites), tuple(devices), tuple(links), tokens)
+    return HomesSource(tuple(sites), tuple(devices), tuple(links), tokens, tuple(matrix))
 
 
 def load_homes(devices: int, gateways: int, seed: int) -> HomesSource:
@@ -136,6 +145,7 @@ def together(*sources: HomesSource) -> HomesSource:
         devices=tuple(device for source in sources for device in source.devices),
         links=tuple(link for source in sources for link in source.links),
         tokens=tuple(token for source in sources for token in source.tokens),
+        matrix=tuple(row for source in sources for row in source.matrix),
     )
 
 
@@ -167,6 +177,7 @@ def home_plans(source: HomesSource) -> tuple[HomePlan, ...]:
             plans[DeviceKind.DETECTOR],
             plans.get(DeviceKind.SHUT_OFF_VALVE),
             plans.get(DeviceKind.SELF_CLOSING_VALVE),
+            plans.get(DeviceKind.FAN),
         )
         for site in source.sites
         if DeviceKind.DETECTOR in (plans := by_site[site.key])

@@ -13,6 +13,7 @@ import msgspec
 
 from devices.models import DeviceKind
 from simulators.detector import DetectorTraits
+from simulators.fan import FanTraits
 from simulators.registry import MOST_HOMES, ValveMix
 from simulators.valve import SelfClosingTraits, ShutOffTraits
 
@@ -176,6 +177,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     detector: DetectorTraits = DetectorTraits()
     shut_off: ShutOffTraits = ShutOffTraits()
     self_closing: SelfClosingTraits = SelfClosingTraits()
+    fan: FanTraits = FanTraits()
     event: tuple[Event, ...] = ()
 
     #: What `do` may say, for the message about one that may not.

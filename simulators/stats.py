@@ -4,8 +4,8 @@ from collections import Counter
 
 import msgspec
 
+from simulators.orders import Taken
 from simulators.telemetry import Sender
-from simulators.valve import Taken
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ class Sender(StrEnum):
     DETECTOR = DeviceKind.DETECTOR.value
     SHUT_OFF_VALVE = DeviceKind.SHUT_OFF_VALVE.value
     SELF_CLOSING_VALVE = DeviceKind.SELF_CLOSING_VALVE.value
+    FAN = DeviceKind.FAN.value
 
 
 class Measured(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -1,37 +1,31 @@
 """Two kinds of valve: one that is told to close, and one that closes by itself.
 
-V1  Nothing here opens a valve but a hand on site (`open_by_hand`). `permit_open` moves nothing.
+V1  Nothing here opens a valve but a hand on site (`open_by_hand`). `permit_open` moves nothing: of a valve that locks
+    it gives the hand leave, until it expires or a CLOSE comes.
 V2  A command past its expiry, by the valve's own clock, never moves it; nor does one of a lower epoch than it has
     seen; nor one whose id it has already run. Each is still answered with the position.
 V3  A self-closing valve has no way to be commanded: it closes unpowered and says why.
 V4  The position is what the switch sees: a stuck valve that was told to close still says open.
 """
 
-from collections import OrderedDict
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Annotated
 
 import msgspec
 
 from devices.commands import Command, Verb
 from devices.quantities import ValveCause, ValvePosition
+from simulators.orders import Orders, Taken, instant_us
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
-
-#: Command ids a valve remembers. The interlock repeats an attempt with new ids about every 15 s: a quarter of an hour.
-REMEMBERED_IDS = 64
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 class ShutOffTraits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """stroke_s: from the pulse to the closed switch. Product choice: an electric ball valve for a home takes 2 to 5 s;
-    a solenoid takes less than 1 s."""
+    a solenoid takes less than 1 s. locks: closed by a command, it is opened by hand only with leave (`permit_open`)."""
 
     stroke_s: Positive = 2.0
     report_s: Positive = 30.0
+    locks: bool = False
 
 
 class SelfClosingTraits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,19 +39,6 @@ class SelfClosingTraits(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     report_s: Positive = 60.0
 
 
-class Taken(StrEnum):
-    """What a valve did with a command, and so why it did not move."""
-
-    CLOSING = "closing"
-    ALREADY_CLOSED = "already closed"
-    STUCK = "stuck"
-    EXPIRED = "expired"
-    STALE = "an older epoch"
-    REPEATED = "a repeated id"
-    PERMITTED = "opening by hand permitted"
-    NOT_MINE = "a verb this valve does not know"
-
-
 class ShutOffValve:
     """Normally open, closed by a pulse, opened again by hand only."""
 
@@ -68,26 +49,22 @@ class ShutOffValve:
         #: Told to close, it does nothing: for ever, or for the next `sticks_for` commands.
         self.jammed = False
         self.sticks_for = 0
-        self._epoch = 0
-        self._ran: OrderedDict[str, None] = OrderedDict()
+        self._orders = Orders()
+        #: Until when a hand has leave to open it, by its own clock; 0: it has none.
+        self._leave_until_us = 0
         self._stroke_left_s = 0.0
 
     def obey(self, command: Command, now_us: int) -> Taken:
         """Run one command at `now_us` of the valve's own clock (microseconds UTC)."""
-        if command.id in self._ran:
-            return Taken.REPEATED
-        if command.epoch < self._epoch:
-            return Taken.STALE
-        if now_us >= instant_us(command.expires):
-            return Taken.EXPIRED
-        self._epoch = command.epoch
-        self._ran[command.id] = None
-        if len(self._ran) > REMEMBERED_IDS:
-            self._ran.popitem(last=False)
+        refused = self._orders.refuse(command, now_us)
+        if refused is not None:
+            return refused
         match command.verb:
             case Verb.CLOSE:
+                self._leave_until_us = 0
                 return self._close()
             case Verb.PERMIT_OPEN:
+                self._leave_until_us = instant_us(command.expires)
                 return Taken.PERMITTED
             case _:
                 return Taken.NOT_MINE
@@ -99,8 +76,12 @@ class ShutOffValve:
         if self._stroke_left_s <= 0.0:
             self.position, self.cause = ValvePosition.CLOSED, ValveCause.REMOTE
 
-    def open_by_hand(self) -> None:
-        self.position, self.cause = ValvePosition.OPEN, ValveCause.UNKNOWN
+    def open_by_hand(self, now_us: int = 0) -> bool:
+        """Somebody on site tries, at `now_us` of the valve's own clock. Whether it is open now."""
+        locked = self.traits.locks and self.cause is ValveCause.REMOTE and now_us >= self._leave_until_us
+        if not locked:
+            self.position, self.cause = ValvePosition.OPEN, ValveCause.UNKNOWN
+        return not locked
 
     @property
     def passes_gas(self) -> bool:
@@ -168,13 +149,3 @@ class SelfClosingValve:
         if flow_m3h >= self.traits.over_flow_m3h:
             return ValveCause.OVER_FLOW
         return ValveCause.UNKNOWN
-
-
-def instant_us(text: str) -> int:
-    """An RFC 3339 instant as microseconds since 1970 UTC. A text that is none lies before every clock, so that a
-    command with a broken expiry is expired (V2)."""
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        return -(1 << 63)
-    return (instant - _EPOCH) // _MICROSECOND if instant.tzinfo is not None else -(1 << 63)

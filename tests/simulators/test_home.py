@@ -9,10 +9,10 @@ from devices.commands import Command, Verb
 from devices.quantities import ValveCause, ValvePosition
 from simulators.events import What
 from simulators.home import Happening, Home, Report
+from simulators.orders import Taken
 from simulators.registry import ValveMix, demo_homes, home_plans
 from simulators.scenario import Leak, RoomTraits, Scenario, find_scenario
 from simulators.telemetry import Sender
-from simulators.valve import Taken
 
 ONLY_SHUT_OFF = ValveMix(shut_off=1, self_closing=0, both=0)
 ONLY_SELF_CLOSING = ValveMix(shut_off=0, self_closing=1, both=0)

@@ -18,6 +18,7 @@ from simulators.detector import DetectorTraits
 from simulators.events import SimEvent, What
 from simulators.fleet import Fleet
 from simulators.mqtt_link import Endpoint
+from simulators.orders import Taken
 from simulators.registry import HomesSource, ValveMix, demo_homes
 from simulators.run import run, scenario_homes
 from simulators.scenario import (
@@ -34,7 +35,7 @@ from simulators.scenario import (
     StickValve,
     find_scenario,
 )
-from simulators.valve import ShutOffTraits, Taken
+from simulators.valve import ShutOffTraits
 from tests.simulators.davy_side import WITHIN_S, DavySide, davy
 
 SHUT_OFF = ValveMix(shut_off=1, self_closing=0, both=0)

@@ -4,15 +4,8 @@ from hypothesis import strategies as st
 
 from devices.commands import Command, Verb
 from devices.quantities import ValveCause, ValvePosition
-from simulators.valve import (
-    REMEMBERED_IDS,
-    SelfClosingTraits,
-    SelfClosingValve,
-    ShutOffTraits,
-    ShutOffValve,
-    Taken,
-    instant_us,
-)
+from simulators.orders import REMEMBERED_IDS, Taken, instant_us
+from simulators.valve import SelfClosingTraits, SelfClosingValve, ShutOffTraits, ShutOffValve
 
 NOON = "2025-12-02T12:00:00Z"
 NOON_US = 1_764_676_800_000_000
@@ -98,7 +91,7 @@ def test_no_command_ever_opens_a_valve_or_makes_it_remember_without_bound(
         shut_off.obey(close(str(id), epoch, expires, verb), NOON_US)
         shut_off.advance(1.0)
         assert shut_off.position is ValvePosition.CLOSED
-    assert len(shut_off._ran) <= REMEMBERED_IDS
+    assert len(shut_off._orders._ran) <= REMEMBERED_IDS
 
 
 @pytest.mark.parametrize(
@@ -138,3 +131,37 @@ def test_lifted_by_hand_a_self_closing_valve_closes_again_while_its_reason_lasts
 def test_an_instant_is_read_to_the_microsecond_in_any_zone() -> None:
     assert instant_us(NOON) == NOON_US
     assert instant_us("2025-12-02T20:00:00.000001+08:00") == NOON_US + 1
+
+
+def locking() -> ShutOffValve:
+    """A valve that locks, closed by a command."""
+    shut_off = ShutOffValve(ShutOffTraits(stroke_s=1.0, locks=True))
+    assert shut_off.open_by_hand(NOON_US)  # nothing has closed it
+    shut_off.obey(close(epoch=3), NOON_US)
+    shut_off.advance(2.0)
+    return shut_off
+
+
+def permit(id: str = "p", epoch: int = 3, expires: str = "2025-12-02T12:30:00Z") -> Command:
+    return close(id, epoch, expires, Verb.PERMIT_OPEN)
+
+
+def test_a_valve_that_locks_is_opened_by_hand_with_leave_only() -> None:
+    shut_off = locking()
+    assert not shut_off.open_by_hand(NOON_US + 1)
+    assert shut_off.obey(permit(), NOON_US + 2) is Taken.PERMITTED
+    assert shut_off.position is ValvePosition.CLOSED
+    assert shut_off.open_by_hand(NOON_US + 3)
+    assert shut_off.position is ValvePosition.OPEN
+
+
+def test_leave_ends_with_its_expiry_and_with_any_close_and_an_older_one_gives_none() -> None:
+    shut_off = locking()
+    assert shut_off.obey(permit("old", epoch=2), NOON_US) is Taken.STALE
+    assert not shut_off.open_by_hand(NOON_US)
+    shut_off.obey(permit(), NOON_US)
+    assert not shut_off.open_by_hand(instant_us("2025-12-02T12:30:00Z"))
+    shut_off.obey(permit("again"), NOON_US)
+    shut_off.obey(close("newer", epoch=4), NOON_US)
+    assert not shut_off.open_by_hand(NOON_US + 1)
+    assert shut_off.obey(permit("late"), NOON_US + 2) is Taken.STALE
