@@ -1,6 +1,7 @@
 """An alarm that becomes worse, one that was only tried, and what the device itself says: at the raise and after it."""
 
 from devices.quantities import Flag
+from rules import alarms
 from rules.decisions import (
     Acknowledge,
     AlarmChanged,
@@ -158,3 +159,41 @@ def test_an_alarm_knows_whether_the_device_itself_said_so() -> None:
     assert not gas(home).device_says
     assert not home.hear("a1", 4, flags=Flag.LOW_ALARM, combustible_lel=30)
     assert gas(home).device_says
+
+
+# ---- what is asked of an alarm that it cannot do --------------------------------------------------------------------
+
+
+def test_what_is_not_active_does_not_rise_and_says_nothing_of_the_device() -> None:
+    home = Block(pack(LIMIT))
+    home.hear("a1", 1, combustible_lel=30)
+    place = home.state.by_alarm[gas(home).alarm]
+    out: list[Decision] = []
+    for priority in (Priority.MEDIUM, Priority.LOW):
+        alarms.escalate(home.state, out, *place, priority, at(2))
+    home.hear("a1", 3, combustible_lel=0)
+    alarms.escalate(home.state, out, *place, Priority.CRITICAL, at(4))
+    alarms.escalate(home.state, out, place[0] + 1, place[1], Priority.CRITICAL, at(4))
+    assert not out
+    assert not alarms.device_said(home.state, *place)
+    home.hear("a1", 5, combustible_lel=30)
+    assert alarms.device_said(home.state, *place)
+    assert not alarms.device_said(home.state, *place)
+    assert not alarms.device_said(home.state, place[0] + 1, place[1])
+
+
+def test_only_an_active_alarm_acts_when_it_comes_into_force() -> None:
+    for active in (True, False):
+        home = Block(pack(LIMIT))
+        home.hear("a1", 1, combustible_lel=30)
+        place, out = home.state.by_alarm[gas(home).alarm], list[Decision]()
+        if not active:
+            home.hear("a1", 2, combustible_lel=0)
+        assert not alarms.tried(home.state, out, *place, at(3))
+        assert not out
+        home.state.reverted["gas"] = "too many"
+        assert not alarms.tried(home.state, out, *place, at(4))
+        assert gas(home).trial
+        del home.state.reverted["gas"]
+        assert alarms.tried(home.state, out, *place, at(5)) is active
+        assert [one.trial for one in of(AlarmChanged, out)] == [True, False]

@@ -335,6 +335,8 @@ def test_a_comment_and_what_it_was_change_no_state() -> None:
     assert "closing its incident says what it was" in answer(home).reason
     home.says(Resolve, 7, alarm=alarm(home).alarm, resolution=Resolution.TEST, comment="x" * 2_001)
     assert "2001 characters" in answer(home).reason
+    home.says(Comment, 8, subject=alarm(home).alarm, text="x" * 2_001)
+    assert "2001 characters" in answer(home).reason
 
 
 # ---- over restarts and edits ----------------------------------------------------------------------------------------
@@ -366,6 +368,27 @@ def test_the_table_is_what_the_engine_does_also_while_it_hides() -> None:
             state = after(state, happening)
             assert home.state.phase[alarm(home).slot, 0] == state
             assert alarm(home).state is (AlarmState.SHELVED if hides else state)
+
+
+def test_a_time_that_was_put_off_does_not_end_anything() -> None:
+    home = raised()
+    for t, until in ((2, 50), (3, 100)):
+        shelve(home, t, until)
+        out_of_service(home, t, until)
+    assert [(one.at, one.change) for one in of(AlarmChanged, home.tick(200))] == [
+        (at(100), Change.UNSHELVED),
+        (at(100), Change.IN_SERVICE),
+    ]
+
+
+def test_a_shelf_goes_with_its_rule() -> None:
+    home = raised()
+    shelve(home, 2, 1_000)
+    for rules in (pack(BATTERY), pack(BATTERY, GAS)):
+        home.rules = rules
+        reshape(home.state, home.fleet, compile_pack(rules, home.fleet), at(3))
+    assert not home.state.shelves
+    assert of(AlarmRaised, home.hear("a1", 5, combustible_lel=30))[-1].state is AlarmState.UNACKNOWLEDGED
 
 
 def test_a_shelf_goes_with_its_device() -> None:

@@ -1,8 +1,11 @@
 """Alarms that people deal with together: by site, riser, building and area, until a person closes them."""
 
+import msgspec
 import pytest
 
+from devices.fleet import build_fleet
 from devices.quantities import Flag
+from devices.sites import Registry, Site
 from rules.decisions import (
     Acknowledge,
     AlarmRaised,
@@ -18,7 +21,9 @@ from rules.decisions import (
     Resolution,
     incident_id,
 )
-from tests.rules.block import AREA, FLATS, HOUSES, Block, told
+from rules.kernels import compile_pack
+from rules.reshape import reshape
+from tests.rules.block import AREA, FLATS, HOUSES, NAMES, NUMBER, SITES, Block, block, told
 from tests.rules.world import at, of, pack
 
 GAS = 'id = "gas"\nquantity = "combustible_lel"\nat_or_above = 20\nclear_below = 15'
@@ -360,3 +365,47 @@ def test_a_part_may_be_closed_by_itself() -> None:
     assert answer(block).accepted
     assert len(block.incident(RISER).parts) == 2
     assert gas(block, ("a1",), 12) == [("a1", "opened"), ("a1", "merged")]
+
+
+# ---- registry changes -----------------------------------------------------------------------------------------------
+
+
+def change_registry(block_: Block, what: Registry, t: float) -> list[tuple[str, str]]:
+    block_.fleet = build_fleet(what, block_.fleet)
+    return told(reshape(block_.state, block_.fleet, compile_pack(block_.rules, block_.fleet), at(t)))
+
+
+def without(*gone: str) -> Registry:
+    return block(tuple(name for name in NAMES if name not in gone))
+
+
+def test_an_incident_whose_devices_left_is_over_and_one_of_whose_devices_is_left_is_known_by_that() -> None:
+    home = Block(RULES)
+    gas(home, ("a1", "a1x", "a2"), 1)
+    assert change_registry(home, without("a1", "a2"), 10) == [("a2", "over")]
+    assert home.incident("a1").slot == home.fleet.slot_of[NUMBER["a1x"]]
+    assert gas(home, ("a3",), 11) == [("a3", "opened")]
+    assert gas(home, ("a4",), 12)[1:] == [(RISER, "opened"), ("a1", "merged"), ("a3", "merged"), ("a4", "merged")]
+
+
+def test_sites_are_together_where_they_stand_now() -> None:
+    home = Block(RULES)
+    gas(home, FLATS[:2], 1)
+    moved = tuple(Site(site.key, area=AREA, building="7", riser="2") if site.key == "a1" else site for site in SITES)
+    assert not change_registry(home, block(sites=moved), 10)
+    assert gas(home, ("a3",), 11) == [
+        ("a3", "opened"),
+        (BUILDING, "opened"),
+        ("a1", "merged"),
+        ("a2", "merged"),
+        ("a3", "merged"),
+    ]
+
+
+def test_a_device_that_moved_to_another_site_takes_no_incident_with_it() -> None:
+    home = Block(RULES)
+    gas(home, ("a1", "a2"), 1)
+    devices = tuple(msgspec.structs.replace(one, site="far") if one.serial == "a1" else one for one in block().devices)
+    change_registry(home, msgspec.structs.replace(block(), devices=devices), 10)
+    assert gas(home, ("a3",), 11) == [("a3", "opened")]
+    assert home.incident("a1").key == "a1"
