@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from devices.fleet import MICROSECONDS, Fleet
 from devices.quantities import QUALITY_BITS, QUANTITY_NAMES, Flag, Quality, ValveCause, ValvePosition, quality_shift
@@ -23,7 +22,7 @@ from rules.document import RulePack
 from rules.evaluation import evaluate
 from rules.explain_predicates import Look
 from rules.explain_rules import RuleReader
-from rules.explain_types import Explained, RuleExplained, Said, Turn
+from rules.explain_types import Explained, Said, Turn
 from rules.replay import Replay
 from rules.snapshot import restore, snapshot
 from rules.state import State
@@ -35,7 +34,7 @@ _NIBBLE = (1 << QUALITY_BITS) - 1
 class Question(msgspec.Struct, frozen=True):
     """Why, at this device and time. `fleet`: the device and all that rules look at with it (explain_fleet). `since`:
     when the history that is given begins. `rules`: ids; empty: all that the pack has. `people`: what people are known
-    to have done meanwhile."""
+    to have done meanwhile. `too_large`: rules that vote in a group of more devices than are looked at."""
 
     fleet: Fleet
     pack: RulePack
@@ -44,12 +43,17 @@ class Question(msgspec.Struct, frozen=True):
     since: int
     rules: tuple[str, ...] = ()
     people: tuple[Event, ...] = ()
+    too_large: frozenset[str] = frozenset()
+
+
+#: Readings that wait for the device's next one, at most: some 90 MiB. Source: product choice.
+MOST_WAITING = 1_000_000
 
 
 def explain(question: Question, history: Iterable[Rows], spoken: Callable[[int], str] = str) -> Explained:
-    """`history`: stored readings of the question's fleet with received <= at, in the order of `received`. `spoken`: how
-    a time is written in sentences. Raises ValueError for a device or a rule that there is not, or history out of
-    order."""
+    """`history`: stored readings of the question's devices from `since` on, in the order of `received`, in chunks of
+    any size. `spoken`: how a time is written in sentences. Raises ValueError for a device or a rule that there is not,
+    or history out of order."""
     fleet = question.fleet
     slot = int(fleet.slot_of[question.device_no]) if 0 <= question.device_no < len(fleet.slot_of) else -1
     device, model = (fleet.devices[slot], fleet.model_by_slot[slot]) if slot >= 0 else (None, None)
@@ -59,68 +63,104 @@ def explain(question: Question, history: Iterable[Rows], spoken: Callable[[int],
     for rule in question.rules:
         if rule not in known:
             raise ValueError(f"there is no rule {rule!r}; there are {', '.join(sorted(known))}")
-    rows = _ordered(history, question)
-    slots = fleet.slots(rows["device_no"])
-    turns: list[Turn] = []
-
-    def told(made: Sequence[Decision]) -> None:
-        turns.extend(_turns(made, question.device_no))
-
-    world = World(fleet, Assumed(acknowledge_after_s=None), question.people)
-    replay = Replay(State.initial(fleet, question.pack, question.since), world, told)
-    live = np.flatnonzero((slots == slot) & ((rows["flags"] & _LATE_OR_STALE) == 0))
-    last = int(live[-1]) if len(live) else len(rows)
-    replay.advance(rows[:last], slots[:last])
-    look: Look | None = None
-    if len(live):
-        replay.until(int(rows["received"][last]))
-        look = _look(replay.state, rows[last : last + 1], slots[last : last + 1], slot, question.pack)
-        replay.advance(rows[last:], slots[last:])
-    replay.until(question.at)
-    mine = rows[slots == slot]
-    heard = mine["received"][(mine["flags"] & int(Flag.STALE)) == 0]
-    newest_is_blind = bool(len(mine)) and bool(mine["flags"][-1] & _LATE_OR_STALE)
-    reader = RuleReader(replay.state, slot, look, question.at, newest_is_blind, spoken)
+    course = _Course(question, slot)
+    for chunk in history:
+        course.take(chunk)
+    course.end()
+    look = course.look
+    reader = RuleReader(course.replay.state, slot, look, question, course.blind, spoken)
     wanted = question.rules or tuple(rule.id for rule in question.pack.rules)
-    found: tuple[RuleExplained, ...] = tuple(reader.read(replay.state.compiled.by_id[rule]) for rule in wanted)
     return Explained(
         device_no=question.device_no,
         identity=device.identity,
         model=model.key,
         at=question.at,
         since=question.since,
-        readings=len(mine),
-        heard=int(heard[-1]) if len(heard) else 0,
-        last=_said(rows[last]) if len(live) else None,
-        rules=found,
-        turns=tuple(turns),
+        readings=course.readings,
+        heard=course.heard,
+        last=None if look is None else _said(look.row[0]),
+        rules=tuple(reader.read(course.replay.state.compiled.by_id[rule]) for rule in wanted),
+        turns=tuple(course.turns),
     )
 
 
-def _ordered(history: Iterable[Rows], question: Question) -> Rows:
-    parts = [chunk for chunk in history if len(chunk)]
-    rows: Rows = np.concatenate(parts) if parts else blank(0)
-    received = rows["received"]
-    if (np.diff(received) < 0).any():
-        raise ValueError("history is not in the order in which it was received")
-    kept = (received <= question.at) & (question.fleet.slots(rows["device_no"]) >= 0)
-    return rows[kept]
+class _Course:
+    """History on its way through the engine. What comes after the device's newest live reading waits, for the engine is
+    asked about that one just before it takes it. look: its evaluation of the last. blind: the device's newest reading
+    is late or stale. heard: when it was last heard."""
+
+    def __init__(self, question: Question, slot: int) -> None:
+        self._question, self._slot = question, slot
+        self._received = -(1 << 62)
+        self._waiting: Rows = blank(0)  # begins with a live reading of the device
+        self.look: Look | None = None
+        self.readings = self.heard = 0
+        self.blind = False
+        self.turns: list[Turn] = []
+        world = World(question.fleet, Assumed(acknowledge_after_s=None), question.people)
+        self.replay = Replay(State.initial(question.fleet, question.pack, question.since), world, self._told)
+
+    def take(self, chunk: Rows) -> None:
+        received = chunk["received"]
+        if len(chunk) and (int(received[0]) < self._received or (np.diff(received) < 0).any()):
+            raise ValueError("history is not in the order in which it was received")
+        rows = _known(chunk, self._question)
+        if not len(rows):
+            return
+        self._received = int(rows["received"][-1])
+        mine = rows["device_no"] == self._question.device_no
+        self._count(rows[mine])
+        live = np.flatnonzero(mine & ((rows["flags"] & _LATE_OR_STALE) == 0))
+        if len(live):
+            newest = int(live[-1])
+            self._pass(self._waiting)
+            self._pass(rows[:newest])
+            self._waiting = rows[newest:]
+        elif len(self._waiting):
+            self._waiting = np.concatenate([self._waiting, rows])
+        else:
+            self._pass(rows)
+        if len(self._waiting) > MOST_WAITING:
+            self._ask()
+
+    def end(self) -> None:
+        if len(self._waiting):
+            self._ask()
+        self.replay.until(self._question.at)
+
+    def _count(self, mine: Rows) -> None:
+        if not len(mine):
+            return
+        heard = mine["received"][(mine["flags"] & int(Flag.STALE)) == 0]
+        self.readings += len(mine)
+        self.heard = int(heard[-1]) if len(heard) else self.heard
+        self.blind = bool(mine["flags"][-1] & _LATE_OR_STALE)
+
+    def _pass(self, rows: Rows) -> None:
+        if len(rows):
+            self.replay.advance(rows, self._question.fleet.slots(rows["device_no"]))
+
+    def _ask(self) -> None:
+        """By a copy of the state, of the first that waits; then all that waits goes on."""
+        row, state = self._waiting[:1], self.replay.state
+        self.replay.until(int(row["received"][0]))
+        copy = restore(snapshot(state), state.fleet, self._question.pack)
+        found = evaluate(copy.compiled, copy.windows, row, np.array([self._slot], np.int32))
+        conditions = found.whole(np.zeros(1, np.intp), copy.watched)
+        self.look = Look(copy.compiled, found, conditions, row, self._slot, copy.watched)
+        self._pass(self._waiting)
+        self._waiting = blank(0)
+
+    def _told(self, made: Sequence[Decision]) -> None:
+        for one in made:
+            if isinstance(one, AlarmRaised | AlarmChanged) and one.device_no == self._question.device_no:
+                what = "raised" if isinstance(one, AlarmRaised) else one.change.value
+                self.turns.append(Turn(one.at, one.rule, what, one.state))
 
 
-def _look(state: State, row: Rows, slots: NDArray[np.int32], slot: int, pack: RulePack) -> Look:
-    """The engine's evaluation of this row, by a copy of its state: the state itself goes on afterwards."""
-    copy = restore(snapshot(state), state.fleet, pack)
-    found = evaluate(copy.compiled, copy.windows, row, slots)
-    conditions = found.whole(np.zeros(1, np.intp), copy.watched)
-    return Look(copy.compiled, found, conditions, row, slot, copy.watched)
-
-
-def _turns(made: Sequence[Decision], device_no: int) -> list[Turn]:
-    return [
-        Turn(one.at, one.rule, "raised" if isinstance(one, AlarmRaised) else one.change.value, one.state)
-        for one in made
-        if isinstance(one, AlarmRaised | AlarmChanged) and one.device_no == device_no
-    ]
+def _known(chunk: Rows, question: Question) -> Rows:
+    kept = (chunk["received"] <= question.at) & (question.fleet.slots(chunk["device_no"]) >= 0)
+    return chunk if kept.all() else np.take(chunk, np.flatnonzero(kept))
 
 
 def _said(row: np.void) -> Said:

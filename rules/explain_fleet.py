@@ -3,7 +3,8 @@
 A city has a million devices; why one of them alarmed is a matter of a few.
 """
 
-from collections.abc import Iterator, Set
+from collections.abc import Collection, Set
+from typing import NamedTuple
 
 import msgspec
 
@@ -11,34 +12,52 @@ from devices.classes import Group, group
 from devices.sites import Device, Registry
 from rules.canonical import walk
 from rules.document import RulePack
-from rules.tree import Condition, Votes
+from rules.tree import Votes
+
+#: A group in which a rule votes has at most so many devices here. Source: product choice: a building, not a district.
+MOST_VOTERS = 1_000
 
 
-def neighbourhood(registry: Registry, identity: str, pack: RulePack) -> Registry:
-    """The device, those of its site, those of every group that a rule counts or votes in, those it shares a row of the
-    matrix with, their valves, and the gateways of all. Raises ValueError for a device that is not registered."""
+class Neighbourhood(NamedTuple):
+    """`too_large`: rules that vote in a group of more than MOST_VOTERS, which is left out."""
+
+    registry: Registry
+    too_large: frozenset[str]
+
+
+def neighbourhood(registry: Registry, identity: str, pack: RulePack, rules: Collection[str] = ()) -> Neighbourhood:
+    """The device, those of its site, those of every group that `rules` (ids; empty: all) vote in, those it shares a row
+    of the matrix with, their valves, and the gateways of all. Raises ValueError for a device that is not registered."""
     devices = {device.identity: device for device in registry.devices}
     if identity not in devices:
         raise ValueError(f"device {identity!r} is not registered")
     names = {identity} | {device.identity for device in registry.devices if device.site == devices[identity].site}
-    for sort in _groups(pack):
-        names |= _members(registry, identity, sort)
+    too_large: set[str] = set()
+    for sort, voting in _voting(pack, rules).items():
+        members = _members(registry, identity, sort)
+        if len(members) <= MOST_VOTERS:
+            names |= members
+        else:
+            too_large |= voting
     for row in registry.matrix:
         if identity in row.detectors:
             names |= {*row.detectors, *row.valves, *row.fans}
     names |= {link.valve for link in registry.links if link.detector in names}
     names |= {devices[name].gateway for name in names if devices[name].gateway in devices}
-    return part_of(registry, names)
+    return Neighbourhood(part_of(registry, names), frozenset(too_large))
 
 
-def _groups(pack: RulePack) -> set[Group]:
-    voted = {node.group for tree in _trees(pack) for node in walk(tree) if isinstance(node, Votes)}
-    return voted | {rule.group for rule in pack.rules if rule.group is not None}
-
-
-def _trees(pack: RulePack) -> Iterator[Condition]:
-    for parsed in pack.parsed:
-        yield from (tree for tree in (parsed.condition, parsed.clear, *parsed.escalate) if tree is not None)
+def _voting(pack: RulePack, rules: Collection[str]) -> dict[Group, set[str]]:
+    """Which rules vote in which sort of group."""
+    found: dict[Group, set[str]] = {}
+    for rule, parsed in zip(pack.rules, pack.parsed, strict=False):
+        if rules and rule.id not in rules:
+            continue
+        for tree in (parsed.condition, parsed.clear, *parsed.escalate):
+            for node in walk(tree) if tree is not None else ():
+                if isinstance(node, Votes):
+                    found.setdefault(node.group, set()).add(rule.id)
+    return found
 
 
 def _members(registry: Registry, identity: str, sort: Group) -> set[str]:

@@ -11,13 +11,28 @@ from numpy.typing import NDArray
 
 from devices.quantities import GAS_QUANTITIES, QUALITY_BITS, QUANTITIES, Flag, Quality, quality_shift
 from devices.readings import Rows
-from rules.canonical import canonical, quantities
+from rules.canonical import canonical, quantities, walk
 from rules.document import Kind, Rule
 from rules.evaluation import AT_LEAST, NOT_KNOWN, Evaluation
 from rules.explain_types import Certainty, Predicate, Role, Says
 from rules.kernels import Compiled, Conditions
 from rules.selection import parsed_of
-from rules.tree import Comparison, Condition, Joined, Missing, Not, Quantitative
+from rules.tree import (
+    Comparison,
+    Condition,
+    Count,
+    Dose,
+    Joined,
+    Missing,
+    Not,
+    OfDevice,
+    Quantitative,
+    Since,
+    Stuck,
+    Votes,
+    Windowed,
+    WordTest,
+)
 
 _NIBBLE = (1 << QUALITY_BITS) - 1
 _SAYS = {1: Says.TRUE, 0: Says.FALSE, -1: Says.UNKNOWN}
@@ -116,7 +131,7 @@ class Look:
     def _leaf(self, rule: int, tree: Condition, role: Role) -> Predicate:
         says = _SAYS[int(self.found.says(rule, tree, self.watched)[0])]
         text = canonical(tree)
-        why = self._why(quantities(tree)) if says is Says.UNKNOWN else ""
+        why = self._why(quantities(tree)) or _lacking(tree) if says is Says.UNKNOWN else ""
         if not isinstance(tree, Comparison):
             return Predicate(role, text, says, why=why)
         value, certainty = self._number(rule, tree.left)
@@ -130,3 +145,17 @@ class Look:
         value, certainty = self.found.values(rule, node)
         known = float(value[0])
         return None if np.isnan(known) else known, _CERTAINTY.get(int(certainty[0]), Certainty.EXACT)
+
+
+def _lacking(tree: Condition) -> str:
+    """Why something that is remembered, voted or registered is unknown though the reading itself is good."""
+    for node in walk(tree):
+        if isinstance(node, Votes):
+            return "not enough of the group is known"
+        if isinstance(node, Windowed | Count | Since | Stuck | Dose):
+            return "not enough of the window is known"
+        if isinstance(node, OfDevice):
+            return f"{node.property} is not registered"
+        if isinstance(node, WordTest):
+            return f"the reading does not say {node.word}"
+    return ""

@@ -1,6 +1,7 @@
 """What one rule made of a device by a time: the reason, as a word and in two languages, and how far its timer is."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
@@ -19,13 +20,30 @@ _JUDGED = (Kind.MEASURED, Kind.QUALITY, Kind.SILENCE)
 _LATCHED = (AlarmState.LATCHED_UNACKNOWLEDGED, AlarmState.LATCHED_ACKNOWLEDGED)
 
 
+class Asked(Protocol):
+    """What of a question is needed here."""
+
+    @property
+    def at(self) -> int: ...
+
+    @property
+    def too_large(self) -> frozenset[str]: ...
+
+
 class RuleReader:
     """state: as of `at`. look: at the last live reading, or None. blind: the newest reading is late or stale."""
 
     def __init__(
-        self, state: State, slot: int, look: Look | None, at: int, blind: bool, spoken: Callable[[int], str]
+        self,
+        state: State,
+        slot: int,
+        look: Look | None,
+        asked: Asked,
+        blind: bool,
+        spoken: Callable[[int], str],
     ) -> None:
-        self.state, self.slot, self.look, self.at, self.blind, self.spoken = state, slot, look, at, blind, spoken
+        self.state, self.slot, self.look, self.blind, self.spoken = state, slot, look, blind, spoken
+        self.at, self.too_large = asked.at, asked.too_large
         self.of = int(state.compiled.class_of[slot])
 
     def read(self, rule: int) -> RuleExplained:
@@ -91,6 +109,8 @@ class RuleReader:
             return self._not_looked(spec)
         if spec.kind not in _JUDGED:
             return Reason.OF_THE_ENGINE, known
+        if spec.id in self.too_large:
+            return Reason.GROUP_TOO_LARGE, known
         if running is not None:
             known |= {
                 "since": self.spoken(running.since),

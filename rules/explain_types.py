@@ -44,6 +44,7 @@ class Reason(StrEnum):
     NOT_SELECTED = "not selected"
     NOT_MEASURED = "not measured"
     OF_THE_ENGINE = "of the engine"
+    GROUP_TOO_LARGE = "group too large"
     NOT_HEARD = "not heard"
     OUTSIDE_SCHEDULE = "outside schedule"
     NOT_TRUE = "condition is false"

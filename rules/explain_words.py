@@ -15,6 +15,10 @@ SENTENCES: dict[Reason, tuple[str, str]] = {
         "此规则不看读数:由联锁、通信或预算触发。",
         "The rule looks at no reading: the interlock, the way in or the budget raises it.",
     ),
+    Reason.GROUP_TOO_LARGE: (
+        "规则在一个设备过多的分组中表决,此处不重算。",
+        "The rule votes in a group of too many devices: that is not computed again here.",
+    ),
     Reason.NOT_HEARD: (
         "在所查时间内设备没有可用的读数。",
         "In the time looked at the device sent no reading that rules can see.",

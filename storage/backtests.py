@@ -83,7 +83,7 @@ async def prepare(connection: Connection, order: Order) -> Prepared:
 async def ask(connection: Connection, identity: str, at_us: int, pack: RulePack, rules: tuple[str, ...] = ()) -> Asking:
     """Why, at the device `vendor/serial` and this time, by the rules of `pack` (`rules`: these of them). Raises
     ValueError for a device that is not registered."""
-    near = neighbourhood(await registry_now(connection), identity, pack)
+    near, too_large = neighbourhood(await registry_now(connection), identity, pack, rules)
     fleet = build_fleet(near)
     device = next(one for one in near.devices if one.identity == identity)
     numbers = tuple(one.device_no for one in near.devices)
@@ -91,7 +91,7 @@ async def ask(connection: Connection, identity: str, at_us: int, pack: RulePack,
     lead = max(lead_us(pack), _longest_silence_us(fleet))
     since = look_back_us(lead, at_us, oldest)
     people = await acknowledgements(connection, numbers, since, at_us)
-    question = Question(fleet, pack, device.device_no, at_us, since, rules, people)
+    question = Question(fleet, pack, device.device_no, at_us, since, rules, people, too_large)
     # What was received by then may be about a time that the device's fast clock says is later.
     return Asking(question, Asked(since, at_us + FUTURE_US + 1, device_nos=numbers))
 

@@ -6,6 +6,8 @@ import pytest
 from devices.fleet import build_fleet
 from devices.quantities import Flag, Quality
 from devices.readings import Rows
+from rules import explain as explain_module
+from rules import explain_fleet
 from rules.decisions import Acknowledge, AlarmState, alarm_id
 from rules.document import RulePack
 from rules.explain import Question, explain
@@ -18,17 +20,10 @@ GAS = 'id = "gas"\napplies_to = ["detector"]\nquantity = "combustible_lel"\nat_o
 HELD = GAS + "hold_s = 30\nclear_hold_s = 20\n"
 
 
-def _why(
-    rules: RulePack,
-    rows: list[Rows],
-    t: float,
-    name: str = "d1",
-    since_s: float = 0.0,
-    people: tuple[Acknowledge, ...] = (),
-) -> Explained:
-    near = neighbourhood(registry(), f"davysim/{name}", rules)
-    question = Question(build_fleet(near), rules, NUMBERS[name], at(t), at(since_s), people=people)
-    return explain(question, [np.concatenate(rows)] if rows else [], lambda us: f"{(us - T0) / 1e6:g}")
+def _why(rules: RulePack, rows: list[Rows], t: float, *, people: tuple[Acknowledge, ...] = ()) -> Explained:
+    near, too_large = neighbourhood(registry(), "davysim/d1", rules)
+    question = Question(build_fleet(near), rules, NUMBERS["d1"], at(t), at(0), people=people, too_large=too_large)
+    return explain(question, rows, lambda us: f"{(us - T0) / 1e6:g}")
 
 
 def _rule(explained: Explained, rule: str = "gas") -> RuleExplained:
@@ -144,10 +139,28 @@ def test_expressions_show_every_comparison_with_the_engines_own_values() -> None
 
 
 def test_only_the_neighbourhood_is_looked_at() -> None:
-    near = neighbourhood(registry(), "davysim/sd", pack(GAS))
+    near, _ = neighbourhood(registry(), "davysim/sd", pack(GAS))
     assert [device.serial for device in near.devices] == ["sd", "sv"]
     with pytest.raises(ValueError, match="not registered"):
         neighbourhood(registry(), "davysim/nobody", pack(GAS))
+
+
+def test_a_rule_that_votes_in_too_large_a_group_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    voting = 'id = "two"\ncondition = "at_least(2, site, combustible_lel >= 10 %LEL)"'
+    unheard = _rule(_why(pack(voting), _gas(15), 1), "two")
+    assert unheard.reason is Reason.NOT_KNOWN
+    assert "not enough of the group is known" in unheard.sentence_en
+    monkeypatch.setattr(explain_fleet, "MOST_VOTERS", 2)
+    assert _rule(_why(pack(voting), _gas(15), 1), "two").reason is Reason.GROUP_TOO_LARGE
+
+
+def test_history_in_any_chunks_is_explained_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [*_gas(1, 25, 25, 25, 25, 5, 5), *(reading("d2", 61 + n, combustible_lel=1) for n in range(5))]
+    whole = [np.concatenate(rows)]
+    alike = [_why(pack(HELD), whole, t) for t in (22, 41, 55, 70)]
+    assert [_why(pack(HELD), rows, t) for t in (22, 41, 55, 70)] == alike
+    monkeypatch.setattr(explain_module, "MOST_WAITING", 2)
+    assert [_why(pack(HELD), rows, t) for t in (22, 41, 55, 70)] == alike
 
 
 def test_rules_that_there_are_not_are_named() -> None:
