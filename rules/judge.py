@@ -145,7 +145,8 @@ def _said_more(state: State, piece: Piece, part: NDArray[np.intp], found: Condit
         _Item(int(part[row]), int(rising[which]), _What.ESCALATE, 0, int(found.priority[row, rising[which]]))
         for row, which in zip(*np.nonzero(worse), strict=True)
     ]
-    waits = ~(piece.late | piece.stale)[part] & may_wait(state, piece.slots[part], found.raised == 1)
+    acting = np.flatnonzero((found.raised[:, state.traits.acts] == 1).any(axis=1))
+    waits = ~(piece.late | piece.stale)[part] & may_wait(state, piece.slots[part], acting)
     items += [_Item(int(part[place]), _BEFORE, _What.WAITED, place) for place in np.flatnonzero(waits).tolist()]
     bits = part[(piece.flags[part] & int(ALARM_FLAGS)) != 0]
     return items + [_Item(row, _AFTER, _What.BIT) for row in bits.tolist()]

@@ -52,7 +52,7 @@ def look(state: State, rows: Rows, slots: NDArray[np.int32], received: NDArray[n
     judged = _judged(state, slots, flags, late, found)
     heard = np.flatnonzero(~stale)
     several = bool(received[0] != received[-1])
-    away = _away(state, slots[heard], received[heard]) if several else state.silent[slots[heard]]
+    away = _away(state, slots[heard], received[heard]) if several and len(heard) else state.silent[slots[heard]]
     if several and state.traits.of_others.any():
         judged[heard[away]] = True  # its vote may be lost before
         judged &= ~late
@@ -71,8 +71,11 @@ def look(state: State, rows: Rows, slots: NDArray[np.int32], received: NDArray[n
 
 def _judged(state: State, slots: NDArray[np.int32], flags: NDArray[np.int64], late: Which, found: Evaluation) -> Which:
     """K1."""
-    awaited = found.awake | may_wait(state, slots, found.raised)
-    some = np.flatnonzero((found.raised.any(axis=1) | awaited | state.busy[slots]) & ~late)
+    loud = np.flatnonzero(found.raised.any(axis=1))
+    awaited = found.awake | may_wait(state, slots, loud[found.raised[loud][:, state.traits.acts].any(axis=1)])
+    asked = awaited | state.busy[slots]
+    asked[loud] = True
+    some = np.flatnonzero(asked & ~late)
     judged = np.zeros(len(slots), np.bool_)
     if not len(some):
         return judged
@@ -103,13 +106,14 @@ def _moves(state: State, slots: NDArray[np.int32], flags: NDArray[np.int64], say
     return moves
 
 
-def may_wait(state: State, slots: NDArray[np.int32], raised: NDArray[np.bool_]) -> Which:
+def may_wait(state: State, slots: NDArray[np.int32], acting: NDArray[np.intp]) -> Which:
     """Rows of detectors whose readings decide about something held, or may before these rows are over: what an alarm
-    asks for is held only then, and may wait for another alarm later. raised: shape (n, rules)."""
+    asks for is held only then, and may wait for another alarm later. acting: rows at which a rule that acts is
+    raised."""
     acts, waits = state.traits.acts, state.waits[slots]
-    if not len(acts) or not (state.held or raised[:, acts].any()):
+    if not len(acts) or not (state.held or len(acting)):
         return waits
-    waits |= raised[:, acts].any(axis=1)
+    waits[acting] = True
     busy = np.flatnonzero(state.busy[slots] & ~waits)
     waits[busy] = IS_ACTIVE[state.phase[slots[busy]][:, acts]].any(axis=1)
     return _all_of(state, slots, slots[waits])
@@ -125,8 +129,10 @@ def _late_alarms(state: State, slots: NDArray[np.int32], flags: NDArray[np.int64
 
 def _away(state: State, slots: NDArray[np.int32], received: NDArray[np.int64]) -> Which:
     """Rows of devices that are silent, or are not heard for so long within the batch that something may fall due."""
-    found: Which = received[-1] - state.heard[slots] >= state.deadlines.gap_us[state.compiled.class_of[slots]]
-    found |= state.silent[slots]
+    found: Which = state.silent[slots]
+    longest = received[-1] - state.heard[slots]
+    some = np.flatnonzero(longest >= state.deadlines.gap_us.min())
+    found[some] |= longest[some] >= state.deadlines.gap_us[state.compiled.class_of[slots[some]]]
     some = np.flatnonzero(found)
     if len(some):
         found[some] = _gaps(state, slots[some], received[some])
