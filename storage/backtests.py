@@ -4,11 +4,13 @@ were in force, what people did and said of alarms. All of these raise DatabaseAw
 B1  Nothing is written, and nothing of an engine is asked for: neither touches live state.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
 
 from devices.fleet import MICROSECONDS, Fleet, build_fleet
+from devices.readings import Rows
 from devices.sites import Registry, decode_registry
 from ingest.admission import FUTURE_US
 from rules.backtest import Request, lead_us, quantities_of
@@ -19,7 +21,7 @@ from rules.explain import Question, look_back_us
 from rules.explain_fleet import neighbourhood, part_of
 from storage.alarm_history import labels
 from storage.database import Connection, DatabaseRefused, translated
-from storage.history import Asked
+from storage.history import Asked, stored_readings
 from storage.rule_packs import rules_at, rules_body
 from storage.text import clean
 from storage.times import as_datetime
@@ -49,6 +51,10 @@ class Asking(NamedTuple):
 
     question: Question
     asked: Asked
+
+    def history(self, url: str) -> Iterator[Rows]:
+        """What rules.explain reads. Raises DatabaseAway, DatabaseRefused, TooMuchBackfilled as it goes."""
+        return stored_readings(url, self.asked)
 
 
 async def prepare(connection: Connection, order: Order) -> Prepared:
