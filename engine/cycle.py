@@ -52,6 +52,9 @@ MOST_MESSAGES = 8_192
 HEARTBEAT_US = 5_000_000
 #: An engine turns at least every HEARTBEAT_US; when this has passed between two turns, it was away.
 AWAY_US = 3 * HEARTBEAT_US
+#: Epochs on the wire begin with the minutes from 1970 to the store's first cycle, so that a valve obeys an engine that
+#: began anew: it ignores an epoch lower than it has seen. Source: product choice: nobody closes a valve every minute.
+_EPOCH_US = 60_000_000
 #: How long timers wait before the disk is looked at again when it is full.
 WAIT_FOR_ROOM_S = 1.0
 
@@ -329,7 +332,7 @@ class Cycle:
             command = Command(
                 id=one.command,
                 verb=one.verb,
-                epoch=one.epoch,
+                epoch=wire_epoch(self.store, one.epoch),
                 issued=rfc3339(one.at - ahead_us),
                 expires=rfc3339(one.expires - ahead_us),
                 reason=one.reason,
@@ -360,6 +363,11 @@ class Cycle:
         self.figures.readings += len(intake.batch.rows)
         self.figures.cycle_seconds += took
         self.figures.longest_cycle_seconds = max(self.figures.longest_cycle_seconds, took)
+
+
+def wire_epoch(store: Store, epoch: int) -> int:
+    """What a command says for an epoch of the log."""
+    return epoch + store.began // _EPOCH_US
 
 
 def _always(body: bytes) -> Callable[[str], bytes]:

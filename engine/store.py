@@ -137,6 +137,8 @@ class Store:
         self.engine = self._meta("engine")
         self.last_cycle = self._number("SELECT value FROM meta WHERE key = 'cycle'")
         self.last_now = self._number("SELECT value FROM meta WHERE key = 'now'")
+        #: The time of its first cycle (microseconds UTC); 0 while there is none, and of stores from before it was kept.
+        self.began = self._number("SELECT coalesce(max(value), 0) FROM meta WHERE key = 'began'")
         self.oldest = self._number("SELECT coalesce(min(cycle), 0) FROM cycle")
         self.checkpointed = 0
         self.readings_written = 0
@@ -213,11 +215,14 @@ class Store:
                 db.execute("INSERT OR REPLACE INTO answer VALUES (?, ?, ?)", (answer_id, inputs.now, body))
             db.execute("UPDATE meta SET value = ? WHERE key = 'cycle'", (str(cycle),))
             db.execute("UPDATE meta SET value = ? WHERE key = 'now'", (str(inputs.now),))
+            if cycle == 1:
+                db.execute("INSERT INTO meta VALUES ('began', ?)", (str(inputs.now),))
             oldest = self._trim(cycle, inputs.now, len(answers))
             db.execute("COMMIT")
         except apsw.Error as failed:
             raise CommitFailed(f"cycle {cycle} could not be written to {self.path}: {failed}") from failed
         self.last_cycle, self.last_now, self.oldest = cycle, inputs.now, oldest
+        self.began = self.began or (inputs.now if cycle == 1 else 0)
         self.readings_written += readings
         self.counts |= counts
         self.used_bytes = self._used()

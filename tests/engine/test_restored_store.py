@@ -7,6 +7,7 @@ from pathlib import Path
 from davy.wiring import run_engine
 from devices.sites import Registry
 from engine.bookmark import Bookmark
+from engine.cycle import wire_epoch
 from engine.journal import JournalReader
 from engine.records import Inputs
 from engine.store import Store
@@ -187,3 +188,17 @@ async def test_an_engine_is_told_so(tmp_path: Path) -> None:
             await asyncio.sleep(0.05)
     stop.set()
     await running
+
+
+async def test_a_valve_obeys_an_engine_whose_store_began_anew(tmp_path: Path) -> None:
+    epochs = []
+    for n, began in enumerate((60_000_000_000, 63_600_000_000)):  # an hour later
+        store = opened(tmp_path / str(n))
+        empty = Inputs(now=began, packed=b"", extra={}, events=(), counts=(), marks=())
+        store.commit(empty, (), readings=0)
+        store.close()
+        store = opened(tmp_path / str(n))
+        assert store.began == began
+        epochs.append(wire_epoch(store, 1))
+        store.close()
+    assert epochs == [1_001, 1_061]
