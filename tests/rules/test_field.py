@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from devices.fleet import build_fleet
 from rules.decisions import (
     AlarmChanged,
     AlarmRaised,
@@ -20,7 +21,9 @@ from rules.decisions import (
     Resolution,
     StepDone,
 )
-from tests.rules.block import FLATS, NUMBER, Block, told
+from rules.kernels import compile_pack
+from rules.reshape import reshape
+from tests.rules.block import FLATS, NAMES, NUMBER, Block, block, told
 from tests.rules.world import at, of, pack
 
 GAS = 'id = "gas"\nquantity = "combustible_lel"\nat_or_above = 20\nclear_below = 15'
@@ -115,6 +118,30 @@ def test_what_cannot_be_measured_is_refused(quantity: str, value: float, why: st
     assert not site.answer().accepted
     assert why in site.answer().reason
     assert not site.block.incident("a1").marks
+
+
+def test_the_limits_of_what_can_be_measured_can_be_measured() -> None:
+    for value in (-5.0, 2_300.0):
+        site = OnSite()
+        site.measures(value, 60)
+        assert site.answer().accepted
+
+
+def test_the_rule_may_stand_first_and_be_about_another_quantity() -> None:
+    site = OnSite((FIELD, GAS))
+    assert [one.rule for one in of(AlarmRaised, site.measures(30, 60))] == ["field"]
+    site = OnSite((FIELD.replace("combustible_lel", "co_ppm"), GAS))
+    assert not of(AlarmRaised, site.measures(30, 60))
+    assert [one.value for one in of(AlarmRaised, site.measures(100, 61, quantity="co_ppm"))] == [100]
+
+
+def test_a_reading_where_the_device_has_left_the_registry_is_kept_and_raises_nothing() -> None:
+    site = OnSite()
+    home = site.block
+    home.fleet = build_fleet(block(tuple(name for name in NAMES if name != "a1")), home.fleet)
+    reshape(home.state, home.fleet, compile_pack(home.rules, home.fleet), at(10))
+    assert told(site.measures(30, 60)) == [("a1", "field reading")]
+    assert not home.state.open
 
 
 def test_a_reading_of_an_incident_that_is_not_open_is_refused() -> None:
