@@ -95,14 +95,26 @@ def _show_rule(rule: "RuleExplained", line: "Callable[[str], None]", *, zh: bool
     state = f" [{rule.state.name.lower()}]" if rule.alarm else ""
     line(f"{rule.rule} ({title}){state}: {sentence}")
     for one in rule.predicates:
-        line(f"    {_predicate(one)}")
+        line(f"    {_predicate(one, zh=zh)}")
 
 
-def _predicate(one: "Predicate") -> str:
+def _predicate(one: "Predicate", *, zh: bool) -> str:
+    from rules.explain_words import why_zh
+
     value = ""
     if one.comparator:
-        known = "?" if one.value is None else f"{one.value:.6g}"
         least = ">= " if one.certainty == "at least" else ""
-        value = f": {least}{known} {one.unit}".rstrip()
-    why = f" ({one.why})" if one.why else ""
+        value = f": {least}{_figure(one.value, one.unit)}"
+        if one.named:
+            value += f", {'比较值' if zh else 'compared with'} {_figure(one.threshold, one.unit)}"
+    why = f" ({why_zh(one.why) if zh else one.why})" if one.why else ""
     return f"{one.role}: {one.text} = {one.says}{value}{why}"
+
+
+def _figure(value: float | None, unit: str) -> str:
+    from rules.tree import Dimension
+    from rules.units import DURATION, shown
+
+    if value is None:
+        return "?"
+    return shown(value, DURATION if unit == "s" else Dimension(unit))

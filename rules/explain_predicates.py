@@ -5,12 +5,14 @@ Nothing is computed anew here: values are those of the engine's own Evaluation, 
 
 import operator
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.quantities import GAS_QUANTITIES, QUALITY_BITS, QUANTITIES, Flag, Quality, quality_shift
+from devices.quantities import GAS_QUANTITIES, QUALITY_BITS, Flag, Quality, quality_shift
 from devices.readings import Rows
+from rules import explain_words as words
 from rules.canonical import canonical, quantities, walk
 from rules.document import Kind, Rule
 from rules.evaluation import AT_LEAST, NOT_KNOWN, Evaluation
@@ -25,6 +27,7 @@ from rules.tree import (
     Joined,
     Missing,
     Not,
+    Number,
     OfDevice,
     Quantitative,
     Since,
@@ -33,12 +36,24 @@ from rules.tree import (
     Windowed,
     WordTest,
 )
+from rules.units import OF_QUANTITY, unit_text
 
 _NIBBLE = (1 << QUALITY_BITS) - 1
 _SAYS = {1: Says.TRUE, 0: Says.FALSE, -1: Says.UNKNOWN}
-_UNITS = {quantity.name: quantity.unit for quantity in QUANTITIES}
 _COMPARED = {">=": operator.ge, "<=": operator.le, "<": operator.lt, ">": operator.gt}
 _CERTAINTY = {NOT_KNOWN: Certainty.UNKNOWN, AT_LEAST: Certainty.AT_LEAST}
+
+
+class _Text(NamedTuple):
+    """One expression of a rule, as its author wrote it."""
+
+    rule: int
+    role: Role
+    text: str
+
+    def of(self, tree: Condition) -> str:
+        """The author's words for a part of it."""
+        return " ".join(self.text[tree.span.start : tree.span.end].split()) or canonical(tree)
 
 
 class Look:
@@ -67,13 +82,13 @@ class Look:
             if spec.kind is Kind.QUALITY:
                 found += [self._believed(name) for name in GAS_QUANTITIES]
             elif parsed.condition is not None:
-                found += self._tree(rule, parsed.condition, Role.CONDITION)
+                found += self._tree(_Text(rule, Role.CONDITION, spec.condition), parsed.condition)
             elif spec.quantity:
                 found += self._limits(spec, rule)
             if parsed.clear is not None:
-                found += self._tree(rule, parsed.clear, Role.CLEAR)
-        for tree in parsed.escalate:
-            found += self._tree(rule, tree, Role.ESCALATE)
+                found += self._tree(_Text(rule, Role.CLEAR, spec.clear_condition), parsed.clear)
+        for tree, escalation in zip(parsed.escalate, spec.escalate, strict=False):
+            found += self._tree(_Text(rule, Role.ESCALATE, escalation.when), tree)
         return tuple(found)
 
     def _flag(self, name: str, role: Role) -> Predicate:
@@ -102,8 +117,8 @@ class Look:
                 Certainty.UNKNOWN if value is None else Certainty.EXACT,
                 comparator,
                 threshold,
-                _UNITS[spec.quantity],
-                self._why((spec.quantity,)) if value is None else "",
+                OF_QUANTITY[spec.quantity].unit,
+                why=self._why((spec.quantity,)) if value is None else "",
             )
 
     def _good(self, name: str) -> float | None:
@@ -116,30 +131,41 @@ class Look:
         for name in names:
             quality = Quality(self.quality >> quality_shift(name) & _NIBBLE)
             if quality is not Quality.GOOD:
-                return f"{name}: {quality.name.lower()}"
-        return "stale" if self.flags & Flag.STALE else ""
+                return words.of_quality(name, quality)
+        return words.STALE if self.flags & Flag.STALE else ""
 
-    def _tree(self, rule: int, tree: Condition, role: Role) -> Iterator[Predicate]:
+    def _tree(self, text: "_Text", tree: Condition) -> Iterator[Predicate]:
         if isinstance(tree, Joined):
             for part in tree.parts:
-                yield from self._tree(rule, part, role)
+                yield from self._tree(text, part)
         elif isinstance(tree, Not):
-            yield from self._tree(rule, tree.part, role)
+            yield from self._tree(text, tree.part)
         elif not isinstance(tree, Missing):
-            yield self._leaf(rule, tree, role)
+            yield self._leaf(text, tree)
 
-    def _leaf(self, rule: int, tree: Condition, role: Role) -> Predicate:
-        says = _SAYS[int(self.found.says(rule, tree, self.watched)[0])]
-        text = canonical(tree)
+    def _leaf(self, text: "_Text", tree: Condition) -> Predicate:
+        says = _SAYS[int(self.found.says(text.rule, tree, self.watched)[0])]
         why = self._why(quantities(tree)) or _lacking(tree) if says is Says.UNKNOWN else ""
         if not isinstance(tree, Comparison):
-            return Predicate(role, text, says, why=why)
-        value, certainty = self._number(rule, tree.left)
-        threshold, _ = self._number(rule, tree.right)
-        unit = tree.left.dimension.unit or ("s" if tree.left.dimension.seconds == 1 else "")
-        if tree.left.dimension.unit and tree.left.dimension.seconds == -1:
-            unit += "/s"
-        return Predicate(role, text, says, value, certainty, str(tree.comparator), threshold, unit, why)
+            return Predicate(text.role, text.of(tree), says, why=why)
+        value, certainty = self._number(text.rule, tree.left)
+        threshold, _ = self._number(text.rule, tree.right)
+        # Rates are said per minute, as people say them; within, they are per second.
+        per_minute = tree.left.dimension.unit != "" and tree.left.dimension.seconds == -1
+        scale = 60.0 if per_minute else 1.0
+        unit = f"{tree.left.dimension.unit}/min" if per_minute else unit_text(tree.left.dimension)
+        return Predicate(
+            text.role,
+            text.of(tree),
+            says,
+            None if value is None else value * scale,
+            certainty,
+            str(tree.comparator),
+            None if threshold is None else threshold * scale,
+            unit,
+            not isinstance(tree.right, Number),
+            why,
+        )
 
     def _number(self, rule: int, node: Quantitative) -> tuple[float | None, Certainty]:
         value, certainty = self.found.values(rule, node)
@@ -151,11 +177,11 @@ def _lacking(tree: Condition) -> str:
     """Why something that is remembered, voted or registered is unknown though the reading itself is good."""
     for node in walk(tree):
         if isinstance(node, Votes):
-            return "not enough of the group is known"
+            return words.FEW_VOTES
         if isinstance(node, Windowed | Count | Since | Stuck | Dose):
-            return "not enough of the window is known"
+            return words.SHORT_WINDOW
         if isinstance(node, OfDevice):
-            return f"{node.property} is not registered"
+            return words.NOT_REGISTERED
         if isinstance(node, WordTest):
-            return f"the reading does not say {node.word}"
+            return words.NOT_SAID
     return ""

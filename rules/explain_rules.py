@@ -10,7 +10,7 @@ from rules.decisions import AlarmState, Priority
 from rules.document import Kind, Rule, RuleState
 from rules.explain_predicates import Look
 from rules.explain_types import Predicate, Reason, Role, RuleExplained, Running, Says
-from rules.explain_words import sentences
+from rules.explain_words import NOBODY_KNOWS, sentences
 from rules.lifecycle import IS_ACTIVE
 from rules.selection import fits
 from rules.state import State
@@ -121,7 +121,7 @@ class RuleReader:
             lasts_s = int(self.state.compiled.silent_us[self.of, rule]) / MICROSECONDS
             known |= {"heard": self.spoken(int(self.state.heard[self.slot])), "lasts": f"{lasts_s:g} s"}
             return (Reason.SILENT if IS_ACTIVE[phase] else Reason.HEARD), known
-        known["why"] = next((one.why for one in predicates if one.says is Says.UNKNOWN and one.why), "unknown")
+        known["why"] = next((one.why for one in predicates if one.says is Says.UNKNOWN and one.why), NOBODY_KNOWS)
         if IS_ACTIVE[phase]:
             return self._active(raised, cleared, running), known
         if running is not None:

@@ -62,8 +62,9 @@ class Reason(StrEnum):
 
 
 class Predicate(msgspec.Struct, frozen=True):
-    """One comparison or test. `value` and `threshold` in `unit`; None: unknown, or it has none. `why`: of an unknown
-    one the quality of the quantity, or empty."""
+    """One comparison or test, as its author wrote it. `value` and `threshold` in `unit` (durations in seconds); None:
+    unknown, or it has none. `named`: the threshold is no number of the text. `why`: why it is unknown, as in
+    explain_words, or of a quality what it is."""
 
     role: Role
     text: str
@@ -73,6 +74,7 @@ class Predicate(msgspec.Struct, frozen=True):
     comparator: str = ""
     threshold: float | None = None
     unit: str = ""
+    named: bool = False
     why: str = ""
 
 

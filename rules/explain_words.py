@@ -1,5 +1,6 @@
 """Sentences of explanations, in the two languages that rules have titles in."""
 
+from devices.quantities import Quality
 from rules.explain_types import Reason
 
 #: Reason -> (zh, en). In braces: what the caller knows of it.
@@ -68,8 +69,48 @@ SENTENCES: dict[Reason, tuple[str, str]] = {
     ),
 }
 
+#: Why a predicate is unknown, beyond a quality.
+STALE = "the reading is stale"
+FEW_VOTES = "not enough of the group is known"
+SHORT_WINDOW = "not enough of the window is known"
+NOT_REGISTERED = "the registry does not say it"
+NOT_SAID = "the reading does not say it"
+NOBODY_KNOWS = "nobody knows"
+_WHY_ZH = {
+    STALE: "读数陈旧",
+    FEW_VOTES: "组内已知的设备不足",
+    SHORT_WINDOW: "时间窗内已知的数据不足",
+    NOT_REGISTERED: "台账未登记",
+    NOT_SAID: "读数未说明",
+    NOBODY_KNOWS: "无人知道",
+}
+_QUALITY_ZH = {
+    Quality.GOOD: "正常",
+    Quality.NOT_MEASURED: "未测量",
+    Quality.OUT_OF_RANGE: "超出可能范围",
+    Quality.SENSOR_FAULT: "传感器故障",
+    Quality.WARM_UP: "预热中",
+    Quality.INHIBITED: "已抑制",
+    Quality.STALE: "陈旧",
+    Quality.SENTINEL: "无效占位值",
+}
+
+
+def of_quality(quantity: str, quality: Quality) -> str:
+    """Why a quantity is unknown."""
+    return f"{quantity}: {quality.name.lower()}"
+
+
+def why_zh(why: str) -> str:
+    """The same in Chinese; quantities keep the names that rules call them by."""
+    quantity, between, quality = why.partition(": ")
+    if between and quality.upper() in Quality.__members__:
+        return f"{quantity}: {_QUALITY_ZH[Quality[quality.upper()]]}"
+    return _WHY_ZH.get(why, why)
+
 
 def sentences(reason: Reason, known: dict[str, str]) -> tuple[str, str]:
     """(zh, en)"""
     zh, en = SENTENCES[reason]
-    return zh.format(**known), en.format(**known)
+    in_zh = {key: why_zh(text) if key == "why" else text for key, text in known.items()}
+    return zh.format(**in_zh), en.format(**known)

@@ -8,6 +8,7 @@ from devices.quantities import Flag, Quality
 from devices.readings import Rows
 from rules import explain as explain_module
 from rules import explain_fleet
+from rules import explain_words as words
 from rules.decisions import Acknowledge, AlarmState, alarm_id
 from rules.document import RulePack
 from rules.explain import Question, explain
@@ -91,6 +92,7 @@ def test_what_is_unknown_says_why() -> None:
     assert gas.reason is Reason.NOT_KNOWN
     assert gas.predicates[0].why == "combustible_lel: sensor_fault"
     assert "sensor_fault" in gas.sentence_en
+    assert "传感器故障" in gas.sentence_zh
     rows = [*_gas(25), reading("d1", 10, quality={"combustible_lel": Quality.WARM_UP})]
     assert _rule(_why(pack(GAS), rows, 12)).reason is Reason.CLEAR_UNKNOWN
 
@@ -130,10 +132,12 @@ def test_expressions_show_every_comparison_with_the_engines_own_values() -> None
     )
     found = _rule(_why(rules, _gas(0, 10, 20, 30, 40, 50, 60), 61), "rise")
     by_text = {one.text: one for one in found.predicates}
-    mean = by_text["mean(combustible_lel, 60 s) >= limit"]
+    mean = by_text["mean(combustible_lel, 60s) >= limit"]
     assert (mean.says, mean.threshold, mean.comparator) == (Says.TRUE, 20.0, ">=")
     assert mean.value is not None
     assert 30 <= mean.value <= 40
+    rate = by_text["rate(combustible_lel, 60s) > 5 %LEL/min"]
+    assert (rate.threshold, rate.unit) == (pytest.approx(5.0), "%LEL/min")
     assert by_text["low_alarm"].says is Says.FALSE
     assert found.reason is Reason.STANDS
 
@@ -167,6 +171,14 @@ def test_rules_that_there_are_not_are_named() -> None:
     fleet = build_fleet(registry())
     with pytest.raises(ValueError, match="no rule 'x'"):
         explain(Question(fleet, pack(GAS), NUMBERS["d1"], at(1), at(0), rules=("x",)), [])
+
+
+def test_every_why_has_its_chinese() -> None:
+    for quality in Quality:
+        assert words.why_zh(words.of_quality("co_ppm", quality)).startswith("co_ppm: ")
+        assert quality.name.lower() not in words.why_zh(words.of_quality("co_ppm", quality))
+    for why in (words.STALE, words.FEW_VOTES, words.SHORT_WINDOW, words.NOT_REGISTERED, words.NOT_SAID):
+        assert words.why_zh(why) != why
 
 
 def test_every_reason_has_its_sentences() -> None:
