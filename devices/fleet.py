@@ -4,8 +4,9 @@ A slot is a device's row in every per-device array of the engine. Slots are priv
 given in order of first appearance and kept for ever, so that a registry change moves nobody's timers.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,9 @@ class Fan:
     slot: int
     device: Device
     actuator: Actuator
+
+
+_Commanded = TypeVar("_Commanded", ShutOffValve, Fan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,39 +137,23 @@ def build_fleet(registry: Registry, before: Fleet | None = None, *, order: Seque
     faults = registry_faults(registry)
     if faults:
         raise ValueError("registry refused: " + "; ".join(faults))
-    now = {device.device_no: device for device in registry.devices}
-    old = list(order) if before is None else [int(no) for no in before.device_no]
-    known = set(old)
-    order = old + [device.device_no for device in registry.devices if device.device_no not in known]
-    devices = tuple(now.get(no) for no in order)
+    order, devices = _slots(registry, list(order) if before is None else [int(no) for no in before.device_no])
     models = {model.key: model for model in registry.models}
     sites = {site.key: site for site in registry.sites}
     model_by_slot = tuple(models[d.model] if d else None for d in devices)
     site_by_slot = tuple(sites[d.site] if d else None for d in devices)
     slot_by_identity = {device.identity: slot for slot, device in enumerate(devices) if device}
-    slot_of = np.full(max(order, default=0) + 1, -1, np.int32)
-    for slot, device in enumerate(devices):
-        if device is not None:
-            slot_of[device.device_no] = slot
     decoders = tuple(compile_map(model) for _, model in sorted(models.items()) if model.modbus is not None)
     decoder_of = {decoder.model: at for at, decoder in enumerate(decoders)}
-    valves = {
-        slot: ShutOffValve(slot, device, model.actuator)
-        for slot, (device, model) in enumerate(zip(devices, model_by_slot, strict=True))
-        if device and model and model.kind is DeviceKind.SHUT_OFF_VALVE and model.actuator
-    }
-    fans = {
-        slot: Fan(slot, device, model.actuator)
-        for slot, (device, model) in enumerate(zip(devices, model_by_slot, strict=True))
-        if device and model and model.kind is DeviceKind.FAN and model.actuator
-    }
+    valves = {one.slot: one for one in _commanded(ShutOffValve, DeviceKind.SHUT_OFF_VALVE, devices, model_by_slot)}
+    fans = {one.slot: one for one in _commanded(Fan, DeviceKind.FAN, devices, model_by_slot)}
     links, watches = _linked(registry, slot_by_identity, valves)
     matrix = _matrix(registry, slot_by_identity, valves, fans)
     return Fleet(
         registry=registry,
         devices=devices,
         device_no=np.array(order, np.int32),
-        slot_of=slot_of,
+        slot_of=_slot_of(order, devices),
         present=np.array([device is not None for device in devices], np.bool_),
         interval_us=_microseconds([model.report_interval_s if model else 0.0 for model in model_by_slot]),
         max_age_us=_microseconds([model.max_age_s if model else 0.0 for model in model_by_slot]),
@@ -190,6 +178,34 @@ def build_fleet(registry: Registry, before: Fleet | None = None, *, order: Seque
         closed_by=_closed_by(links),
         rows_to=_rows_of(matrix, lambda row: [*(valve.slot for valve in row.valves), *(fan.slot for fan in row.fans)]),
     )
+
+
+def _slots(registry: Registry, old: list[int]) -> tuple[list[int], tuple[Device | None, ...]]:
+    """Device numbers by slot, and the devices that are there now: those of `old`, then new ones in registry order."""
+    now, known = {device.device_no: device for device in registry.devices}, set(old)
+    order = old + [device.device_no for device in registry.devices if device.device_no not in known]
+    return order, tuple(now.get(no) for no in order)
+
+
+def _slot_of(order: list[int], devices: tuple[Device | None, ...]) -> NDArray[np.int32]:
+    """`slot_of` of a Fleet."""
+    found = np.full(max(order, default=0) + 1, -1, np.int32)
+    for slot, device in enumerate(devices):
+        if device is not None:
+            found[device.device_no] = slot
+    return found
+
+
+def _commanded(
+    make: Callable[[int, Device, Actuator], _Commanded],
+    kind: DeviceKind,
+    devices: tuple[Device | None, ...],
+    models: tuple[DeviceModel | None, ...],
+) -> Iterator[_Commanded]:
+    """What takes commands of a kind."""
+    for slot, (device, model) in enumerate(zip(devices, models, strict=True)):
+        if device and model and model.kind is kind and model.actuator:
+            yield make(slot, device, model.actuator)
 
 
 def _life_end_us(devices: tuple[Device | None, ...], models: tuple[DeviceModel | None, ...]) -> NDArray[np.int64]:
