@@ -12,8 +12,8 @@ from rules.decisions import Comment, Resolve, Shelve, Unshelve
 
 router = APIRouter(route_class=GuardedRoute, prefix="/v1/alarms", tags=["alarms"])
 
-#: What an administrator is at every site. People with other roles come with their accounts.
-ROLE = "administrator"
+#: What an administrator acts as at every site. People with other roles come with their accounts.
+ROLE = "operator"
 
 
 @router.post("/{alarm}/shelve", operation_id="shelve_alarm", responses=INSTRUCTION)

@@ -137,10 +137,10 @@ async def _explain(job: ExplainJob) -> Frame:
         pack = await rules_in_force(connection, job.at_us)
         if pack is None:
             return Failed(Fault.ASKED, "at: nobody knows which rules were in force then")
-        question, asked = await ask(connection, job.identity, job.at_us, pack, job.rules)
+        asking = await ask(connection, job.identity, job.at_us, pack, job.rules)
     finally:
         await connection.close()
-    return Told(explain(question, stored_readings(job.url, asked), rfc3339))
+    return Told(explain(asking.question, asking.history(job.url), rfc3339))
 
 
 def work(job: Job, tell: Callable[[Frame], None]) -> Frame:
@@ -150,14 +150,24 @@ def work(job: Job, tell: Callable[[Frame], None]) -> Frame:
     except DatabaseAway as away:
         return Failed(Fault.AWAY, str(away))
     except DatabaseRefused as refused:
+        if "allocate memory" in str(refused):  # libpq's words: what ended is our room, not the database's
+            return _too_much_memory(job)
         return Failed(Fault.REFUSED, str(refused))
-    except MemoryError:
-        most = job.most_bytes / 2**30
-        return Failed(Fault.TOO_MUCH, f"more than {most:g} GiB of memory is needed; ask for fewer sites or rules")
     except TooMuchBackfilled as wrong:
         return Failed(Fault.TOO_MUCH, str(wrong))
+    except MemoryError:
+        return _too_much_memory(job)
+    except RuntimeError as wrong:
+        if str(wrong) != "can't start new thread":  # CPython's words for a stack that found no room
+            raise
+        return _too_much_memory(job)
     except ValueError as wrong:
         return Failed(Fault.ASKED, str(wrong))
+
+
+def _too_much_memory(job: Job) -> Failed:
+    most = job.most_bytes / 2**30
+    return Failed(Fault.TOO_MUCH, f"more than {most:.3g} GiB of memory is needed; ask for fewer sites or rules")
 
 
 def main() -> None:
@@ -167,8 +177,8 @@ def main() -> None:
     source = sys.stdin.buffer
     length = int.from_bytes(source.read(LENGTH_BYTES), "little")
     job: Job = msgspec.msgpack.decode(source.read(length), type=Job)
-    resource.setrlimit(resource.RLIMIT_DATA, (job.most_bytes, job.most_bytes))
     threading.Thread(target=_end_with_parent, args=(source,), daemon=True).start()
+    resource.setrlimit(resource.RLIMIT_DATA, (job.most_bytes, job.most_bytes))
 
     def tell(frame: Frame) -> None:
         body = msgspec.msgpack.encode(frame)

@@ -60,6 +60,18 @@ async def anywhere(request: pytest.FixtureRequest, door_path: Path, tmp_path: Pa
         await engine.stop()
 
 
+@pytest.fixture
+async def real(tmp_path: Path) -> AsyncIterator[Stand]:
+    """The API before the real engine, without a database."""
+    engine = RealEngine(tmp_path)
+    await engine.start()
+    try:
+        async with serving(config_of(engine.path)) as served:
+            yield served
+    finally:
+        await engine.stop()
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     with running("plain", embedded_bin()) as server:
