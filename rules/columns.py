@@ -19,7 +19,8 @@ class Columns:
     def __init__(self, slots: int, many: int, kept: Iterable[int]) -> None:
         """`many`: how many rules there are."""
         self.rules = np.array(sorted(set(kept)), np.intp)
-        self.values = np.zeros((slots, len(self.rules)), np.int64)
+        # Not np.zeros: the machine would find the memory only when it is first written to, in the middle of a cycle.
+        self.values = np.full((slots, len(self.rules)), 0, np.int64)
         self._many = many
         self._place = [-1] * many
         for place, rule in enumerate(self.rules.tolist()):

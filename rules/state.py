@@ -181,7 +181,7 @@ class State:
         self.compiled = compiled
         self.sleeps = sleepers(fleet)
         slots, rules = len(fleet), len(compiled)
-        self.phase = np.zeros((slots, rules), np.uint8)
+        self.phase = np.full((slots, rules), 0, np.uint8)  # see Columns: found now, not in the middle of a cycle
         self.traits = traits(compiled)
         self.since = Columns(slots, rules, self.traits.waits)
         self.due = Columns(slots, rules, self.traits.waits)
@@ -210,6 +210,8 @@ class State:
         self.awake: dict[int, int] = {}
         self.seen: dict[int, int] = {}
         self.windows = Windows(compiled)
+        for array in self.windows.arrays().values():
+            array.fill(0)
         self.shelves: dict[tuple[int, str], Shelf] = {}
         self.out_of_service: dict[int, OutOfService] = {}
         self.suppressions: dict[tuple[int, str], Suppression] = {}
