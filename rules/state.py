@@ -212,6 +212,10 @@ class State:
         self.windows = Windows(compiled)
         for array in self.windows.arrays().values():
             array.fill(0)
+        self._nothing_stands(slots)
+
+    def _nothing_stands(self, slots: int) -> None:
+        """What stands beside alarms and wanted positions: nothing yet."""
         self.shelves: dict[tuple[int, str], Shelf] = {}
         self.out_of_service: dict[int, OutOfService] = {}
         self.suppressions: dict[tuple[int, str], Suppression] = {}
