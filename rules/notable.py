@@ -49,9 +49,9 @@ def look(state: State, rows: Rows, slots: NDArray[np.int32], received: NDArray[n
     late, stale = (flags & int(Flag.LATE)) != 0, (flags & int(Flag.STALE)) != 0
     found = evaluate(state.compiled, state.windows, rows, slots)
     state.windows.judged = None  # whoever falls silent within the batch is found below, all at once
-    judged = _judged(state, slots, flags, late, found)
-    heard = np.flatnonzero(~stale)
     several = bool(received[0] != received[-1])
+    judged = _judged(state, slots, flags, late, found, several=several)
+    heard = np.flatnonzero(~stale)
     away = _away(state, slots[heard], received[heard]) if several and len(heard) else state.silent[slots[heard]]
     if several and state.traits.of_others.any():
         judged[heard[away]] = True  # its vote may be lost before
@@ -69,10 +69,13 @@ def look(state: State, rows: Rows, slots: NDArray[np.int32], received: NDArray[n
     return Piece(rows, slots, received, flags, late, stale, judged, taken, places, gone, found)
 
 
-def _judged(state: State, slots: NDArray[np.int32], flags: NDArray[np.int64], late: Which, found: Evaluation) -> Which:
-    """K1."""
+def _judged(
+    state: State, slots: NDArray[np.int32], flags: NDArray[np.int64], late: Which, found: Evaluation, *, several: bool
+) -> Which:
+    """K1. several: the rows were received at several times, so timers and events may come between them."""
     loud = np.flatnonzero(found.raised.any(axis=1))
-    awaited = found.awake | may_wait(state, slots, loud[found.raised[loud][:, state.traits.acts].any(axis=1)])
+    acting = loud[found.raised[loud][:, state.traits.acts].any(axis=1)]
+    awaited = found.awake | (may_wait(state, slots, acting) if several or state.held else state.waits[slots])
     asked = awaited | state.busy[slots]
     asked[loud] = True
     some = np.flatnonzero(asked & ~late)
@@ -82,6 +85,9 @@ def _judged(state: State, slots: NDArray[np.int32], flags: NDArray[np.int64], la
     moves = awaited[some]
     if not moves.all():
         moves |= _moves(state, slots[some], flags[some], found.calm(some))
+    begins = acting[np.isin(acting, some[moves])]
+    if len(begins) and not several:  # what it asks for may be held, and wait for others from then on
+        moves |= may_wait(state, slots, acting)[some] & (some >= begins[0])
     moving = some[moves]
     devices, first = np.unique(slots[moving], return_index=True)
     state.first_row[devices] = moving[first]
