@@ -22,13 +22,14 @@ async def shelve_alarm(
 ) -> Instructed:
     """Take an alarm out of the list until a time, for a reason, in your name. It is tracked meanwhile, and what it does
     to valves it goes on doing."""
+    until = body.until_us(parts.config.now_us())
     return await about_alarm(
         parts,
         who,
         Verb.SHELVE,
         alarm,
         key,
-        lambda id_: Shelve(at=0, id=id_, by=who.name, alarm=alarm, until=body.until, reason=body.reason, role=ROLE),
+        lambda id_: Shelve(at=0, id=id_, by=who.name, alarm=alarm, until=until, reason=body.reason, role=ROLE),
     )
 
 

@@ -1,8 +1,10 @@
 """Alarms as they are shown, in lists and as events of the stream."""
 
-from pydantic import Field
+from typing import Self
 
-from api.shapes import AlarmStateWord, Asked, Comment, Page, PriorityWord, Reason, Shape, Source
+from pydantic import Field, model_validator
+
+from api.shapes import AlarmStateWord, Asked, Comment, Page, PriorityWord, Reason, Shape, Source, example
 from api.times import Utc, UtcParameter
 from engine import messages as m
 from rules.decisions import Resolution
@@ -12,6 +14,7 @@ NOTE = "What to know beyond the rule's title, in plain words: why a link is down
 EXPECTED = "When something is expected: for a valve that sleeps, when it next hears"
 TRIAL = "Its rule is being tried: nobody is told and nothing moves"
 UNTIL = "Until when it is shelved or out of service; null: without a limit, or neither"
+SHELVED_FOR = "At most 24 hours for a critical alarm, 7 days for another"
 HEARS_BY = "The valve sleeps, and hears a command by then at the latest; null: it hears at once"
 
 
@@ -81,20 +84,32 @@ class AlarmInFull(Shape):
     steps: list[AlarmStep] | None
 
 
-class Acknowledgement(Asked):
+class Acknowledgement(Asked, json_schema_extra=example(comment="on our way")):
     comment: Comment = ""
 
 
-class Shelving(Asked):
-    until: UtcParameter = Field(description="At most 24 hours for a critical alarm, 7 days for another")
+class Shelving(Asked, json_schema_extra=example(for_s=3600, reason="a welder is at work until ten")):
+    """Until a time, or for so long from now: one of the two."""
+
+    until: UtcParameter | None = Field(default=None, description=SHELVED_FOR)
+    for_s: float | None = Field(default=None, gt=0.0, le=604_800.0, description=SHELVED_FOR)
     reason: Reason = Field(description="Why; it is kept with the alarm")
 
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.until is None) == (self.for_s is None):
+            raise ValueError("say `until`, or `for_s`, and not both")
+        return self
 
-class AlarmComment(Asked):
+    def until_us(self, now_us: int) -> int:
+        return now_us + round(self.for_s * 1_000_000) if self.until is None and self.for_s else self.until or 0
+
+
+class AlarmComment(Asked, json_schema_extra=example(text="the neighbour rang too")):
     text: Reason
 
 
-class AlarmResolution(Asked):
+class AlarmResolution(Asked, json_schema_extra=example(resolution="false", comment="cooking wine")):
     resolution: Resolution = Field(description="What it was, as you found it")
     comment: Comment = ""
 

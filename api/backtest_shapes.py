@@ -6,7 +6,7 @@ from pydantic import Field
 
 from api.alarm_health import AlarmHealth
 from api.rule_shapes import RulesGiven
-from api.shapes import Asked, PriorityWord, Shape
+from api.shapes import Asked, PriorityWord, Shape, example
 from api.times import Utc, UtcParameter
 from api.trimmed import MOST_SHOWN
 from rules.decisions import Resolution
@@ -14,7 +14,10 @@ from rules.decisions import Resolution
 _PART = f"The first {MOST_SHOWN}"
 
 
-class BacktestRequest(Asked):
+_EXAMPLE = {"rules": {"packs": ["methane", "valves"]}, "from": "2025-11-01T00:00:00Z", "to": "2026-03-31T00:00:00Z"}
+
+
+class BacktestRequest(Asked, json_schema_extra=example(**_EXAMPLE)):
     """`from` <= effective time < `to`."""
 
     rules: RulesGiven = Field(description="The rules to try")

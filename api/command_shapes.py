@@ -5,18 +5,18 @@ from itertools import groupby
 from pydantic import Field
 
 from api.alarm_shapes import HEARS_BY
-from api.shapes import Asked, Reason, Shape, Source, ValveWord
+from api.shapes import Asked, Reason, Shape, Source, ValveWord, example
 from api.times import Utc
 from devices.commands import Verb
 from engine import messages as m
 from rules.decisions import Outcome, Step
 
 
-class CloseRequest(Asked):
+class CloseRequest(Asked, json_schema_extra=example(reason="smell of gas in the stairway")):
     reason: Reason = Field(description="Why; it is kept with the command")
 
 
-class CancelRequest(Asked):
+class CancelRequest(Asked, json_schema_extra=example(reason="closed by hand, seen on site")):
     reason: Reason = Field(description="Why; it is kept with the command")
 
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from api.shapes import Asked, Page, Reason, Shape
+from api.shapes import Asked, Page, Reason, Shape, example
 from api.times import UtcParameter
 from devices.addresses import unit_address
 from devices.models import DeviceKind, Reachability, Tier
@@ -26,7 +26,7 @@ class Device(Shape):
     )
 
 
-class OutOfServiceRequest(Asked):
+class OutOfServiceRequest(Asked, json_schema_extra=example(until="2026-11-20T18:00:00Z", reason="a new sensor")):
     until: UtcParameter | None = Field(default=None, description="Null: until a person says that the work is done")
     reason: Reason = Field(description="Why; it is kept with the alarms")
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from api.shapes import Asked, Comment, Page, PriorityWord, Reason, Shape, Source
+from api.shapes import Asked, Comment, Page, PriorityWord, Reason, Shape, Source, example
 from api.times import Utc
 from devices.quantities import QUANTITY_NAMES
 from engine import messages as m
@@ -84,16 +84,16 @@ class IncidentInFull(Shape):
     history: list[IncidentStep] | None
 
 
-class DispatchRequest(Asked):
+class DispatchRequest(Asked, json_schema_extra=example(crew="crew 7")):
     crew: Reason = Field(description="Who was sent: a name, a crew")
     comment: Comment = ""
 
 
-class ArrivalRequest(Asked):
+class ArrivalRequest(Asked, json_schema_extra=example(comment="the door is locked")):
     comment: Comment = ""
 
 
-class FieldReadingRequest(Asked):
+class FieldReadingRequest(Asked, json_schema_extra=example(quantity="combustible_lel", value=22.0, place="kitchen")):
     """What was measured on site with a hand-held instrument. At and above the limit the four steps are to be done:
     evacuate, cordon, close upstream, vent."""
 
@@ -102,16 +102,16 @@ class FieldReadingRequest(Asked):
     place: Comment = ""
 
 
-class StepRequest(Asked):
+class StepRequest(Asked, json_schema_extra=example(step="evacuate")):
     step: FieldStep
     comment: Comment = ""
 
 
-class IncidentComment(Asked):
+class IncidentComment(Asked, json_schema_extra=example(text="the windows are open")):
     text: Reason
 
 
-class ClosingRequest(Asked):
+class ClosingRequest(Asked, json_schema_extra=example(resolution="real", comment="a loose hose")):
     resolution: Resolution = Field(description="What it was, as you found it")
     comment: Comment = ""
 

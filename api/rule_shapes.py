@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from api.shapes import Asked, Page, PriorityWord, Shape
+from api.shapes import Asked, Page, PriorityWord, Shape, example
 from api.times import Utc
 from rules.document import Kind, RuleState
 
@@ -15,6 +15,18 @@ PackName = Annotated[str, StringConstraints(pattern="^[a-z0-9_]{1,40}$")]
 Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 #: Documents of one request, and built-in packs. Source: product choice.
 MOST_DOCUMENTS = 20
+
+
+_KITCHEN = """version = "1"
+[[rule]]
+id = "kitchen-gas"
+title = { zh = "厨房可燃气体", en = "Gas in the kitchen" }
+priority = "high"
+source = "product choice"
+applies_to = ["detector"]
+condition = "mean(combustible_lel, 1m) >= 10 %LEL"
+action = "close"
+"""
 
 
 class Rule(Shape):
@@ -67,7 +79,9 @@ class RuleDocument(Asked):
     toml: str = Field(description="Its text", examples=['version = "1"\n[[rule]]\nid = "gas"\n...'])
 
 
-class RulesGiven(Asked):
+class RulesGiven(
+    Asked, json_schema_extra=example(documents=[{"name": "kitchen.toml", "toml": _KITCHEN}], packs=["valves"])
+):
     """Documents and built-in packs, taken together as one pack."""
 
     documents: list[RuleDocument] = Field(default=[], max_length=MOST_DOCUMENTS)

@@ -4,7 +4,17 @@ from collections.abc import Callable
 from enum import Enum, StrEnum
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic.config import JsonDict
 
 from devices.quantities import Flag, ValveCause, ValvePosition
 from devices.topics import ID_PATTERN
@@ -23,6 +33,11 @@ class Asked(BaseModel):
     """A request's body: what it does not name is refused, so that a misspelt field is not silently ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def example(**body: JsonValue) -> JsonDict:
+    """A body's example in the description: `class X(Asked, json_schema_extra=example(...))`."""
+    return {"examples": [body]}
 
 
 class Page(Shape):

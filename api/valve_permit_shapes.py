@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from api.shapes import Asked, Comment, Page, Reason, Shape, Source
+from api.shapes import Asked, Comment, Page, Reason, Shape, Source, example
 from api.times import Utc
 from devices.commands import Verb
 from engine import messages as m
@@ -60,15 +60,15 @@ class ValvePermitInFull(Shape):
     steps: list[ValvePermitStep] | None
 
 
-class PermitRequest(Asked):
+class PermitRequest(Asked, json_schema_extra=example(reason="the hose is new, and tight at 5 kPa")):
     reason: Reason = Field(description="Why it may be opened: what was found and put right")
 
 
-class WithdrawalRequest(Asked):
+class WithdrawalRequest(Asked, json_schema_extra=example(reason="nobody is at home")):
     reason: Reason
 
 
-class CompletionRequest(Asked):
+class CompletionRequest(Asked, json_schema_extra=example(combustible_lel=0.5)):
     """The valve was opened by hand, after this was measured."""
 
     combustible_lel: float = Field(ge=0.0, le=100.0, allow_inf_nan=False, description="At the appliance, % LEL")
@@ -120,12 +120,12 @@ RuleId = Annotated[str, Field(pattern="^[a-z0-9-]{1,40}$")]
 Identity = Annotated[str, Field(max_length=129, description="vendor/serial of one valve; null: every one")]
 
 
-class ReleaseRequest(Asked):
+class ReleaseRequest(Asked, json_schema_extra=example(rule="ch4-low", device="acme/v1")):
     rule: RuleId
     device: Identity | None = None
 
 
-class VetoRequest(Asked):
+class VetoRequest(Asked, json_schema_extra=example(rule="ch4-low", reason="a test of the sirens")):
     rule: RuleId
     reason: Reason = Field(description="Why these valves stay as they are")
     device: Identity | None = None

@@ -129,6 +129,24 @@ async def test_an_alarm_is_shelved_for_a_time_and_taken_back(stand: Stand) -> No
     assert (shown["state"], shown["until"]) == ("unacknowledged", None)
 
 
+async def test_an_alarm_is_shelved_for_so_long_as_is_said_or_until_a_time(stand: Stand) -> None:
+    url = f"/v1/alarms/{await stand.alarm_at(DETECTOR)}/shelve"
+    later = rfc3339((int(time.time()) + 3600) * 1_000_000)
+    for body in ({}, {"until": later, "for_s": 60}, {"for_s": 0}, {"for_s": 1e9}):
+        assert (await _said(stand, url, reason="welding", **body)).status_code == 422
+    began_us = time.time_ns() // 1_000
+    assert (await _said(stand, url, reason="welding", for_s=600)).status_code == 200
+    (shown,) = await stand.alarms("?state=shelved")
+    assert rfc3339(began_us + 600_000_000) <= shown["until"] <= rfc3339(time.time_ns() // 1_000 + 600_000_000)
+
+
+async def test_an_alarm_cannot_be_shelved_for_longer_than_its_priority_allows(stand: Stand) -> None:
+    alarm = await stand.alarm_at(DETECTOR)
+    answer = await _said(stand, f"/v1/alarms/{alarm}/shelve", reason="welding", for_s=86_401)
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:davy:problem:refused")
+    assert "24 h" in answer.json()["detail"]
+
+
 async def test_what_an_alarm_was_and_what_was_said_of_it_changes_no_state(stand: Stand) -> None:
     alarm = await stand.alarm_at(DETECTOR)
     async with stand.stream() as events:

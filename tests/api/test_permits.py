@@ -32,7 +32,10 @@ ROUTES = _routes()
 
 
 def _url(path: str) -> str:
-    values = {"vendor": "acme", "serial": "d1"} | dict.fromkeys(("alarm", "wanted", "incident", "permit"), "0" * 32)
+    values = {"vendor": "acme", "serial": "d1"} | dict.fromkeys(
+        ("alarm", "wanted", "incident", "permit", "backtest"), "0" * 32
+    )
+    values["sha256"] = "0" * 64
     return re.sub(r"\{(\w+)\}", lambda name: values[name[1]], path)
 
 

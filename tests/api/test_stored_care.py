@@ -15,11 +15,14 @@ from tests.api.door_double import DoorDouble
 from tests.api.stand import Stand, serving
 from tests.postgres import Server
 from tests.storage.cycles import HOUR, MINUTE, SECOND, T0, cycle
-from tests.storage.test_decided import ALARM
+from tests.storage.test_decided import ALARM, raised
 from tests.storage.test_decided_life import HELD, INCIDENT, PERMIT
 from tests.storage.writing import write
 
 INCIDENT_ID, PERMIT_ID = incident_id(INCIDENT[1].scope, "home-1", T0), permit_id(2, T0)  # type: ignore[union-attr]
+
+
+TRIED = changed_to(raised("tried", at=T0 + SECOND), trial=True)
 
 
 def _named(decision: Decision) -> Decision:
@@ -33,7 +36,7 @@ def _named(decision: Decision) -> Decision:
 def url(postgres: Server) -> Iterator[str]:
     """Written once: these tests only read it."""
     found = postgres.database(migrated(postgres))
-    asyncio.run(write(found, [cycle(1, decisions=tuple(map(_named, (*INCIDENT, *PERMIT, *HELD, *ALARM[1:]))))]))
+    asyncio.run(write(found, [cycle(1, decisions=tuple(map(_named, (*INCIDENT, *PERMIT, *HELD, *ALARM[1:], TRIED))))]))
     yield found
     postgres.drop(found)
 
@@ -112,3 +115,11 @@ async def test_an_alarm_shows_its_incident_and_what_its_steps_said(stand: Stand)
     assert (first["incident"], first["true_state"], first["device_says"]) == (INCIDENT_ID, first["state"], None)
     assert second["raised"] == rfc3339(T0 + SECOND)
     assert (await _get(stand, "/v1/alarms/history", **{"from": rfc3339(T0 + MINUTE)}))["alarms"] == []
+
+
+async def test_what_was_only_tried_is_in_a_list_of_its_own(stand: Stand) -> None:
+    (tried,) = (await _get(stand, "/v1/alarms/history", trial="true"))["alarms"]
+    assert (tried["alarm"], tried["trial"]) == ("tried", True)
+    others = (await _get(stand, "/v1/alarms/history"))["alarms"]
+    assert "tried" not in {one["alarm"] for one in others}
+    assert others

@@ -46,6 +46,19 @@ async def test_what_needs_the_database_says_that_it_is_away(stopped: Stand) -> N
     assert "davy_database_up 0" in (await stopped.http.get("/metrics")).text
 
 
+async def test_rules_are_shown_and_checked_and_what_looks_back_says_that_it_cannot(stopped: Stand) -> None:
+    assert len((await stopped.http.get("/v1/rules")).json()["rules"]) > 10
+    assert (await stopped.http.post("/v1/rules/check", json={"packs": ["offline"]})).json()["ok"]
+    period = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"}
+    for answer in (
+        await stopped.http.get(f"/v1/devices/{DETECTOR}/explain"),
+        await stopped.http.get("/v1/rules/history"),
+        await stopped.http.post("/v1/rules/backtests", json={"rules": {"packs": ["offline"]}, **period}),
+    ):
+        assert (answer.status_code, answer.json()["type"]) == (503, "urn:davy:problem:database-away")
+        assert answer.json()["detail"].startswith("Alarms, acknowledgements and closing valves go on")
+
+
 async def test_history_comes_back_with_the_database(engine: DoorDouble, postgres: Server, database_url: str) -> None:
     await write_past(database_url)
     async with serving(config_of(engine.path, database_url)) as stand:
