@@ -1,7 +1,9 @@
 """The budget of shut-offs that software judged (G13): what is held, in which order it leaves, what is never held."""
 
 import pytest
+from msgspec.structs import replace
 
+from devices.fleet import build_fleet
 from devices.quantities import Flag, ValvePosition
 from rules.decisions import (
     AlarmChanged,
@@ -17,7 +19,7 @@ from rules.decisions import (
 )
 from rules.kernels import compile_pack
 from rules.reshape import reshape
-from tests.rules.street import BUDGET, CLOSES, Street, names_of, number, registry, rules
+from tests.rules.street import BUDGET, CLOSES, Street, names_of, number, registry, row, rules
 from tests.rules.world import at, of
 
 
@@ -227,3 +229,89 @@ def test_a_valve_that_is_opened_while_its_alarm_stands_is_closed_again_whatever_
     leaks(world, {"a0": 12, "a1": 13, "a2": 14})
     world.seen_closed("b0", 2)
     assert closed(world.hear("b0", 3, valve=ValvePosition.OPEN)) == ["b0"]
+
+
+# ---- two detectors, one valve ---------------------------------------------------------------------------------------
+
+
+def shared(votes: int = 1) -> Street:
+    """c0 and c1 both close e0; a0 and a1 use the budget up."""
+    world = Street(rules(CLOSES + BUDGET), registry(4, rows=[row("r", "c0 c1", votes=votes, valves="e0")]))
+    leaks(world, {"a0": 12, "a1": 13})
+    return world
+
+
+def test_of_two_detectors_that_ask_for_one_valve_the_worse_is_waited_for_and_told_of_once() -> None:
+    world = shared()
+    assert held(leaks(world, {"c0": 20, "a2": 30}, 2)) == ["e0", "b2"]
+    assert held(leaks(world, {"c1": 40}, 3)) == []
+    decided = world.tick(601)
+    assert closed(decided) == ["e0", "b2"]
+    (first, _) = of(ShutOffHeld, decided)
+    alarm = world.alarm("c1", "rises")
+    assert alarm is not None
+    assert (first.alarm, first.value) == (alarm.alarm, 40.0)
+    assert of(CloseWanted, decided)[0].alarm == alarm.alarm
+
+
+def test_a_milder_second_one_does_not_take_its_place() -> None:
+    world = shared()
+    leaks(world, {"c0": 40, "c1": 20}, 2)
+    (one,) = world.state.held.values()
+    assert (one.detector, one.value, one.since) == (world.slot("c0"), 40.0, at(2))
+
+
+def test_when_the_one_it_waits_for_ends_it_waits_for_the_other() -> None:
+    world = shared()
+    leaks(world, {"c0": 40, "c1": 20}, 2)
+    assert not of(ShutOffHeld, world.hear("c0", 3, 1))
+    (one,) = world.state.held.values()
+    assert (one.detector, one.value) == (world.slot("c1"), 20.0)
+    decided = world.tick(601)
+    assert closed(decided) == ["e0"]
+    assert of(CloseWanted, decided)[0].alarm == world.alarm("c1", "rises").alarm  # type: ignore[union-attr]
+
+
+def test_when_too_few_votes_are_left_it_is_over() -> None:
+    world = shared(votes=2)
+    assert held(leaks(world, {"c0": 40, "c1": 20}, 2)) == ["e0"]
+    assert held(world.hear("c1", 3, 1), HeldChange.OVER) == ["e0"]
+
+
+def test_one_device_of_a_vote_that_says_so_itself_is_enough() -> None:
+    world = shared(votes=2)
+    leaks(world, {"c0": 40}, 2)
+    assert closed(world.hear("c1", 3, 60, Flag.HIGH_ALARM)) == ["e0"]
+
+
+def test_a_valve_that_leaves_the_register_takes_its_waiting_with_it() -> None:
+    world = street()
+    leaks(world, {"a0": 12, "a1": 13, "a2": 14, "a3": 15})
+    plain = registry(6)
+    without = replace(
+        plain,
+        devices=tuple(one for one in plain.devices if one.serial != "b2"),
+        links=tuple(one for one in plain.links if one.valve != "davysim/b2"),
+    )
+    fleet = build_fleet(without, world.fleet)
+    decided = reshape(world.state, fleet, compile_pack(world.rules, fleet), at(10))
+    assert [(one.device_no, one.change, one.reason) for one in of(ShutOffHeld, decided)] == [
+        (number("b2"), HeldChange.OVER, "it takes no commands any more")
+    ]
+    assert closed(world.tick(601)) == ["b3"]
+
+
+def test_a_larger_fleet_has_a_larger_budget_at_once() -> None:
+    world = street(4, budget="\nbudget = { least = 1, share_pct = 34.0, per_s = 600.0 }")  # of 6 valves two
+    assert closed(leaks(world, {"a0": 12, "a1": 13, "a2": 14, "a3": 15})) == ["b0", "b1"]
+    fleet = build_fleet(registry(8), world.fleet)  # of 10 valves three
+    assert closed(reshape(world.state, fleet, compile_pack(world.rules, fleet), at(10))) == ["b3"]
+
+
+def test_a_rule_that_has_proved_itself_keeps_what_it_closed_and_what_waits() -> None:
+    world = street()
+    reshape(world.state, world.fleet, compile_pack(rules(CLOSES + BUDGET + "\nlatch = true"), world.fleet), at(0.5))
+    leaks(world, {"a0": 12, "a1": 13, "a2": 14}, 550)
+    leaks(world, {"a3": 15}, 650)
+    assert list(names_of([int(world.fleet.device_no[one.valve]) for one in world.state.held.values()])) == ["b2", "b3"]
+    assert len(world.state.closed_for) == 2

@@ -29,7 +29,7 @@ from rules.decisions import (
     command_id,
     wanted_id,
 )
-from tests.rules.world import NUMBERS, SECOND, World, at, changed, of, raised, reading
+from tests.rules.world import NUMBERS, OF_A_CLOSING, SECOND, World, at, changed, of, pack, raised, reading
 
 OPENISH = [ValvePosition.OPEN, ValvePosition.OPENING]
 NOT_CLOSED = [position for position in ValvePosition if position is not ValvePosition.CLOSED]
@@ -461,3 +461,21 @@ def test_a_valve_closed_by_a_person_without_any_alarm_may_be_opened() -> None:
     world.tell(AttemptSent(at=at(2), command=command("v1")))
     world.hear("v1", 3, valve=ValvePosition.CLOSED)
     assert not world.hear("v1", 4, valve=ValvePosition.OPEN)
+
+
+def test_a_valve_that_is_closing_again_is_still_opened_again_until_it_is_closed() -> None:
+    world = World(
+        pack(
+            'id = "ch4-high"\napplies_to = ["detector"]\nflags = ["high_alarm"]\naction = "close"\nlatch = true',
+            *OF_A_CLOSING,
+        )
+    )
+    world.hear("d2", 1, flags=Flag.HIGH_ALARM)
+    world.tell(AttemptSent(at=at(2), command=command("v2")))
+    world.hear("v2", 3, valve=ValvePosition.CLOSED)
+    world.hear("d2", 4, combustible_lel=0)
+    assert ("v2", "valve-reopened") in raised(world.hear("v2", 5, valve=ValvePosition.OPEN))
+    assert not changed(world.hear("v2", 6, valve=ValvePosition.CLOSING))
+    assert ("v2", "valve-reopened", "RETURNED_UNACKNOWLEDGED") in changed(
+        world.hear("v2", 7, valve=ValvePosition.CLOSED)
+    )

@@ -79,6 +79,20 @@ def test_a_rule_that_only_ventilates_closes_nothing_and_one_that_closes_runs_no_
     assert (closed(decided), run(decided)) == (["e0"], [])
 
 
+def test_a_rule_that_only_ventilates_does_not_close_a_linked_valve_either() -> None:
+    world = street(row("r", "a0", fans="f0"), rule=CLOSES, more=(FANS,))
+    decided = world.hear("a0", 1, flags=Flag.CO_ALARM)
+    assert (closed(decided), run(decided)) == ([], ["f0"])
+
+
+def test_a_change_of_the_register_acts_for_no_alarm_that_does_not_act() -> None:
+    world = street(rule=BOTH + '\nstate = "dry_run"')
+    world.hear("c0", 1, 30)
+    decided = other(world, registry(1, rows=[row("r", "c0", valves="e0", fans="f0")]))
+    assert (closed(decided), run(decided)) == ([], [])
+    assert world.alarm("c0", "no-shut-off-valve") is None
+
+
 def test_a_detector_whose_valves_stand_in_a_row_is_not_without_a_valve() -> None:
     world = street(row("r", "c0 c1", votes=2, valves="e0"))
     assert not [one for one in raised_at(world, "c0") if one.rule == "no-shut-off-valve"]

@@ -1,4 +1,4 @@
-"""After the engine's store was brought back from a copy: what is only remembered waits to be heard; the rest does not."""
+"""After the engine's store was brought back from a copy: what is only remembered waits to be heard."""
 
 import pytest
 
@@ -201,3 +201,14 @@ def test_a_plain_restart_goes_on_with_every_attempt() -> None:
     decided = world.tell(Resumed(at=at(HOUR), down_us=int((HOUR - 2) * SECOND)))
     assert of(AttemptRequested, decided)
     assert not of(ShutOffHeld, decided)
+
+
+def test_what_a_row_may_close_waits_too_and_is_over_when_its_votes_are_not_there() -> None:
+    world = street(
+        CLOSES + WIDE + "\nhold_s = 60.0", rows=[row("r", "c0 c1", votes=2, valves="e0"), row("s", "c0", valves="e1")]
+    )
+    world.hear("c0", 1, 30)
+    assert held(back(world)) == ["e0", "e1"]
+    decided = world.hear("c0", HOUR + 1, 30)
+    assert closed(decided) == ["e1"]
+    assert held(decided, HeldChange.OVER) == ["e0"]
