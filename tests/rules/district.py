@@ -1,5 +1,5 @@
 """A district with everything that rules can tell apart: groups of every sort, models that measure this and that, homes
-whose devices have a registered life and others. Two buildings; in each two risers; on each two homes; two in none."""
+whose devices have a registered life and others. Three risers in two buildings, of more than two homes each."""
 
 from devices.fleet import Fleet, build_fleet
 from devices.models import Actuator, DeviceKind, DeviceModel, Tier
@@ -25,40 +25,46 @@ MODELS = (
     DeviceModel("fan", "davysim", "f", DeviceKind.FAN, WHY, 30.0, actuator=Actuator(reports_position=False)),
     DeviceModel("gateway", "davysim", "g", DeviceKind.GATEWAY, WHY, 0.0),
 )
+#: Building and riser of each home; the last two are in another area.
+PLACES = (
+    *(("b0", "r0"),) * 4, *(("b0", "r1"),) * 3, *(("b1", "r0"),) * 3, ("b1", ""), ("", ""), ("", ""),
+)  # fmt: skip
 SITES = tuple(
     Site(
         f"home-{number}",
         enterprise="gas-a" if number % 2 else "gas-b",
         timezone="Asia/Shanghai" if number % 3 else "UTC",
-        area="110101" if number < 6 else "110102",
-        building="" if number > 7 else f"b{number // 4}",
-        riser="" if number > 7 else f"r{number % 2}",
+        area="110101" if number < 11 else "110102",
+        building=building,
+        riser=riser,
         site_class="catering" if number % 4 == 0 else "household",
         tags=("old",) if number == 3 else (),
     )
-    for number in range(10)
+    for number, (building, riser) in enumerate(PLACES)
 )
 GATEWAY = Device(1, "davysim", "gateway", "gateway", "home-0")
+#: What stands in each home: every one has a methane detector.
+MORE = (("both", "valve"), ("carbon", "valve"), ("valve",), ("both",))
 
 
 def _devices() -> list[Device]:
     found = [GATEWAY]
     for number, site in enumerate(SITES):
-        for place, model in enumerate(("methane", "carbon", "both", "valve")):
-            if (number + place) % 4 == 3 and model != "valve":
-                continue
-            serial = f"{model}-{number}"
-            behind = GATEWAY.identity if number % 3 == 0 else ""
-            installed = "2026-05-31" if number % 2 == 0 else ""
-            due = "2026-06-01" if number % 3 == 1 else ""
+        for model in ("methane", *MORE[number % len(MORE)]):
             found.append(
                 Device(
-                    len(found) + 1, "davysim", serial, model, site.key, gateway=behind,
-                    installed=installed, calibration_due=due, tags=("new",) if number == 5 else (),
+                    len(found) + 1,
+                    "davysim",
+                    f"{model}-{number}",
+                    model,
+                    site.key,
+                    gateway=GATEWAY.identity if number % 3 == 0 else "",
+                    installed="2026-05-31" if number % 2 == 0 else "",
+                    calibration_due="2026-06-01" if number % 3 == 1 else "",
+                    tags=("new",) if number == 5 else (),
                 )
-            )  # fmt: skip
-    found += [Device(len(found) + 1 + at, "davysim", f"fan-{at}", "fan", f"home-{at}") for at in range(2)]
-    return found
+            )
+    return [*found, *(Device(len(found) + 1 + at, "davysim", f"fan-{at}", "fan", f"home-{at}") for at in range(2))]
 
 
 def district() -> Registry:
@@ -66,9 +72,9 @@ def district() -> Registry:
     here = {device.identity for device in devices}
     links = [
         Link(f"davysim/{model}-{number}", f"davysim/valve-{number}")
-        for number in range(8)
+        for number in range(len(SITES) - 3)
         for model in ("methane", "both")
-        if f"davysim/{model}-{number}" in here
+        if {f"davysim/{model}-{number}", f"davysim/valve-{number}"} <= here
     ]
     return Registry(models=MODELS, sites=SITES, devices=tuple(devices), links=tuple(links), matrix=_matrix(here))
 
@@ -78,8 +84,8 @@ def _matrix(here: set[str]) -> tuple[MatrixRow, ...]:
         return tuple(f"davysim/{name}" for name in names if f"davysim/{name}" in here)
 
     return (
-        MatrixRow("riser", some("methane-0", "methane-2", "both-0", "both-2"), 2, (), some("valve-8"), some("fan-0")),
-        MatrixRow("kitchen", some("carbon-1", "both-1"), 1, ("rule-1",), some("valve-1", "valve-9"), some("fan-1")),
+        MatrixRow("riser", some("methane-0", "methane-3", "both-0", "both-3"), 2, (), some("valve-12"), some("fan-0")),
+        MatrixRow("kitchen", some("carbon-1", "both-4"), 1, ("rule-1",), some("valve-1", "valve-9"), some("fan-1")),
     )
 
 

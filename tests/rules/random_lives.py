@@ -3,7 +3,7 @@ say is about alarms, incidents, commands and permits that exist."""
 
 import random
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from devices.fleet import Fleet
 from devices.quantities import ValvePosition
@@ -83,8 +83,8 @@ def random_life(rng: random.Random, fleet: Fleet, pack: RulePack, moments: int) 
     decided: list[list[Decision]] = []
     t = 0.0
     for _ in range(moments):
-        t += rng.choice((0.001, 0.5, 1, 1, 2, 3, 7, 15, 29.5, 62, 150))
-        t += rng.choice((0, 0, 0, 0, 0, 0, 700, 2000)) if rng.random() < 0.2 else 0
+        t += rng.choice((0.001, 0.5, 1, 1, 2, 3, 7, 15, 29.5, 62))
+        t += rng.choice((150, 650, 1900)) if rng.random() < 0.03 else 0
         now = T0 + round(t * SECOND)
         events = [_event(rng, now, number, model) for number in range(rng.choice((0, 0, 1, 1, 2, 3)))]
         chance = rng.random()
@@ -105,13 +105,20 @@ def random_life(rng: random.Random, fleet: Fleet, pack: RulePack, moments: int) 
 
 
 def _event(rng: random.Random, now: int, number: int, model: Reference) -> Event:
+    said: dict[str, Any] = {"at": now, "id": f"{now}-{number}", "by": rng.choice(PEOPLE)}
+    over = [name for name, case in model.cases.open.items() if case.over or case.steps]
+    if model.permits and rng.random() < 0.4:
+        return _of_permits(rng, said, rng.choice([one.name for one in model.permits.values()]))
+    if model.held and rng.random() < 0.2:
+        return _of_held(rng, said, model)
+    if over and rng.random() < 0.2:
+        return _of_incidents(rng, said, rng.choice(over))
     sort = rng.random()
-    if sort < 0.4:
+    if sort < 0.45:
         return _of_links(rng, now, model)
-    said = {"at": now, "id": f"{now}-{number}", "by": rng.choice(PEOPLE)}
-    if sort < 0.65:
+    if sort < 0.7:
         return _of_alarms(rng, now, said, model)
-    return _of_incidents(rng, said, model) if sort < 0.8 else _of_valves(rng, said, model)
+    return _of_incidents(rng, said, _some(rng, list(model.cases.open))) if sort < 0.8 else _of_valves(rng, said, model)
 
 
 def _some(rng: random.Random, names: Sequence[str]) -> str:
@@ -119,7 +126,7 @@ def _some(rng: random.Random, names: Sequence[str]) -> str:
 
 
 def _of_links(rng: random.Random, now: int, model: Reference) -> Event:
-    commands = [attempt.command for want in model.wants.values() for attempt in want.tries[-2:]]
+    commands = [attempt.command for want in model.wants.values() for attempt in want.tries[-1:]]
     commands += [command_id(permit.name, 1) for permit in model.permits.values()]
     command = _some(rng, commands)
     found = model.find(command)
@@ -139,59 +146,73 @@ def _of_links(rng: random.Random, now: int, model: Reference) -> Event:
     )
 
 
-def _of_alarms(rng: random.Random, now: int, said: dict[str, object], model: Reference) -> Event:
+def _of_alarms(rng: random.Random, now: int, said: dict[str, Any], model: Reference) -> Event:
     alarm = _some(
         rng, [cell.alarm for cell in model.cells.values() if cell.state] + [one.alarm for one in model.shelves.values()]
     )
-    until = now + rng.choice((-1, 5, 60, 3_000, 90_000, 10_000_000)) * SECOND
+    until = now + rng.choice((-1, 2, 20, 20, 60, 3_000, 90_000, 10_000_000)) * SECOND
     role, reason = rng.choice(("resident", "operator")), rng.choice(("being painted", " "))
     device_no = int(rng.choice(model.fleet.device_no))
     gone = [int(model.fleet.device_no[slot]) for slot in model.service] or [device_no]
     events: tuple[Event, ...] = (
-        *(Acknowledge(**said, alarm=alarm, comment="seen") for _ in range(3)),  # type: ignore[arg-type]
-        *(Reset(**said, alarm=alarm) for _ in range(2)),  # type: ignore[arg-type]
-        *(Shelve(**said, alarm=alarm, until=until, reason=reason, role=role) for _ in range(2)),  # type: ignore[arg-type]
-        Unshelve(**said, alarm=alarm),  # type: ignore[arg-type]
-        Resolve(**said, alarm=alarm, resolution=rng.choice(tuple(Resolution))),  # type: ignore[arg-type]
-        Comment(**said, subject=_some(rng, [alarm, *model.cases.open]), text=rng.choice(("hm", " "))),  # type: ignore[arg-type]
-        TakeOutOfService(**said, device_no=device_no, until=rng.choice((0, until)), reason="cleaned"),  # type: ignore[arg-type]
-        ReturnToService(**said, device_no=rng.choice((device_no, *gone))),  # type: ignore[arg-type]
+        *(Acknowledge(**said, alarm=alarm, comment="seen") for _ in range(3)),
+        *(Reset(**said, alarm=alarm) for _ in range(2)),
+        *(Shelve(**said, alarm=alarm, until=until, reason=reason, role=role) for _ in range(2)),
+        Unshelve(**said, alarm=alarm),
+        Resolve(**said, alarm=alarm, resolution=rng.choice(tuple(Resolution))),
+        Comment(**said, subject=_some(rng, [alarm, *model.cases.open]), text=rng.choice(("hm", " "))),
+        TakeOutOfService(**said, device_no=device_no, until=rng.choice((0, until)), reason="cleaned"),
+        ReturnToService(**said, device_no=rng.choice((device_no, *gone))),
     )
     return rng.choice(events)
 
 
-def _of_incidents(rng: random.Random, said: dict[str, object], model: Reference) -> Event:
-    incident = _some(rng, list(model.cases.open))
+def _of_incidents(rng: random.Random, said: dict[str, Any], incident: str) -> Event:
     quantity = rng.choice(("combustible_lel", "combustible_lel", "co_ppm", "taste"))
     value, place = rng.choice((0.0, 5.0, 20.0, 60.0, float("nan"))), rng.choice(("", "kitchen", " stairs "))
-    reading = FieldReading(**said, incident=incident, quantity=quantity, value=value, place=place)  # type: ignore[arg-type]
+    reading = FieldReading(**said, incident=incident, quantity=quantity, value=value, place=place)
     events: tuple[Event, ...] = (
-        Dispatched(**said, incident=incident, crew=rng.choice(("crew 1", "")), comment=rng.choice(("", "go"))),  # type: ignore[arg-type]
-        Arrived(**said, incident=incident),  # type: ignore[arg-type]
+        Dispatched(**said, incident=incident, crew=rng.choice(("crew 1", "")), comment=rng.choice(("", "go"))),
+        Arrived(**said, incident=incident),
         reading,
         reading,
-        *(StepDone(**said, incident=incident, step=rng.choice(tuple(FieldStep))) for _ in range(3)),  # type: ignore[arg-type]
-        *(CloseIncident(**said, incident=incident, resolution=Resolution.REAL) for _ in range(3)),  # type: ignore[arg-type]
+        *(StepDone(**said, incident=incident, step=rng.choice(tuple(FieldStep))) for _ in range(3)),
+        *(CloseIncident(**said, incident=incident, resolution=Resolution.REAL) for _ in range(3)),
     )
     return rng.choice(events)
 
 
-def _of_valves(rng: random.Random, said: dict[str, object], model: Reference) -> Event:
+def _of_permits(rng: random.Random, said: dict[str, Any], permit: str) -> Event:
+    events: tuple[Event, ...] = (
+        *(ApprovePermit(**said, permit=permit) for _ in range(3)),
+        WithdrawPermit(**said, permit=permit, reason="no need"),
+        *(CompletePermit(**said, permit=permit, combustible_lel=lel) for lel in (0.0, 4.9, 5.0)),
+    )
+    return rng.choice(events)
+
+
+def _of_held(rng: random.Random, said: dict[str, Any], model: Reference) -> Event:
+    waits = rng.choice(list(model.held.values()))
+    rule = model.rules[waits.number].id
+    which = rng.choice((0, int(model.fleet.device_no[waits.target]), 3))
+    if rng.random() < 0.5:
+        return ReleaseHeld(**said, rule=rule, device_no=which)
+    return VetoHeld(**said, rule=rule, reason=rng.choice(("wrong rule", "")), device_no=which)
+
+
+def _of_valves(rng: random.Random, said: dict[str, Any], model: Reference) -> Event:
     numbers = model.fleet.device_no
-    device_no = int(numbers[rng.choice([*model.fleet.valves] * 3 + [*model.fleet.fans, 0, 1])])
-    permit = _some(rng, [one.name for one in model.permits.values()])
-    waits = rng.choice(list(model.held.values())) if model.held else None
-    rule = model.rules[waits.number if waits is not None else 0].id if rng.random() < 0.9 else "no-such"
-    which = rng.choice((0, int(numbers[waits.target]) if waits is not None else 3))
+    valves = [slot for slot in model.fleet.valves if not model.forbidden(slot)] or [0]
+    free, any_no = (
+        int(numbers[rng.choice(valves)]),
+        int(numbers[rng.choice([*model.fleet.valves, *model.fleet.fans, 0])]),
+    )
     wanted = _some(rng, [want.wanted for want in model.wants.values()])
     events: tuple[Event, ...] = (
-        *(CloseValve(**said, device_no=device_no, reason="by hand") for _ in range(2)),  # type: ignore[arg-type]
-        *(CancelClose(**said, wanted=wanted, reason="works on site") for _ in range(2)),  # type: ignore[arg-type]
-        *(RequestPermit(**said, device_no=device_no, reason="repaired") for _ in range(3)),  # type: ignore[arg-type]
-        *(ApprovePermit(**said, permit=permit) for _ in range(3)),  # type: ignore[arg-type]
-        WithdrawPermit(**said, permit=permit, reason="no need"),  # type: ignore[arg-type]
-        *(CompletePermit(**said, permit=permit, combustible_lel=lel) for lel in (0.0, 4.9, 5.0)),  # type: ignore[arg-type]
-        *(ReleaseHeld(**said, rule=rule, device_no=which) for _ in range(2)),  # type: ignore[arg-type]
-        VetoHeld(**said, rule=rule, reason=rng.choice(("wrong rule", "")), device_no=which),  # type: ignore[arg-type]
+        CloseValve(**said, device_no=any_no, reason="by hand"),
+        *(CancelClose(**said, wanted=wanted, reason="works on site") for _ in range(2)),
+        *(RequestPermit(**said, device_no=device_no, reason="repaired") for device_no in (free, free, any_no)),
+        _of_permits(rng, said, "no such permit"),
+        ReleaseHeld(**said, rule=rng.choice(("no-such", model.rules[0].id))),
     )
     return rng.choice(events)

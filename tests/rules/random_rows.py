@@ -14,7 +14,7 @@ def random_rows(rng: random.Random, many: int, t: float) -> Rows:
     """Readings of a few devices that are heard at `t` seconds."""
     rows = blank(many)
     for row in rows:
-        row["device_no"] = rng.choice((*range(2, 12), *range(2, 34)))
+        row["device_no"] = rng.choice((*range(2, 12), *range(2, 32)))
         row["received"] = T0 + round(t * SECOND)
         row["ts"] = row["received"] - rng.choice((0, 0, 0, SECOND, 30 * SECOND, -3 * SECOND, 123_456))
         row["flags"] = sum(
@@ -22,7 +22,10 @@ def random_rows(rng: random.Random, many: int, t: float) -> Rows:
         )
         if rng.random() < 0.08:
             row["flags"] |= rng.choice((Flag.STALE, Flag.LATE))
-        row["valve"], row["valve_cause"] = rng.choice(list(ValvePosition)), rng.choice(list(ValveCause))
+        row["valve"], row["valve_cause"] = (
+            rng.choice((*ValvePosition, *(ValvePosition.CLOSED,) * 6)),
+            rng.choice(list(ValveCause)),
+        )
         word = int(row["quality"])
         for unit, names in QUANTITIES.items():
             for name in names:

@@ -81,6 +81,11 @@ class Reference(Closings):
         self.speech = Expressions(fleet, numbers)
         #: Devices that are silent, as votes and outages count them.
         self.quiet: set[int] = set()
+        #: Where what may be true of silence.
+        self.silent_us = {
+            place: one.silent_us for place, one in self.here.items() if one.looks and one.silent_us is not None
+        }
+        self.counted = {place for place in self.here if self.counts(*place)}
         self.gone: set[tuple[int, int]] = set()
 
     # ---- inputs -----------------------------------------------------------------------------------------------------
@@ -234,7 +239,7 @@ class Reference(Closings):
         grouping = self.fleet.groups[rule.group]
         mine = [other for other in range(len(self.fleet)) if grouping.of[other] == grouping.of[slot]]
         silent = sum((other, number) in self.gone for other in mine)
-        reporting = sum(self.counts(other, number) for other in mine)
+        reporting = sum((other, number) in self.counted for other in mine)
         seen = [other for other in mine if self.here[other, number].looks]
         place = min(seen, key=lambda other: int(self.fleet.device_no[other]))
         name = grouping.names[int(grouping.of[slot])]
@@ -245,12 +250,11 @@ class Reference(Closings):
             self.lower(place, number, at, note)
 
     def silences(self) -> Iterator[tuple[int, int, int, int]]:
-        for (slot, number), here in self.here.items():
-            interval_us = int(self.fleet.interval_us[slot])
-            if here.looks and here.silent_us is not None and not self.cells[slot, number].active:
-                yield self.heard[slot] + here.silent_us, 1, slot, number
-            if self.counts(slot, number) and (slot, number) not in self.gone:
-                yield self.heard[slot] + 3 * interval_us, 1, slot, number
+        for (slot, number), silent_us in self.silent_us.items():
+            if not self.cells[slot, number].active:
+                yield self.heard[slot] + silent_us, 1, slot, number
+        for slot, number in self.counted - self.gone:
+            yield self.heard[slot] + 3 * int(self.fleet.interval_us[slot]), 1, slot, number
         for slot, device in enumerate(self.fleet.devices):
             interval_us = int(self.fleet.interval_us[slot])
             if device is not None and interval_us and slot not in self.quiet:

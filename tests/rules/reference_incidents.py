@@ -112,12 +112,13 @@ class Cases:
             for one in self.open.values()
             if place in self.around(one) and one.opened >= at - TOGETHER and SIZES[self.root(one).place[0]][0] < size
         ]
-        if len(together) < enough:
+        roots = dict.fromkeys(self.root(one).name for one in together)
+        if len(together) < enough or len(roots) < 2 or SIZES[self.root(case).place[0]][0] >= size:
             return
         larger = Case(incident_id(*place, at), place, at, case.priority, case.slot, [alarm])
         self.open[larger.name] = larger
         self.tell(larger, IncidentChange.OPENED, at, alarm=alarm)
-        for name in dict.fromkeys(self.root(one).name for one in together):
+        for name in roots:
             self.merge(self.open[name], larger, alarm, at)
 
     def merge(self, part: Case, larger: Case, alarm: str, at: int) -> None:
