@@ -60,30 +60,7 @@ Times are RFC 3339 UTC with microseconds; names carry their units; errors are pr
 
 def create_app(config: ApiConfig) -> FastAPI:
     """The application. Its connections are opened by its lifespan, not here."""
-    limits = config.limits
-    door = Door(config.door, limits.answer_within_s)
-    stored = Database(query_pool(config.database_url, name="api") if config.database_url else None)
-    counts = HttpCounts()
-    load = AlarmLoad(door)
-
-    def heard(event: FeedEvent) -> bytes | None:
-        load.arrivals.hear(event)
-        return encode_event(event)
-
-    parts = Parts(
-        config=config,
-        door=door,
-        feed=Feed(config.door, heard, limits.answer_within_s),
-        tokens=Tokens(door, config.admin_token_sha256, limits.token_lives_s, time.monotonic),
-        requests=Rates(limits.requests_per_s, limits.requests_at_once, MOST_SENDERS, time.monotonic),
-        counts=counts,
-        places=PushPlaces(limits, counts),
-        stored=stored,
-        lookout=Lookout(door, stored),
-        backtests=Backtests(limits.backtests_kept, limits.backtest_within_s, config.now_us),
-        load=load,
-        explaining=asyncio.Semaphore(limits.explanations),
-    )
+    parts = _parts(config)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -110,11 +87,39 @@ def create_app(config: ApiConfig) -> FastAPI:
     for routes in (telemetry, health, *of_alarms, *of_valves, *of_devices, *of_rules, ledger, description):
         app.include_router(routes.router)
     answer_with_problems(app)
-    app.add_middleware(BoundedBodies, within_s=limits.body_within_s)
+    app.add_middleware(BoundedBodies, within_s=config.limits.body_within_s)
     app.add_middleware(Failures)
     app.add_middleware(Room)
     app.add_middleware(Surroundings, counts=parts.counts)  # added last: outermost
     return app
+
+
+def _parts(config: ApiConfig) -> Parts:
+    """What routes share; nothing is opened yet."""
+    limits = config.limits
+    door = Door(config.door, limits.answer_within_s)
+    stored = Database(query_pool(config.database_url, name="api") if config.database_url else None)
+    counts = HttpCounts()
+    load = AlarmLoad(door)
+
+    def heard(event: FeedEvent) -> bytes | None:
+        load.arrivals.hear(event)
+        return encode_event(event)
+
+    return Parts(
+        config=config,
+        door=door,
+        feed=Feed(config.door, heard, limits.answer_within_s),
+        tokens=Tokens(door, config.admin_token_sha256, limits.token_lives_s, time.monotonic),
+        requests=Rates(limits.requests_per_s, limits.requests_at_once, MOST_SENDERS, time.monotonic),
+        counts=counts,
+        places=PushPlaces(limits, counts),
+        stored=stored,
+        lookout=Lookout(door, stored),
+        backtests=Backtests(limits.backtests_kept, limits.backtest_within_s, config.now_us),
+        load=load,
+        explaining=asyncio.Semaphore(limits.explanations),
+    )
 
 
 @contextlib.asynccontextmanager

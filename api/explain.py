@@ -47,7 +47,10 @@ async def explain_rules(
     """What every rule made of a device at a time: each comparison with its value and limit, how far its timer was, and
     why it raised or did not. Recomputed from stored readings by the engine's own code; takes about a second."""
     identity = f"{vendor}/{serial}"
-    at_us = parts.config.now_us() if at is None else at
+    now_us = parts.config.now_us()
+    at_us = now_us if at is None else at
+    if at_us > now_us:
+        raise Problem(BAD_PARAMETER, "at: not after now, which it is when nothing is said")
     async with parts.database() as connection:
         if await registered.device(connection, identity) is None:
             raise Problem(NOT_FOUND, f"no device {identity}")

@@ -128,6 +128,21 @@ async def test_one_that_fails_says_why(stand: Stand) -> None:
     assert told["backtest"]["failure"] == "site 'nowhere' is not registered"
 
 
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [
+        ("0001-01-01T00:00:00Z", "0001-06-01T00:00:00Z"),
+        ("9999-12-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"),
+        ("1969-12-31T23:00:00Z", "1970-01-01T01:00:00Z"),
+    ],
+)
+async def test_times_of_which_there_is_no_history_are_no_failure(stand: Stand, begin: str, end: str) -> None:
+    answer = await stand.http.post("/v1/rules/backtests", json=_asked() | {"from": begin, "to": end})
+    told = await _over(stand, answer.json()["backtest"])
+    assert told["backtest"]["state"] == "done", told
+    assert told["result"]["readings"] == 0
+
+
 async def test_its_time_is_bounded(engine: DoorDouble, url: str) -> None:
     config = config_of(engine.path, url)
     config = replace(config, limits=replace(config.limits, backtest_within_s=0.01))

@@ -89,6 +89,8 @@ async def test_without_a_time_it_is_now(stand: Stand) -> None:
         (DETECTOR, {"rule": "Not A Rule"}, 422, "query.rule"),
         (DETECTOR, {"at": "yesterday"}, 422, "query.at"),
         (DETECTOR, {"at": rfc3339(T0 - SECOND)}, 422, "which rules were in force"),
+        (DETECTOR, {"at": "0001-01-01T00:00:00Z"}, 422, "which rules were in force"),
+        (DETECTOR, {"at": "9999-12-31T23:59:59Z"}, 422, "not after now"),
     ],
 )
 async def test_what_cannot_be_explained_says_why(
