@@ -62,11 +62,12 @@ def _leave(state: State, out: Out, place: Place, what: ShutOffValve | Fan, cause
 
 def closed(state: State, out: Out, slot: int, at: int) -> None:
     """The closing of this valve is wanted now: what waits for it waits no more, and needs no turn (B5)."""
-    waited = [state.held.get((rule.id, slot)) for rule in state.compiled.rules] if state.held else []
-    for one in waited:
+    waited = [key for rule in state.compiled.rules if (key := (rule.id, slot)) in state.held] if state.held else []
+    for key in waited:
+        one = state.held.get(key)  # the one before may have taken it along
         if one is not None and not one.unheard:
             go(state, out, one, at)
-    if any(waited):
+    if waited:
         held.page(state, out, at)
 
 

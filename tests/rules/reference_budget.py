@@ -133,10 +133,10 @@ class Budget(Matrix):
 
     def closed(self, target: int, at: int) -> None:
         """What waits for this valve waits no more."""
-        waited = [self.held[number, target] for number in range(len(self.rules)) if (number, target) in self.held]
-        for one in waited:
-            if not one.unheard:
-                self.go(one, at)
+        waited = [(number, target) for number in range(len(self.rules)) if (number, target) in self.held]
+        for place in waited:
+            if place in self.held and not self.held[place].unheard:
+                self.go(self.held[place], at)
         if waited:
             self.page(at)
 
