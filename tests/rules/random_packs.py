@@ -22,7 +22,7 @@ from rules.document import (
     Title,
 )
 from rules.expression import parse_condition
-from rules.tree import Parsed
+from rules.tree import Missing, Parsed
 from rules.units import parse_number
 from tests.rules.random_expressions import OWN, condition
 
@@ -108,7 +108,7 @@ def _judged(rng: random.Random, number: int) -> tuple[Rule, Parsed]:
     facts["hold_s"] = rng.choice((0.0, 0.0, 0.0, 1.0, 7.0))
     if rng.random() < 0.7:
         facts |= {"applies_to": DETECTORS, "action": rng.choice((Action.NONE, Action.CLOSE, Action.CLOSE, *Action))}
-        facts["budget"] = Budget(rng.choice((0, 1, 1, 2, 5)), 0.0, rng.choice((5.0, 20.0, 600.0)))
+        facts["budget"] = Budget(rng.choice((1, 1, 1, 2, 5)), 0.0, rng.choice((5.0, 20.0, 600.0)))
     facts["state"] = rng.choice(
         (*(RuleState.ACTIVE,) * 6, RuleState.CANARY, RuleState.CANARY, RuleState.DRY_RUN, RuleState.DRAFT)
     )
@@ -174,3 +174,54 @@ def _overrides(rng: random.Random, rules: list[Rule]) -> tuple[Override, ...]:
             facts["numbers"] |= {"patience": "2 s"} if rng.random() < 0.5 else {}
         found.append(Override(rule=rule.id, only=rng.choice(SELECTIONS[11:]), source="product choice", **facts))
     return tuple(found)
+
+
+def random_edit(rng: random.Random, pack: RulePack) -> RulePack:
+    """The pack with some rules edited, gone, new or elsewhere."""
+    rules = list(zip(pack.rules, [*pack.parsed, *[Parsed()] * len(pack.rules)], strict=False))
+    fresh = random_pack(rng)
+    others = {rule.id: (rule, says) for rule, says in zip(fresh.rules, fresh.parsed, strict=True)}
+    edited = []
+    for rule, says in rules:
+        sort = rng.random()
+        if sort < 0.1:
+            continue
+        if sort < 0.25 and rule.id in others:
+            edited.append(others[rule.id])
+        elif sort < 0.35 and rule.kind is Kind.MEASURED:
+            edited.append((msgspec.structs.replace(rule, state=rng.choice(tuple(RuleState)), canary_pct=50.0), says))
+        elif sort < 0.45 and rule.kind is Kind.MEASURED and not isinstance(says.condition, Missing):
+            facts = {
+                "latch": not rule.latch,
+                "hold_s": rng.choice((0.0, 5.0)),
+                "numbers": {**rule.numbers, "limit": "49 %LEL"},
+            }
+            edited.append((msgspec.structs.replace(rule, **facts), says))
+        else:
+            edited.append((rule, says))
+    if rng.random() < 0.3:
+        rng.shuffle(edited)
+    ids = {rule.id for rule, _ in edited}
+    edited += [one for name, one in others.items() if name not in ids and rng.random() < 0.3]
+    overrides = pack.overrides if rng.random() < 0.7 else fresh.overrides
+    kept = [(_sound(rule, at, edited), says) for at, (rule, says) in enumerate(edited)]
+    ids = {rule.id for rule, _ in kept}
+    return RulePack(
+        "random",
+        pack.version + "1",
+        tuple(rule for rule, _ in kept),
+        tuple(one for one in overrides if one.rule in ids and _fits(one, next(r for r, _ in kept if r.id == one.rule))),
+        tuple(says for _, says in kept),
+    )
+
+
+def _sound(rule: Rule, at: int, edited: list[tuple[Rule, Parsed]]) -> Rule:
+    """Suppressed by rules that stand after it only."""
+    after = {other.id for other, _ in edited[at + 1 :]}
+    return msgspec.structs.replace(rule, suppressed_by=tuple(one for one in rule.suppressed_by if one in after))
+
+
+def _fits(override: Override, rule: Rule) -> bool:
+    return (
+        override.at_or_above is None or rule.at_or_above is not None
+    ) and override.numbers.keys() <= rule.numbers.keys()

@@ -13,6 +13,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from devices.fleet import Fleet
 from devices.readings import Batch, blank
 from rules.decisions import Decision
 from rules.document import RulePack
@@ -33,7 +34,7 @@ FLEET = district_fleet()
 def run(state: State, moments: Sequence[Moment], now: int) -> list[Decision]:
     rows = np.concatenate([moment.rows for moment in moments]) if moments else blank(0)
     events = [event for moment in moments for event in moment.events]
-    return step(state, Batch(rows, FLEET.slots(rows["device_no"])), events, now)
+    return step(state, Batch(rows, state.fleet.slots(rows["device_no"])), events, now)
 
 
 def same_alarms(state: State, model: Reference) -> None:
@@ -65,14 +66,16 @@ def same_alarms(state: State, model: Reference) -> None:
     assert state.unheard == model.unheard
 
 
-def cut(rng: random.Random, pack: RulePack, history: list[Moment], end: int) -> tuple[State, list[Decision]]:
+def cut(
+    rng: random.Random, fleet: Fleet, pack: RulePack, history: list[Moment], end: int
+) -> tuple[State, list[Decision]]:
     """The same history in random steps."""
-    state, decided = State.initial(FLEET, pack, T0), []
+    state, decided = State.initial(fleet, pack, T0), []
     while history:
         many = rng.choice((0, 1, 1, 2, 7))
         now, taken, history = state.now, history[:many], history[many:]
         if rng.random() < 0.25:
-            state = restore(decode_snapshot(encode_snapshot(snapshot(state))), FLEET, pack)
+            state = restore(decode_snapshot(encode_snapshot(snapshot(state))), fleet, pack)
         if taken and rng.random() < 0.5:
             taken, history = _split(taken, history, rng)
         if taken:
@@ -97,17 +100,17 @@ def _split(taken: list[Moment], history: list[Moment], rng: random.Random) -> tu
 @given(st.integers(0, 2**48))
 def test_the_engine_decides_what_the_reference_decides_however_its_history_is_cut(seed: int) -> None:
     rng = random.Random(seed)
-    pack = random_pack(rng)
-    life = random_life(rng, FLEET, pack, 30)
-    state = State.initial(FLEET, pack, T0)
+    fleet, pack = district_fleet(rng) if rng.random() < 0.5 else FLEET, random_pack(rng)
+    life = random_life(rng, fleet, pack, 30)
+    state = State.initial(fleet, pack, T0)
     for number, (moment, decisions) in enumerate(zip(life.history, life.decided, strict=True)):
         wrong = first_difference(plain(run(state, [moment], moment.now)), plain(decisions))
         assert not wrong, f"moment {number}: {wrong}"
     same_alarms(state, life.model)
     end = life.history[-1].now
-    whole = State.initial(FLEET, pack, T0)
+    whole = State.initial(fleet, pack, T0)
     at_once = run(whole, life.history, end)
     assert not first_difference(plain(at_once), plain([one for decisions in life.decided for one in decisions]))
-    state, decided = cut(rng, pack, life.history, end)
+    state, decided = cut(rng, fleet, pack, life.history, end)
     assert not first_difference(decided, at_once)
     assert encode_snapshot(snapshot(state)) == encode_snapshot(snapshot(whole))
