@@ -105,6 +105,7 @@ def test_a_persons_close_is_never_held_and_ends_the_waiting_of_its_valve() -> No
     decided = world.tell(CloseValve(at=at(2), id="c", by="anna", device_no=number("b2"), reason="smell"))
     assert closed(decided) == ["b2"]
     assert held(decided, HeldChange.RELEASED) == ["b2"]
+    assert [one.change for one in of(AlarmChanged, decided) if one.rule == "shut-off-held"] == [Change.RETURNED]
     decided = world.tell(CloseValve(at=at(3), id="d", by="anna", device_no=number("b5"), reason="smell"))
     assert closed(decided) == ["b5"]
 
@@ -315,3 +316,18 @@ def test_a_rule_that_has_proved_itself_keeps_what_it_closed_and_what_waits() -> 
     leaks(world, {"a3": 15}, 650)
     assert list(names_of([int(world.fleet.device_no[one.valve]) for one in world.state.held.values()])) == ["b2", "b3"]
     assert len(world.state.closed_for) == 2
+
+
+def test_where_there_is_nothing_to_compare_the_numbers_of_the_devices_decide() -> None:
+    faulty = 'id = "rises"\napplies_to = ["detector"]\ncondition = "fault and not tamper"\naction = "close"'
+    world = Street(rules(faulty + BUDGET), registry(5))
+    for n in (4, 3, 2, 1, 0):
+        world.hear(f"a{n}", 1, flags=Flag.FAULT)
+    assert closed(world.decided) == ["b4", "b3"]
+    alarm = world.alarm("a2", "shut-off-held")
+    assert alarm is not None
+    assert alarm.note.endswith("3 shut-offs of rule rises: more than its budget; release or veto them")
+    world.hear("a2", 100, 60, flags=Flag.FAULT)
+    assert closed(world.tick(601)) == ["b0", "b1"]
+    assert not world.state.waits[world.slot("a0")]
+    assert world.state.waits[world.slot("a2")]

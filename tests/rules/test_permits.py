@@ -125,6 +125,10 @@ def test_what_became_of_the_command_is_kept_as_its_steps() -> None:
         (name, Step.FAILED, "the valve is not connected"),
     ]
     assert not opened(world.tick(600))
+    assert not of(CommandStepped, world.tell(AttemptSent(at=at(601), command="somebody else's")))
+    asked = street()
+    asked.tell(request())
+    assert not of(CommandStepped, asked.tell(AttemptSent(at=at(3), command=name)))  # nobody has sent it
 
 
 def test_a_valve_that_is_opened_with_a_permit_is_not_opened_again_without_leave() -> None:
@@ -135,7 +139,7 @@ def test_a_valve_that_is_opened_with_a_permit_is_not_opened_again_without_leave(
     world.tell(request())
     world.tell(approve())
     assert not of(AlarmRaised, world.hear("b0", 2.5, valve=ValvePosition.OPEN))
-    world.tell(complete())
+    assert states(world.tell(complete(3, 0.0))) == [PermitState.COMPLETED]
     assert not of(AlarmRaised, world.hear("b0", 4, valve=ValvePosition.OPEN))
 
 
