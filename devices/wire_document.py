@@ -32,8 +32,9 @@ Node = dict[str, Any]
 _QOS = {"mqtt": {"qos": 1, "retain": False, "bindingVersion": "0.2.0"}}
 _WHAT = {
     Kind.TELEMETRY: "A device publishes what it measures. The PUBACK means that it is on disk.",
-    Kind.COMMAND: "Davy publishes what a valve shall do; the device subscribes to exactly this topic.",
-    Kind.REPLY: "A device answers a command with where its valve stands, and again when it has arrived.",
+    Kind.COMMAND: "Davy publishes what a valve or fan shall do; the device subscribes to exactly this topic.",
+    Kind.REPLY: "A device answers a command with where its valve stands, and again when it has arrived; a fan answers "
+    "once it runs.",
     Kind.ACK: "Davy publishes to a device behind somebody else's broker: every number of this boot up to this one is "
     "on disk, in quarantine, or no longer held by the device (`first`). Only that may be deleted. The endpoint, whose "
     "PUBACK says it, publishes nothing here, and refuses a subscription.",
