@@ -5,11 +5,13 @@ import asyncio
 import dataclasses
 import struct
 
+import msgspec
 import pytest
 
 from devices.codecs.frame import HEADER, FrameState
 from devices.commands import Command, Verb
-from devices.register_map import Term
+from devices.models import DeviceKind
+from devices.register_map import CommandProcedure, Term, Write
 from devices.registers import WireWrite
 from ingest.links import Sending
 from ingest.modbus_wire import AllowList
@@ -268,3 +270,19 @@ async def test_a_closing_valve_is_looked_at_often_until_it_is_seen_closed(outsta
         assert steady_us() - started < 60_000_000
         outstation.banks[9].inputs[6] = 0
         await taker.until(lambda: position(taker.frames(20)[-1][2]) == 0)
+
+
+async def test_a_fan_on_a_bus_is_told_to_run_and_takes_no_close(outstation):
+    like = valve("fan")
+    assert like.modbus is not None
+    on = CommandProcedure(verb="fan_on", style="latched", write=(Write(function=6, at=5, values=(1,)),))
+    chart = msgspec.structs.replace(like.modbus, command=(on,), valve=())
+    fan = msgspec.structs.replace(like, kind=DeviceKind.FAN, modbus=chart)
+    async with running(fleet(url(outstation), (20, "9", fan))) as (link, taker):
+        await taker.until(lambda: taker.frames(20))
+        assert close(link, 20) is Sending.UNREACHABLE
+        run = Command(id="f1", verb=Verb.FAN_ON, epoch=1, issued="", expires="", reason="test")
+        assert link.send(20, run, utc_us() + 5_000_000) is Sending.QUEUED
+        await taker.until(lambda: taker.all("acknowledged"))
+    assert [(asked.function, asked.at) for asked in outstation.writes()] == [(6, 5)]
+    assert taker.all("acknowledged") == ["f1"]
