@@ -2,9 +2,11 @@
 
 A random history is made by letting the reference live through random moves (so that acknowledgements and replies are
 about alarms and commands that exist). The engine must then decide the same, in any number of steps, with clock ticks
-anywhere, and when it is frozen to bytes and thawed at any point.
+anywhere, and when it is frozen to bytes and thawed at any point. DAVY_TEST_EXAMPLES says on how many cases each
+property is tried.
 """
 
+import os
 import random
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -47,6 +49,8 @@ from rules.step import step
 from tests.rules.reference import Reference
 from tests.rules.world import NUMBERS, OF_A_CLOSING, OF_THE_WAY_IN, SECOND, T0, at, pack, reading, registry
 
+#: How many random cases each property is tried on; 0: a quick number.
+EXAMPLES = int(os.environ.get("DAVY_TEST_EXAMPLES", "0"))
 CLOSES = 'applies_to = ["detector"]\naction = "close"\n'
 RULES = pack(
     CLOSES + 'flags = ["low_alarm"]\nquantity = "combustible_lel"\nat_or_above = 20\nclear_below = 15\nhold_s = 7',
@@ -170,7 +174,7 @@ def first_difference(left: Sequence[Decision], right: Sequence[Decision]) -> str
     return ""
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=EXAMPLES or 40, deadline=None)
 @given(st.integers(0, 2**32))
 def test_the_vectorised_engine_decides_what_the_naive_reference_decides(seed: int) -> None:
     history, expected = random_history(seed, 40)
@@ -179,7 +183,7 @@ def test_the_vectorised_engine_decides_what_the_naive_reference_decides(seed: in
         assert not first_difference(plain(run(state, [moment], moment.now)), plain(decisions))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=EXAMPLES or 20, deadline=None)
 @given(st.integers(0, 2**32))
 def test_what_open_alarms_say_is_what_the_naive_reference_says(seed: int) -> None:
     history, _, model = random_life(seed, 60)
@@ -193,7 +197,7 @@ def test_what_open_alarms_say_is_what_the_naive_reference_says(seed: int) -> Non
     assert {alarm.alarm: (alarm.note, alarm.expected, alarm.unsaid) for alarm in state.alarms()} == said
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=EXAMPLES or 40, deadline=None)
 @given(st.integers(0, 2**32))
 def test_any_way_of_cutting_a_history_into_steps_gives_the_same_decisions_and_state(seed: int) -> None:
     cuts = random.Random(seed + 1)
@@ -242,7 +246,7 @@ def test_a_long_history_is_decided_as_the_reference_decides_it(seed: int) -> Non
     assert not first_difference(plain(decided), plain([d for decisions in expected for d in decisions]))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=EXAMPLES or 40, deadline=None)
 @given(st.integers(0, 2**32))
 def test_no_timer_is_due_before_the_next_deadline_it_names(seed: int) -> None:
     history, _ = random_history(seed, 25)
