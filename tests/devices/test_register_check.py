@@ -218,7 +218,12 @@ VALVE_FAULTS = [
     ('"closed", when', '"open", when', "modbus.valve", 'no entry says when it is "closed"'),
     ("bit = 0 }], cause", "bit = 0, set = false }], cause", "modbus.valve[0]", "all 0 would read as closed"),
     ('cause = "remote" }]', 'cause = "whim" }]', "modbus.valve[0].cause", "'whim' is not one of"),
-    ('"shut_off_valve"', '"detector"', "modbus.command", "only a shut_off_valve, and a fan with an [actuator], takes commands"),
+    (
+        '"shut_off_valve"',
+        '"detector"',
+        "modbus.command",
+        "only a shut_off_valve, and a fan with an",
+    ),
     ('"close"', '"fan_on"', "modbus.command", "must say how it is closed"),
     ('"close"', '"open"', "modbus.command[0].verb", "'open' is not one of"),
     ('"one_shot"', '"latched"', "modbus.command[0].style", "neither pulse_ms nor release"),
