@@ -17,13 +17,15 @@ from rules.canonical import canonical, walk
 from rules.document import RulePack
 from rules.memories import Keeping, Memory, Told, amount_of, memory_key, stuck_for
 from rules.numbers import Amount, Mask, Truth, arithmetic, both, compare, either, opposite
-from rules.selection import as_read, named_numbers
+from rules.selection import named_numbers
 from rules.tree import (
     Arithmetic,
     Commanded,
     Comparison,
     Condition,
     Connective,
+    Count,
+    Dose,
     FlagTest,
     Joined,
     Measured,
@@ -34,12 +36,14 @@ from rules.tree import (
     Number,
     OfDevice,
     Quantitative,
+    Since,
     Stuck,
     Votes,
+    Windowed,
     WordTest,
 )
-from rules.units import parse_number
-from rules.view import Part, View
+from rules.units import kept, parse_number
+from rules.view import Later, Part, View
 
 T = TypeVar("T")
 
@@ -112,8 +116,14 @@ class Parts:
                 return _joined(lambda view: _wide(view, compare(sign, view.get(left), view.get(right))), left, right)
             case Joined():
                 parts = [self.truth(part, column) for part in node.parts]
-                join = both if node.connective is Connective.AND else either
-                return _joined(lambda view: join([view.get(part) for part in parts]), *parts)
+                if node.connective is Connective.OR:
+                    return _joined(lambda view: either([view.get(part) for part in parts]), *parts)
+                dear = [_is_dear(one) and not part.as_of for one, part in zip(node.parts, parts, strict=True)]
+                if all(dear) or not any(dear):
+                    return _joined(lambda view: both([view.get(part) for part in parts]), *parts)
+                first = [part for part, is_dear in zip(parts, dear, strict=True) if not is_dear]
+                then = [part for part, is_dear in zip(parts, dear, strict=True) if is_dear]
+                return _joined(lambda view: _both(view, first, then), *parts)
             case Not():
                 part = self.truth(node.part, column)
                 return _joined(lambda view: opposite(view.get(part)), part)
@@ -122,7 +132,7 @@ class Parts:
                 return Part(-1, lambda view: view.get(self.keepers[key].fed).at_least(least), as_of=True)
             case Stuck():
                 told = self._told(node, column)
-                return Part(-1, lambda view: stuck_for(view.get(told), node.window_us))
+                return Part(-1, lambda view: stuck_for(view.told(told), node.window_us))
             case FlagTest():
                 return Part(-1, partial(leaves.flag, bit=Flag[node.flag.upper()]))
             case WordTest():
@@ -135,7 +145,7 @@ class Parts:
     def _amount(self, node: Quantitative, column: int) -> Part[Amount]:
         match node:
             case Number():
-                return _constant(as_read(node.value, node.dimension.unit))
+                return _constant(kept(node.value, node.dimension))
             case Named():
                 return _of_class(self._named(column, node.name))
             case Measured():
@@ -147,10 +157,29 @@ class Parts:
                 return _joined(lambda view: arithmetic(node.operator, view.get(left), view.get(right)), left, right)
             case _:
                 told, read = self._told(node, column), amount_of(node)
-                return Part(-1, lambda view: read(view.get(told)))
+                return Part(-1, lambda view: read(view.told(told)))
 
-    def _told(self, node: Keeping, column: int) -> Part[Told]:
+    def _told(self, node: Keeping, column: int) -> Part[Later[Told]]:
         return self.keepers[memory_key(node, self.text(node, column))].fed
+
+
+def _is_dear(node: Condition) -> bool:
+    """Whether a memory has to be asked."""
+    return any(isinstance(one, Windowed | Dose | Stuck | Since | Count) for one in walk(node))
+
+
+def _both(view: View, first: list[Part[Truth]], then: list[Part[Truth]]) -> Truth:
+    """`and`: what is dear only of rows of which the rest does not say already that it is false."""
+    found = both([view.get(part) for part in first])
+    rows = np.flatnonzero(~found.false)
+    if 2 * len(rows) > len(view):
+        return both([found, *(view.get(part) for part in then)])
+    true, false = np.zeros(len(view), np.bool_), found.false.copy()
+    if len(rows):
+        some = view.some(rows, view.watched)
+        rest = both([Truth(found.true[rows], found.false[rows]), *(some.get(part) for part in then)])
+        true[rows], false[rows] = rest
+    return Truth(true, false)
 
 
 def _joined(run: Callable[[View], T], *parts: Part[Any]) -> Part[T]:

@@ -16,7 +16,7 @@ from devices.models import DeviceModel
 from rules.canonical import quantities, walk
 from rules.document import Kind, Override, Rule, RulePack, RuleState, Selection
 from rules.tree import Commanded, FlagTest, Missing, OfDevice, Parsed, WordTest
-from rules.units import parse_number
+from rules.units import kept, parse_number
 
 MICROSECONDS = 1_000_000
 #: Silence is this many report intervals without a reading. Source: product choice, usual for NB-IoT fleets.
@@ -140,20 +140,10 @@ def named_numbers(pack: RulePack, classes: Sequence[DeviceClass], column: int) -
     """Each of a rule's own numbers, by name: shape (classes,), f8, in the unit of its dimension. One that has a unit is
     rounded to a 4-byte float, as readings are."""
     rule = pack.rules[column]
-    found = {name: np.full(len(classes), _as_read(text)) for name, text in rule.numbers.items()}
+    found = {name: np.full(len(classes), kept(*parse_number(text))) for name, text in rule.numbers.items()}
     for override in pack.overrides:
         if override.rule == rule.id:
             mine = [fits(override.only, one) for one in classes]
             for name, text in override.numbers.items():
-                found[name][mine] = _as_read(text)
+                found[name][mine] = kept(*parse_number(text))
     return found
-
-
-def _as_read(text: str) -> float:
-    value, dimension = parse_number(text)
-    return as_read(value, dimension.unit)
-
-
-def as_read(value: float, unit: str) -> float:
-    """A number that is compared with readings has their precision: 4 bytes. One without a unit, or a time, has 8."""
-    return float(np.float32(value)) if unit else value
