@@ -10,7 +10,7 @@ from devices.sites import Registry
 from rules.document import PackRefused, RulePack, load_pack
 from rules.document_faults import PlacedFault
 from rules.document_merged import built_in, built_in_pack, merge
-from rules.kernels import compile_pack
+from rules.kernels import compile_new
 from rules.left_out import left_out, warnings
 
 #: Faults of one answer at most; who mends these sees the next.
@@ -41,7 +41,7 @@ def look(given: RulesGiven) -> Sound:
     parts += [(f"{name}.toml", built_in_pack(name)) for name in given.packs]
     document = Document(names[0] if len(names) == 1 else "all together", merge(parts))
     pack = load_pack(document.body, document.name)
-    return Sound(document, pack, compile_pack(pack, build_fleet(Registry())).bytes_per_device)
+    return Sound(document, pack, compile_new(pack, build_fleet(Registry())).bytes_per_device)
 
 
 def checked(given: RulesGiven) -> RulesChecked:

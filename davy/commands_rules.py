@@ -119,7 +119,7 @@ def _look(files: list[str]) -> Looked:
     from devices.fleet import build_fleet
     from devices.sites import Registry
     from rules.document import PackRefused, load_pack
-    from rules.kernels import compile_pack
+    from rules.kernels import compile_new
     from rules.left_out import left_out, warnings
 
     called = ", ".join(files)
@@ -135,7 +135,7 @@ def _look(files: list[str]) -> Looked:
     except OSError as error:
         raise disk_refused(Path(error.filename or called), error) from error
     try:
-        remembered = compile_pack(pack, build_fleet(Registry())).bytes_per_device
+        remembered = compile_new(pack, build_fleet(Registry())).bytes_per_device
     except ValueError as too_much:
         return Looked(called, False, (), (str(too_much),), pointed=("",))
     ids = tuple(rule.id for rule in pack.rules)

@@ -133,10 +133,13 @@ def _bar(from_us: int, to_us: int) -> "Iterator[Callable[[Progress], None]]":
 def pack_of(names: Sequence[str]) -> "RulePack":
     """Rules from files and built-in packs together. Raises CannotGoOn."""
     from davy.rule_packs import together
+    from devices.fleet import build_fleet
+    from devices.sites import Registry
     from rules.document import load_pack
+    from rules.kernels import compile_new
 
     try:
-        return load_pack(together(names), ", ".join(names))
+        return compile_new(load_pack(together(names), ", ".join(names)), build_fleet(Registry())).pack
     except OSError as wrong:
         raise CannotGoOn(Exit.USAGE, f"cannot read {wrong.filename}: {wrong.strerror}") from wrong
     except ValueError as wrong:

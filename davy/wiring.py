@@ -24,9 +24,10 @@ from engine.journal import JournalReader
 from engine.memory import BUILT_IN
 from engine.store import Store, document
 from ingest.mqtt_endpoint import monotonic_us, utc_us
+from rules.compiled import remembers_too_much
 from rules.decisions import RulesChanged
 from rules.document import RulePack, load_pack
-from rules.kernels import compile_pack
+from rules.kernels import compile_new
 from rules.left_out import left_out
 
 _log = structlog.get_logger()
@@ -52,6 +53,10 @@ async def run_engine(settings: Settings, stop: asyncio.Event, *, restored: bool 
             _log.warning("the store was put back from a copy: what it remembers waits to be heard", why=bookmark.doubt)
         if note := left_out(_rules_in_force(cycle, settings)):
             _log.warning("the rules in force leave something out", note=note)
+        if too_much := remembers_too_much(memory.state.compiled):
+            _log.warning(
+                "the rules in force would not be taken today; they serve until others are brought in", why=too_much
+            )
 
         ways_in = WaysIn(settings, cycle, memory.fleet)
         cycle.links = ways_in.links
@@ -110,7 +115,7 @@ def _rules_in_force(cycle: Cycle, settings: Settings) -> RulePack:
     try:
         asked = asked_for(settings)
         pack = load_pack(asked.body, asked.name)
-        compile_pack(pack, cycle.memory.fleet)  # what it would remember of every device may be too much
+        compile_new(pack, cycle.memory.fleet)
     except (OSError, ValueError) as wrong:
         if current is None:
             raise

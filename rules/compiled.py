@@ -1,6 +1,7 @@
 """A rule pack laid out for one fleet: every number of every rule by class of device, before any reading.
 
-Z1  What a pack remembers of a device is known when it is loaded, and refused when it is too much.
+Z1  What a pack remembers of a device follows from the pack alone, and is refused when the pack is brought in. A pack in
+    force is never refused for it, whatever becomes of the registry, or of Davy: an engine must go on judging (G3).
 """
 
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ class Compiled:
 
 
 def compile_pack(pack: RulePack, fleet: Fleet) -> Compiled:
-    """Raises ValueError for a pack that does not fit this fleet (what it would remember of it is too much)."""
+    """Of a pack that was brought in before: it is in force, and is not asked again what it remembers (Z1)."""
     rules, classes = pack.rules, fleet.classes.all
     applied = applies(pack, classes)
     limit = by_class(pack, classes, _limit, _limit).astype(np.float32)
@@ -110,8 +111,8 @@ def compile_pack(pack: RulePack, fleet: Fleet) -> Compiled:
     clear_hold_us = microseconds(by_class(pack, classes, lambda one: one.clear_hold_s, lambda one: one.clear_hold_s))
     flags = np.array([flags_mask(rule) for rule in rules], np.int64)
     program = compile_program(pack, fleet, applied)
-    own = _OF_RULE + _OF_HOLD * ((hold_us != 0) | (clear_hold_us != 0)).any(axis=0)
-    compiled = Compiled(
+    own = _own_bytes(pack)
+    return Compiled(
         pack=pack,
         rules=rules,
         fleet=fleet,
@@ -141,8 +142,22 @@ def compile_pack(pack: RulePack, fleet: Fleet) -> Compiled:
         bytes_of_rule=program.bytes_of_rule + own,
         bytes_per_device=_OF_DEVICE + int(own.sum()) + program.bytes_per_device,
     )
-    _refuse_too_much(compiled)
+
+
+def compile_new(pack: RulePack, fleet: Fleet) -> Compiled:
+    """As compile_pack, for a pack that somebody brings in. Raises ValueError when it remembers too much of a device."""
+    compiled = compile_pack(pack, fleet)
+    if too_much := remembers_too_much(compiled):
+        raise ValueError(too_much)
     return compiled
+
+
+def _own_bytes(pack: RulePack) -> NDArray[np.int64]:
+    """What each rule takes of a device besides what its expressions remember, shape (rules,). A hold counts where it is
+    only some devices' too: others may be registered tomorrow."""
+    held = {rule.id for rule in pack.rules if rule.hold_s or rule.clear_hold_s}
+    held |= {one.rule for one in pack.overrides if one.hold_s or one.clear_hold_s}
+    return np.array([_OF_RULE + _OF_HOLD * (rule.id in held) for rule in pack.rules], np.int64)
 
 
 #: Kinds of which a pack has one rule at most, by the name of its number; -1: none.
@@ -166,13 +181,14 @@ def _only(rules: tuple[Rule, ...]) -> dict[str, int]:
     return {name: kinds.index(kind) if kind in kinds else -1 for name, kind in _ONE.items()}
 
 
-def _refuse_too_much(compiled: Compiled) -> None:
+def remembers_too_much(compiled: Compiled) -> str:
+    """Why the pack may not be brought in, with the dearest rules; empty: it may."""
     total = compiled.bytes_per_device
     if total <= MOST_BYTES:
-        return
+        return ""
     dearest = sorted(range(len(compiled)), key=lambda rule: (-compiled.bytes_of_rule[rule], rule))[:3]
     named = ", ".join(f"{compiled.rules[rule].id!r} ({compiled.bytes_of_rule[rule]} bytes)" for rule in dearest)
-    raise ValueError(
+    return (
         f"{compiled.pack.name}: these rules would remember {total} bytes of every device, and {MOST_BYTES} are allowed;"
         f" the dearest are {named}. Ask for fewer different windows (twa is the dearest, since and cohb cost little),"
         " or let rules share them: the same function of the same quantity over the same time is kept once"

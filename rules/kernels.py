@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from devices.quantities import GAS_QUANTITIES, QUALITY_BITS, Quality, quality_shift
 from devices.readings import Rows
-from rules.compiled import Compiled, compile_pack
+from rules.compiled import Compiled, compile_new, compile_pack
 from rules.leaves import BLIND
 from rules.limits import Limits
 from rules.view import NIBBLE, View
 
-__all__ = ["Compiled", "Conditions", "compile_pack", "conditions"]
+__all__ = ["Compiled", "Conditions", "compile_new", "compile_pack", "conditions"]
 
 TRUE, FALSE, UNKNOWN = np.int8(1), np.int8(0), np.int8(-1)
 _BROKEN = np.zeros(1 << QUALITY_BITS, np.bool_)
@@ -39,12 +39,16 @@ class Conditions:
     priority: NDArray[np.uint8]
 
 
-def conditions(
-    compiled: Compiled, rows: Rows, looks: NDArray[np.bool_], by_flags: NDArray[np.bool_], view: View | None = None
-) -> Conditions:
+def conditions(compiled: Compiled, rows: Rows, looks: NDArray[np.bool_], by_flags: NDArray[np.bool_]) -> Conditions:
     """What limits, flags and qualities say of every row; of a rule with an expression, what its flags say. looks,
     by_flags: shape (n, rules), the rows' devices' rows of Compiled's."""
-    view = view or View(compiled.fleet, rows, compiled.fleet.slots(rows["device_no"]), {})
+    return conditions_of(
+        compiled, View(compiled.fleet, rows, compiled.fleet.slots(rows["device_no"]), {}), looks, by_flags
+    )
+
+
+def conditions_of(compiled: Compiled, view: View, looks: NDArray[np.bool_], by_flags: NDArray[np.bool_]) -> Conditions:
+    """The same, of the rows of a view."""
     raised = np.zeros(looks.shape, np.int8)
     cleared = np.full(looks.shape, UNKNOWN, np.int8)
     at_once = np.zeros(looks.shape, np.bool_)
@@ -67,7 +71,7 @@ def conditions(
         at_once[marked] = says & looks[marked]
     raised *= looks
     cleared = np.where(looks, cleared, UNKNOWN)
-    return Conditions(raised, cleared, at_once, np.tile(compiled.priority, (len(rows), 1)))
+    return Conditions(raised, cleared, at_once, np.tile(compiled.priority, (len(view), 1)))
 
 
 def raised_by_limits(compiled: Compiled, view: View) -> NDArray[np.bool_]:

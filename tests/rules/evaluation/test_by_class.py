@@ -7,7 +7,8 @@ import pytest
 from devices.fleet import build_fleet
 from devices.models import DeviceKind
 from devices.quantities import Flag
-from rules.compiled import MOST_BYTES, compile_pack
+from devices.sites import Registry
+from rules.compiled import MOST_BYTES, compile_new, compile_pack, remembers_too_much
 from rules.decisions import Priority
 from rules.document import Escalation, Override, RuleState, Schedule, Selection
 from rules.expression import parse_condition
@@ -153,4 +154,18 @@ def test_too_much_memory_is_refused_with_the_dearest_rules_and_what_to_do() -> N
     rules = [rule(f"twa(co_ppm, {n + 4} h) >= 16 ppm", id=f"rule-{n}") for n in range(14)]
     dear = rule("twa(co_ppm, 90 min) >= 9 ppm and twa(co_ppm, 100 min) >= 9 ppm", id="the-dearest")
     with pytest.raises(ValueError, match=r"16384 are allowed; the dearest are 'the-dearest' \(2385 bytes\)"):
-        compile_pack(pack(*rules, dear), FLEET)
+        compile_new(pack(*rules, dear), FLEET)
+
+
+def test_rules_in_force_that_remember_too_much_serve_all_the_same() -> None:
+    rules = [rule(f"twa(co_ppm, {n + 4} h) >= 16 ppm", id=f"rule-{n}") for n in range(16)]
+    assert "16384 are allowed" in remembers_too_much(compile_pack(pack(*rules), FLEET))
+
+
+def test_what_a_device_takes_does_not_depend_on_the_registry() -> None:
+    """Or rules that were taken could end the engine when a device is registered."""
+    held = [rule("combustible_lel >= 20 %LEL", id=f"held-{n}", hold_s=60.0) for n in range(3)]
+    old = Override("rule-0", Selection(tags=("old",)), "product choice", clear_hold_s=5.0)
+    asked = pack(*held, rule("cohb(co_ppm) >= 5 %"), rule("fault", id="rule-1"), overrides=(old,))
+    fleets = (build_fleet(Registry()), FLEET, OLD)
+    assert {compile_pack(asked, fleet).bytes_per_device for fleet in fleets} == {17 + 4 * 17 + 20 + 1}
