@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.readings import Rows
-from rules.kernels import FALSE, TRUE, UNKNOWN, Compiled, Conditions, conditions, raised_by_limits
+from rules.kernels import FALSE, TRUE, UNKNOWN, Compiled, Conditions, conditions_of, raised_by_limits
 from rules.numbers import Mask, Values, as_codes, opposite
 from rules.program import Said
 from rules.tree import Condition, Quantitative
@@ -78,7 +78,7 @@ class Evaluation:
 
 def _conditions(compiled: Compiled, view: View, *, wholly: bool) -> Conditions:
     classes = view.column("class")
-    found = conditions(compiled, view.rows, compiled.looks[classes], compiled.by_flags[classes], view)
+    found = conditions_of(compiled, view, compiled.looks[classes], compiled.by_flags[classes])
     for said in compiled.program.said:
         if wholly or not said.as_of:
             _put(compiled, said, view, found)

@@ -19,7 +19,7 @@ from devices.fleet import Fleet
 from rules.canonical import children, quantities, walk
 from rules.document import RulePack, RuleState
 from rules.may import May, by_itself, compile_may
-from rules.memories import Keeping, Told, advance, bytes_of, make, memory_key
+from rules.memories import Asked, Keeping, advance, advance_truth, bytes_of, make, memory_key
 from rules.numbers import Mask, Truth
 from rules.parts import Keeper, Parts
 from rules.selection import Applies, parsed_of
@@ -157,7 +157,7 @@ class Compiler(Parts):
 
     def _keeper(self, node: Keeping, column: int, key: str) -> Keeper:
         kept = np.zeros(len(self.fleet.classes.all), np.bool_)
-        fed: Callable[[View], Told]
+        fed: Callable[[View], Asked]
         if isinstance(node, Since | Count):
             fed = partial(_fed_truth, key=key, kept=kept, part=self.truth(node.condition, column))
         else:
@@ -189,9 +189,9 @@ class Compiler(Parts):
         return Keeper(key, partial(VotesOf, grouping, members), kept, 1, part, said)
 
 
-def _fed_truth(view: View, key: str, kept: Mask, part: Part[Truth]) -> Told:
-    return advance(view, key, kept, view.get(part))
+def _fed_truth(view: View, key: str, kept: Mask, part: Part[Truth]) -> Asked:
+    return advance_truth(view, key, kept, view.get(part))
 
 
-def _fed_quantity(view: View, key: str, kept: Mask, quantity: str) -> Told:
-    return advance(view, key, kept, view.good(quantity))
+def _fed_quantity(view: View, key: str, kept: Mask, quantity: str) -> Asked:
+    return advance(view, key, kept, quantity)

@@ -2,11 +2,13 @@
 
 W1  What is not GOOD, not finite, or said by nobody (STALE) is NaN here (G9).
 W2  A part that is asked for twice is computed once; what was computed for all rows is not computed for some again.
+W3  What is remembered takes in all rows before anything is asked of it; what it says is worked out for those rows of
+    which it is asked (`Later`).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +19,16 @@ from devices.readings import Rows
 from rules.numbers import Mask, Values
 
 NIBBLE = (1 << QUALITY_BITS) - 1
+_GOOD = int(Quality.GOOD)  # no bit: the same wherever it stands in the word
 T = TypeVar("T")
+Said = TypeVar("Said", covariant=True)
+
+
+class Later(Protocol[Said]):
+    """What can be said of every row, when somebody asks."""
+
+    def of(self, at: NDArray[np.intp] | None) -> Said:
+        """Of these rows, ascending; None: of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +43,49 @@ class Part(Generic[T]):
     remembered: bool = False
 
 
+class Round:
+    """Live rows of distinct devices. rows: shape (m,), ascending; slots, t: of these rows; t is effective time."""
+
+    def __init__(self, view: "View", rows: NDArray[np.intp]) -> None:
+        self._view, self.rows = view, rows
+        self._columns: dict[str, NDArray[Any]] = {}
+        self.slots: NDArray[np.int32] = view.slots.take(rows)
+        self.t: NDArray[np.int64] = view.column("ts").take(rows)
+
+    def good(self, quantity: str) -> Values:
+        """As View.good, of these rows."""
+        found = self._columns.get(quantity)
+        if found is None:
+            found = self._columns[quantity] = self._view.good(quantity).take(self.rows)
+        return found
+
+    def interval_us(self) -> NDArray[np.int64]:
+        """How often each device reports."""
+        found = self._columns.get("interval")
+        if found is None:
+            found = self._columns["interval"] = self._view.fleet.interval_us.take(self.slots)
+        return found
+
+
 class View:
     """rows: shape (n,). A view of a part of another one's rows (`at`) shares with it what was computed there.
     watched: see Evaluation.whole. memories: by key, what windows remember."""
 
-    def __init__(self, fleet: Fleet, rows: Rows, slots: NDArray[np.int32], memories: dict[str, Any]) -> None:
-        self.fleet, self.rows, self.slots, self.memories = fleet, rows, slots, memories
+    def __init__(self, fleet: Fleet, rows: Rows | None, slots: NDArray[np.int32], memories: dict[str, Any]) -> None:
+        self.fleet, self.slots, self.memories = fleet, slots, memories
+        self._rows = rows
         self.watched: Mask | None = None
         self._parent: View | None = None
         self._at: NDArray[np.intp] | None = None
         self._columns: dict[str, NDArray[Any]] = {}
         self._parts: dict[int, object] = {}
-        self._rounds: list[NDArray[np.intp]] | None = None
+        self._told: dict[int, object] = {}
+        self._every_round: list[NDArray[np.intp]] | None = None
+        self._rounds: dict[bytes, list[Round]] = {}
 
     def some(self, at: NDArray[np.intp] | None, watched: Mask | None) -> "View":
         """These rows of it, or all."""
-        rows, slots = (self.rows, self.slots) if at is None else (self.rows[at], self.slots[at])
-        found = View(self.fleet, rows, slots, self.memories)
+        found = View(self.fleet, None, self.slots if at is None else self.slots[at], self.memories)
         found._parent, found._at, found.watched = self, at, watched
         return found
 
@@ -64,6 +101,19 @@ class View:
             known = self._taken(parent.get(part)) if parent is not None and shared else part.run(self)
             self._parts[part.number] = known
         return cast(T, known)
+
+    def told(self, part: "Part[Later[T]]") -> T:
+        """What a memory says of every row (W3)."""
+        known = self._told.get(part.number)
+        if known is None:
+            known = self._told[part.number] = self._asked(part, None)
+        return cast(T, known)
+
+    def _asked(self, part: "Part[Later[T]]", at: NDArray[np.intp] | None) -> T:
+        if self._parent is None:
+            return self.get(part).of(at)
+        mine = self._at if at is None else at if self._at is None else self._at[at]
+        return self._parent._asked(part, mine)
 
     def put(self, part: Part[T], found: T) -> None:
         """What the part says, known already."""
@@ -95,7 +145,8 @@ class View:
         elif name == "live":
             found = (self.column("flags") & int(Flag.STALE | Flag.LATE)) == 0
         else:
-            found = np.ascontiguousarray(self.rows[name])
+            assert self._rows is not None  # as of every view that is not of another one's
+            found = np.ascontiguousarray(self._rows[name])
         return found
 
     def believed(self, quantity: str) -> NDArray[np.float32]:
@@ -103,9 +154,8 @@ class View:
         name = f"believed {quantity}"
         found = self._columns.get(name)
         if found is None:
-            said = (self.column("quality") >> quality_shift(quantity)) & NIBBLE
             value = self.column(quantity)
-            bad = said != Quality.GOOD
+            bad = (self.column("quality") & (NIBBLE << quality_shift(quantity))) != _GOOD
             found = np.where(bad, np.float32(np.nan), value) if bad.any() else value
             self._columns[name] = found
         return found
@@ -120,14 +170,21 @@ class View:
             found = self._columns[name] = np.where(bad, np.nan, value) if bad.any() else value
         return found
 
-    def rounds(self, kept: Mask) -> list[NDArray[np.intp]]:
+    def rounds(self, kept: Mask) -> list[Round]:
         """The live rows, of devices whose class is `kept`, shape (classes,): the n-th of each device in round n."""
-        if self._rounds is None:
-            self._rounds = _in_rounds(self.slots, np.flatnonzero(self.column("live")), len(self.fleet))
+        key = kept.tobytes()
+        found = self._rounds.get(key)
+        if found is None:
+            found = self._rounds[key] = [Round(self, rows) for rows in self._of(kept)]
+        return found
+
+    def _of(self, kept: Mask) -> list[NDArray[np.intp]]:
+        if self._every_round is None:
+            self._every_round = _in_rounds(self.slots, np.flatnonzero(self.column("live")), len(self.fleet))
         if kept.all():
-            return self._rounds
-        mine = kept[self.column("class")]
-        return [some for rows in self._rounds if len(some := rows[mine[rows]])]
+            return self._every_round
+        mine = kept.take(self.column("class"))
+        return [some for rows in self._every_round if len(some := rows[mine.take(rows)])]
 
 
 def are_distinct(slots: NDArray[np.int32], devices: int) -> bool:
