@@ -69,8 +69,9 @@ class Rounds:
         self.phase[device] = np.where(fire, np.where(active, back, NEXT[phase, Happening.CONDITION]), phase)
         held = np.where(fire, 0, began)
         self.since[device] = held
-        ends = held + hold + self.late_by[mine][:, None]
-        self.due[device] = np.where(held == since, self.due[device], np.where(held == 0, 0, ends))
+        # Readings do not move the end of a hold that runs: a clock that steps back must not put it off.
+        ends = np.where(since == 0, held + hold + self.late_by[mine][:, None], self.due[device])
+        self.due[device] = np.where(held == 0, 0, ends)
         which, rule = np.nonzero(fire)
         return [
             Moved(int(mine[w]), int(r), 0 if active[w, r] else int(began[w, r]))

@@ -188,8 +188,9 @@ class Reference(Told):
                 else:
                     bit = bool(one.flags & ALARM_FLAGS)
                     self.raised(slot, number, since, at, value, priority=said.priority, bit=bit)
-            elif since != cell.since:
-                cell.since, cell.due = since, since + hold + (at - ts)
+            else:
+                cell.due = since + hold + (at - ts) if cell.since is None else cell.due
+                cell.since = since
         elif stopped:
             cell.since = cell.due = None
 
