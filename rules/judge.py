@@ -88,7 +88,8 @@ def _cuts(
     asks = judged[piece.found.depends[judged]]
     if not len(asks):
         return []
-    moving = judged[piece.found.raised[judged].any(axis=1) | state.busy[piece.slots[judged]]]
+    may_raise = piece.found.raised[judged].any(axis=1) | piece.found.awake[judged]
+    moving = judged[may_raise | state.busy[piece.slots[judged]]]
     effects = np.sort(np.concatenate([moving, passing.moving(), others]))
     before = np.searchsorted(effects, asks)
     cut: list[int] = asks[np.diff(before, prepend=0) > 0].tolist()

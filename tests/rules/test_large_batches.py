@@ -31,6 +31,7 @@ from rules.decisions import (
 from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
 from rules.state import State
 from rules.step import step
+from tests.rules import world
 from tests.rules.neighbourhood import neighbourhood_fleet
 from tests.rules.world import OF_A_CLOSING, SECOND, T0, pack
 
@@ -185,6 +186,20 @@ def test_a_batch_of_minutes_decides_what_its_readings_decide_one_by_one(seed: in
     decided, state = again(life, random.Random(seed + 1), State.initial(FLEET, RULES, T0))
     assert_same(decided, life.decided)
     assert encode_snapshot(snapshot(state)) == encode_snapshot(snapshot(life.state))
+
+
+def test_a_valve_seen_in_the_batch_in_which_a_vote_closes_it_is_one_whose_closing_is_wanted() -> None:
+    """A rule that votes is raised only when it is asked wholly, so its effects are looked for wherever it may be."""
+    voted = 'condition = "any(site, combustible_lel >= 10 %LEL)"\naction = "close"\napplies_to = ["detector"]'
+    flows = 'condition = "flow_m3h > 1 m3/h and commanded_closed"\npriority = "critical"'
+    rows = [world.reading("d1", 5, combustible_lel=30.0), world.reading("v1", 5, flow_m3h=3.0)]
+    together, apart = (world.World(pack(voted, flows, *OF_A_CLOSING)) for _ in range(2))
+    together.step(rows, (), 5)
+    for row in rows:
+        apart.step([row], (), 5)
+    assert world.raised(together.decided) == [("d1", "rule-0"), ("v1", "rule-1")]
+    assert_same(together.decided, apart.decided)
+    assert encode_snapshot(snapshot(together.state)) == encode_snapshot(snapshot(apart.state))
 
 
 @pytest.mark.parametrize("seed", range(3))
