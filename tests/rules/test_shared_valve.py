@@ -1,7 +1,12 @@
 """One valve that several rules wait to close: what one of them gets, all have got."""
 
-from rules.decisions import CloseValve, HeldChange, ShutOffHeld
-from tests.rules.world import NUMBERS, OF_A_CLOSING, World, at, of, pack
+import numpy as np
+
+from devices.readings import Rows
+from rules.decisions import CloseValve, CloseWanted, HeldChange, ShutOffHeld
+from rules.document import default_pack, load_pack
+from tests.rules.street import Street, number, registry
+from tests.rules.world import NUMBERS, OF_A_CLOSING, World, at, of, pack, reading
 
 #: One shut-off of each leaves by itself.
 ONE_LEAVES = (
@@ -25,3 +30,21 @@ def test_a_closing_by_hand_ends_the_waiting_of_every_rule_once() -> None:
     decided = world.tell(CloseValve(at=at(7), id="1", by="li", device_no=NUMBERS["v2"], reason="smells"))
     assert sorted(one.rule for one in of(ShutOffHeld, decided)) == ["rule-0", "rule-1", "rule-2"]
     assert {one.change for one in of(ShutOffHeld, decided)} == {HeldChange.RELEASED}
+
+
+def test_twelve_homes_with_methane_and_carbon_monoxide_are_all_closed_in_their_turn() -> None:
+    """The built-in rules judge both by software: a valve beyond the budget waits for several rules at once."""
+    street, homes = Street(load_pack(default_pack(), "built-in rules"), registry(12)), range(12)
+
+    def home(n: int, t: float) -> Rows:
+        row = reading("d1", t, combustible_lel=60.0, co_ppm=400.0)
+        row["device_no"] = number(f"a{n}")
+        return row
+
+    for t in range(10, 1_500, 10):
+        street.step([home(n, t) for n in homes], (), t)
+    held = of(ShutOffHeld, street.decided)
+    waited = [(one.rule, one.device_no) for one in held if one.change is HeldChange.HELD]
+    assert max(np.unique([valve for _, valve in waited], return_counts=True)[1]) > 1
+    assert sorted(waited) == sorted((one.rule, one.device_no) for one in held if one.change is HeldChange.RELEASED)
+    assert {one.device_no for one in of(CloseWanted, street.decided)} == {number(f"b{n}") for n in homes}
