@@ -29,8 +29,8 @@ NOT_KNOWN, EXACT, AT_LEAST = 0, 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """raised: shape (n, rules), bool: the condition is true. awake: shape (n,), bool: must go through `whole`; it may
-    grow by Windows.silent. depends: shape (n,), bool: what a rule says of the row depends on `watched`."""
+    """raised: shape (n, rules), bool: the condition is true. awake: shape (n,), bool: must go through `whole`.
+    depends: shape (n,), bool: what a rule says of the row depends on `watched`."""
 
     raised: NDArray[np.bool_]
     awake: NDArray[np.bool_]
@@ -111,7 +111,6 @@ def evaluate(compiled: Compiled, windows: Windows, rows: Rows, slots: NDArray[np
     view = View(compiled.fleet, rows, slots, windows.memories)
     raised = raised_by_limits(compiled, view)
     awake, depends = np.zeros(len(rows), np.bool_), np.zeros(len(rows), np.bool_)
-    windows.judged = slots, awake
     program = compiled.program
     if program.said:
         heard: dict[str, Mask] = {}

@@ -48,7 +48,6 @@ def look(state: State, rows: Rows, slots: NDArray[np.int32], received: NDArray[n
     flags = np.ascontiguousarray(rows["flags"])
     late, stale = (flags & int(Flag.LATE)) != 0, (flags & int(Flag.STALE)) != 0
     found = evaluate(state.compiled, state.windows, rows, slots)
-    state.windows.judged = None  # whoever falls silent within the batch is found below, all at once
     several = bool(received[0] != received[-1])
     judged = _judged(state, slots, flags, late, found, several=several)
     heard = np.flatnonzero(~stale)

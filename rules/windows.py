@@ -21,17 +21,12 @@ class Windows:
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
         self.memories: dict[str, Memory] = {key: keeper.make() for key, keeper in compiled.program.keepers.items()}
-        #: The rows of the batch that is being judged: the slot of each, and whether it must be asked wholly.
-        self.judged: tuple[NDArray[np.int32], NDArray[np.bool_]] | None = None
 
     def silent(self, slots: NDArray[np.int32]) -> None:
         """These devices have fallen silent: where they voted no, nobody knows now, until their next live reading."""
         for memory in self.memories.values():
             if isinstance(memory, Votes):
                 memory.silent(slots)
-        if self.judged is not None:
-            of_rows, awake = self.judged
-            awake |= np.isin(of_rows, slots)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything remembered, for a snapshot (not copied)."""
