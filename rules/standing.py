@@ -109,13 +109,15 @@ class Tokens(msgspec.Struct, frozen=True):
 
 class Proving(msgspec.Struct, frozen=True):
     """A rule that came into force, or was edited, at `since`: at which devices (slots, ascending) software raised it
-    since, and at how many at most it may. Not about simulated devices, unless the rule looks at no other."""
+    since, and at how many at most it may. Not about simulated devices, unless the rule looks at no other. lasts_us: for
+    how long (rules/proving.py); 0 in what an older Davy kept: ten minutes."""
 
     rule: str
     since: int
     most: int
     simulated: bool = False
     slots: tuple[int, ...] = ()
+    lasts_us: int = 0
 
 
 class Standing(msgspec.Struct, frozen=True):

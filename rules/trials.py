@@ -3,10 +3,10 @@
 D1  A trial alarm lives its whole life and moves nothing.
 D2  Whether a site belongs to a canary depends on the names of rule and site alone, so a larger share keeps those of a
     smaller one, and every engine says the same.
-D3  A rule that came into force, or was edited, proves itself: if within PROVING_US software raises it at more than its
-    share of the devices it looks at, it is taken back to a dry run, all of it, until it is edited. What a device's own
-    alarm bit raised does not count, nor does a rule that listens to flags alone. Simulated devices do not count, unless
-    the rule looks at no other (G10).
+D3  A rule that came into force, or was edited, proves itself: if within its time (rules/proving.py: ten minutes, and
+    what it has to wait for) software raises it at more than its share of the devices it looks at, it is taken back to
+    a dry run, all of it, until it is edited. What a device's own alarm bit raised does not count, nor does a rule that
+    listens to flags alone. Simulated devices do not count, unless the rule looks at no other (G10).
 """
 
 import numpy as np
@@ -20,12 +20,11 @@ from rules.canary import is_trial as is_trial
 from rules.decisions import RuleNoted
 from rules.document import Kind, Override, Rule
 from rules.kernels import Compiled
+from rules.proving import PROVING_US, proving_us
 from rules.standing import Proving
 from rules.state import OpenAlarm, State
 
-#: How long a rule proves itself, and at how many devices it may be raised meanwhile: the larger of the two. Source:
-#: product choice.
-PROVING_US = 600 * MICROSECONDS
+#: At how many devices a rule may be raised while it proves itself: the larger of the two. Source: product choice.
 PROVING_LEAST, PROVING_SHARE = 20, 0.02
 
 
@@ -35,7 +34,8 @@ def raised(state: State, out: Out, alarm: OpenAlarm, rule: int, at: int) -> bool
     if proving is None:
         return False
     one, slots = proving
-    if at - one.since >= PROVING_US:
+    lasts_us = one.lasts_us or PROVING_US
+    if at - one.since >= lasts_us:
         del state.proving[alarm.rule]
         return False
     if alarm.trial or alarm.device_says or bool(state.fleet.simulated[alarm.slot]) != one.simulated:
@@ -43,7 +43,7 @@ def raised(state: State, out: Out, alarm: OpenAlarm, rule: int, at: int) -> bool
     slots.add(alarm.slot)
     too_many = len(slots) > one.most
     if too_many:
-        why = f"raised at {len(slots)} devices within {PROVING_US // 60 // MICROSECONDS} min of coming into force"
+        why = f"raised at {len(slots)} devices within {-(-lasts_us // 60 // MICROSECONDS)} min of coming into force"
         revert(state, out, rule, alarm.slot, at, f"{why}; at most {one.most} may be")
     return too_many
 
@@ -102,4 +102,4 @@ def _prove(state: State, rule: str, now: int) -> None:
     real = int(np.count_nonzero(looked_at & ~state.fleet.simulated))
     many = real or int(np.count_nonzero(looked_at))
     most = max(PROVING_LEAST, int(many * PROVING_SHARE))
-    state.proving[rule] = (Proving(rule, now, most, simulated=not real), set())
+    state.proving[rule] = (Proving(rule, now, most, not real, lasts_us=proving_us(state.compiled, number)), set())

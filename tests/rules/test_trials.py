@@ -1,5 +1,7 @@
 """Rules that are tried: dry run, canary, and rules that are taken back by themselves."""
 
+import pytest
+
 from devices.quantities import Flag
 from rules.canary import drawn, in_canary
 from rules.decisions import (
@@ -18,7 +20,7 @@ from rules.kernels import compile_pack
 from rules.reshape import reshape
 from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
 from tests.rules.street import BUDGET, CLOSES, RISES, Street, names_of, number, registry, rules
-from tests.rules.world import at, of
+from tests.rules.world import SECOND, at, of
 
 WIDE = "\nbudget = { least = 100, share_pct = 0.0, per_s = 600.0 }"
 
@@ -230,3 +232,33 @@ def test_a_rule_without_an_action_is_taken_back_likewise() -> None:
     for n in range(21):
         world.hear(f"a{n}", 101, 11)
     assert [one.rule for one in reverted(world.decided)] == ["rises"]
+
+
+WAITS = {
+    "hold_s": ('quantity = "combustible_lel"\nat_or_above = 20\nclear_below = 15\nhold_s = 1200', 1_200),
+    "window": ('condition = "mean(combustible_lel, 20 min) >= 20 %LEL"', 1_200),
+    "since": ('condition = "since(combustible_lel >= 20 %LEL) >= patience"\nnumbers = { patience = "20 min" }', 1_200),
+    "window and hold": ('condition = "count(combustible_lel >= 20 %LEL, 10 min) >= 9"\nhold_s = 600', 1_200),
+    "stuck": ('condition = "stuck(combustible_lel, 20 min)"', 1_200),
+    "silence": ('condition = "missing(20 min)"', 1_200),
+    "dose": ('condition = "cohb(co_ppm) >= 10 %"', 29_064),
+}
+
+
+@pytest.mark.parametrize("waits", WAITS)
+def test_a_rule_proves_itself_for_ten_minutes_after_what_it_waits_for_can_have_come(waits: str) -> None:
+    said, longest_s = WAITS[waits]
+    world = Street(rules(CLOSES), registry(3))
+    edit(world, rules(CLOSES, f'id = "slow"\n{said}'), 100)
+    (one, _) = world.state.proving["slow"]
+    assert one.lasts_us == (600 + longest_s) * SECOND
+
+
+def test_a_rule_that_holds_for_longer_than_ten_minutes_is_taken_back_all_the_same() -> None:
+    world = Street(rules(CLOSES), registry(30))
+    edit(world, rules(CLOSES, 'id = "slow"\n' + WAITS["hold_s"][0]), 100)
+    for n in range(30):
+        world.hear(f"a{n}", 101, 30)
+    decided = world.tick(1_301)
+    assert [one.rule for one in reverted(decided)] == ["slow"]
+    assert "at 21 devices within 30 min of coming into force" in reverted(decided)[0].what
