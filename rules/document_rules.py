@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 
 import msgspec
+import numpy as np
 
 from devices.models import DeviceKind
-from devices.quantities import DEVICE_FLAGS, QUANTITIES, QUANTITY_NAMES, Flag
+from devices.quantities import DEVICE_FLAGS, QUANTITIES, QUANTITY_NAMES, Flag, Quantity
 from rules.document_faults import Fault
 from rules.document_types import Action, Kind, Rule, RuleState, Schedule, Selection
 from rules.schedule import DAYS, clock_us, is_zone
@@ -141,6 +142,21 @@ def limit_faults(rule: Rule, given: list[str]) -> Iterator[Fault]:
             yield Fault(
                 clear_key, f"{clear:g} is on the wrong side of {limit:g}: the alarm would clear while it is true"
             )
+        else:
+            yield from _reach_faults(quantity, limit_key, limit, clear_key, clear)
+
+
+def _reach_faults(quantity: Quantity, limit_key: str, limit: float, clear_key: str, clear: float) -> Iterator[Fault]:
+    """A limit that every reading is at, or one that none is ever clear of again. As readings are kept, in 4 bytes."""
+    rising = limit_key == "at_or_above"
+    end = quantity.lowest if rising else quantity.highest
+    limit, clear, end = (float(np.float32(one)) for one in (limit, clear, end))
+    least = f"{quantity.name} is never {'below' if rising else 'above'} {end:g} {quantity.unit}"
+    if limit == end:
+        reason = f"{limit:g} is true of every possible reading, so it would fire for the whole fleet at once: {least}"
+        yield Fault(limit_key, reason, weighed=True)
+    elif clear == end:
+        yield Fault(clear_key, f"at {clear:g} the alarm would never clear: {least}", weighed=True)
 
 
 def _acting_faults(rule: Rule) -> Iterator[Fault]:

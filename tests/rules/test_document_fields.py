@@ -87,6 +87,27 @@ def test_an_outage_and_a_reading_on_site_are_read() -> None:
             RULE.replace('applies_to = ["detector"]', 'kind = "silence"') + 'condition = "fault"',
             "mine.toml:9: rule 'gas': condition: a rule of kind silence makes no use of it",
         ),
+        # limits that every reading is at, or never clear of
+        (
+            RULE + 'quantity = "combustible_lel"\nat_or_above = -5\nclear_below = -5',
+            "mine.toml:10: rule 'gas': at_or_above: -5 is true of every possible reading, so it would fire for the",
+        ),
+        (
+            RULE + 'quantity = "battery_pct"\nat_or_below = 100\nclear_above = 100',
+            "at_or_below: 100 is true of every possible reading, so it would fire for the whole fleet at once",
+        ),
+        (
+            RULE + 'quantity = "pressure_kpa"\nat_or_above = -101.3999999\nclear_below = -101.4',
+            "at_or_above: -101.4 is true of every possible reading",
+        ),
+        (
+            RULE + 'quantity = "battery_pct"\nat_or_above = 5\nclear_below = 0',
+            "clear_below: at 0 the alarm would never clear: battery_pct is never below 0 %",
+        ),
+        (
+            RULE + 'quantity = "battery_pct"\nat_or_below = 5\nclear_above = 100',
+            "clear_above: at 100 the alarm would never clear: battery_pct is never above 100 %",
+        ),
         # missing(...)
         (
             RULE + 'condition = "missing(10 min)"\nhold_s = 3',
@@ -213,6 +234,7 @@ def test_what_is_found_against_the_meaning_of_a_pack_does_not_stop_an_engine_tha
     for text in (
         RULE + 'condition = "combustible_lel >= -20 %LEL"\n',
         CONDITION + 'clear_condition = "combustible_lel < 25 %LEL"\n',
+        RULE + 'quantity = "combustible_lel"\nat_or_above = -5\nclear_below = -5\n',
         LIMIT + 'schedule = { from = "22:00", until = "06:00", timezone = "Mars/Olympus" }\n',
     ):
         refusal(text)

@@ -94,6 +94,10 @@ def test_overrides_are_kept_in_the_order_of_the_document() -> None:
         (override(clear_below=25), "mine.toml:37: override of 'gas': clear_below: 25 is on the wrong side of 20"),
         (override(at_or_above=9999), "at_or_above: must be -5 to 2300 %LEL"),
         (
+            override(at_or_above=-5, clear_below=-5),
+            "override of 'gas': at_or_above: -5 is true of every possible reading",
+        ),
+        (
             override("mean", numbers='{ gone = "30 %LEL" }'),
             "mine.toml:37: override of 'mean': numbers: with gone: clear_condition: the alarm would clear while it is",
         ),
