@@ -1,8 +1,9 @@
 """The cycle: take what arrived, decide, commit once, then acknowledge and act.
 
 C1  Nothing leaves before the commit that holds it: no acknowledgement, no command, no answer, no event (G1).
-C2  The one exception: when the commit itself fails, pending CLOSEs are sent, nothing is acknowledged, and the process
-    ends (`Ended`). The next start verifies the store before it accepts (store S5).
+C2  The one exception: when the commit itself fails, pending CLOSEs are sent (and fans run), nothing is acknowledged, and
+    the process ends (`Ended`). The next start verifies the store before it accepts (store S5). What makes nothing safer
+    stays: a permit to open a valve of which no log knows never leaves.
 C3  Changes of registry and rules are taken before readings, and readings after events; a replay does the same.
 C4  A cycle waits for nothing: it runs when something arrived or a timer is due, with whatever is there.
 """
@@ -15,7 +16,7 @@ from time import perf_counter
 import msgspec
 import structlog
 
-from devices.commands import Command
+from devices.commands import Command, Verb
 from devices.fleet import Fleet
 from devices.readings import pack
 from engine.intake import Intake, read
@@ -61,6 +62,8 @@ WAIT_FOR_ROOM_S = 1.0
 
 #: What a link says of itself. It changes no valve, so with a full disk it waits.
 _OF_A_LINK = (LinkDown, LinkUp, SessionLost)
+#: What may leave although its commit failed (C2): idempotent, and on the safe side.
+_SAFE = frozenset({Verb.CLOSE, Verb.FAN_ON})
 
 
 class Ended(Exception):
@@ -296,7 +299,8 @@ class Cycle:
                 answers=[*_instruction_answers(decisions), *_push_answers(intake)],
             )
         except CommitFailed as failed:
-            sent = self._dispatch(decisions)
+            safe = [one for one in decisions if isinstance(one, AttemptRequested) and one.verb in _SAFE]
+            sent = self._dispatch(safe)
             _log.critical("commit failed: nothing is acknowledged, CLOSEs were sent", sent=sent, why=str(failed))
             raise Ended(str(failed)) from failed
         finally:
