@@ -18,8 +18,7 @@ from rules import alarms, attempts, budget, matrix, permits, releasing, sleeping
 from rules.alarms import Out
 from rules.attempts import find, record
 from rules.decisions import AlarmState, Outcome, Step, wanted_id
-from rules.lifecycle import IS_ACTIVE
-from rules.permits import FORBIDS
+from rules.lifecycle import FORBIDS_OPEN, IS_ACTIVE
 from rules.state import OpenAlarm, State
 
 #: A position measured by so much before the first attempt left is from before it; also for how long after a closing was
@@ -127,7 +126,7 @@ def _opened_again(state: State, out: Out, slot: int, at: int) -> None:
     standing = [
         place
         for place in state.closed_for.get(slot, ())
-        if place in state.open and not state.open[place].trial and AlarmState(state.phase[place]) in FORBIDS
+        if place in state.open and not state.open[place].trial and FORBIDS_OPEN[state.phase[place]]
     ]
     if not standing:
         return

@@ -15,7 +15,6 @@ from devices.commands import Verb
 from devices.fleet import MICROSECONDS
 from rules.alarms import Out
 from rules.decisions import (
-    AlarmState,
     ApprovePermit,
     AttemptRequested,
     CommandStepped,
@@ -29,6 +28,7 @@ from rules.decisions import (
     permit_id,
 )
 from rules.document import Kind
+from rules.lifecycle import FORBIDS_OPEN
 from rules.matrix import detectors_of, reach
 from rules.standing import Permit
 from rules.state import State, Timer
@@ -40,16 +40,6 @@ LASTS_US = 30 * 60 * MICROSECONDS
 _FIELD_LEL = 20.0
 #: A valve is not given free above this share of that limit (product choice): 5 %LEL of 20.
 _FREE_SHARE = 0.25
-
-#: States in which an alarm forbids its valves to be open: the condition is there, or waits for a manual reset.
-FORBIDS = frozenset(
-    {
-        AlarmState.UNACKNOWLEDGED,
-        AlarmState.ACKNOWLEDGED,
-        AlarmState.LATCHED_UNACKNOWLEDGED,
-        AlarmState.LATCHED_ACKNOWLEDGED,
-    }
-)
 
 
 def request(state: State, out: Out, said: RequestPermit) -> tuple[str, str]:
@@ -187,6 +177,11 @@ def remind_all(state: State) -> None:
         state.remind(permit.expires, Timer.PERMIT, slot, 0)
 
 
+#: By whether the rule latches.
+_WHAT_IT_NEEDS = {
+    False: "its condition must be gone, and somebody must have acknowledged it",
+    True: "its condition must be gone, and somebody must have acknowledged and reset it",
+}
 _UNKNOWN = "there is no permit {!r} that is open; it may have ended"
 
 
@@ -201,10 +196,10 @@ def _forbidden(state: State, slot: int) -> str:
     for detector in detectors_of(state.fleet, slot):
         for rule, spec in enumerate(state.compiled.rules):
             alarm = state.open.get((detector, rule)) if spec.action.closes else None
-            if alarm is None or alarm.trial or AlarmState(state.phase[detector, rule]) not in FORBIDS:
+            if alarm is None or alarm.trial or not FORBIDS_OPEN[state.phase[detector, rule]]:
                 continue
             if any(valve.slot == slot for valve in reach(state.fleet, detector, spec.id)):
-                return f"alarm {spec.id} at {alarm.identity} stands: its condition must be gone, and it must be reset"
+                return f"alarm {spec.id} at {alarm.identity} stands: {_WHAT_IT_NEEDS[spec.latch]}"
     return ""
 
 

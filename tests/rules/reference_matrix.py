@@ -7,7 +7,10 @@ from tests.rules.reference_alarms import Alarms
 from tests.rules.reference_terms import S
 
 Place = tuple[int, int]
-FORBIDS = (S.UNACKNOWLEDGED, S.ACKNOWLEDGED, S.LATCHED_UNACKNOWLEDGED, S.LATCHED_ACKNOWLEDGED)
+FORBIDS = (
+    *(S.UNACKNOWLEDGED, S.ACKNOWLEDGED, S.RETURNED_UNACKNOWLEDGED),
+    *(S.LATCHED_UNACKNOWLEDGED, S.LATCHED_ACKNOWLEDGED),
+)
 
 
 class Asked(NamedTuple):

@@ -133,8 +133,9 @@ def test_an_alarm_is_active_exactly_while_its_condition_is_present() -> None:
     assert [S(at) for at in range(len(S)) if IS_ACTIVE[at]] == sorted(ACTIVE)
 
 
-def test_a_valve_must_not_be_open_while_an_alarm_is_active_or_latched() -> None:
-    forbids = {S.UNACKNOWLEDGED, S.ACKNOWLEDGED, S.LATCHED_UNACKNOWLEDGED, S.LATCHED_ACKNOWLEDGED}
+def test_a_valve_must_not_be_open_before_an_alarm_is_over() -> None:
+    gone = {S.RETURNED_UNACKNOWLEDGED, S.LATCHED_UNACKNOWLEDGED, S.LATCHED_ACKNOWLEDGED}
+    forbids = {S.UNACKNOWLEDGED, S.ACKNOWLEDGED, *gone}
     assert {S(at) for at in range(len(S)) if FORBIDS_OPEN[at]} == forbids
 
 

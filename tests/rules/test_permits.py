@@ -133,8 +133,9 @@ def test_what_became_of_the_command_is_kept_as_its_steps() -> None:
 
 def test_a_valve_that_is_opened_with_a_permit_is_not_opened_again_without_leave() -> None:
     world = street()
-    world.hear("a0", 0.1, 30)
+    (gas,) = of(AlarmRaised, world.hear("a0", 0.1, 30))
     world.seen_closed("b0", 0.2)
+    world.tell(Acknowledge(at=at(0.3), id="a", by="anna", alarm=gas.alarm))
     world.hear("a0", 0.5, 1)
     world.tell(request())
     world.tell(approve())
@@ -236,14 +237,15 @@ def test_it_is_refused_while_an_alarm_that_closes_it_stands(latch: bool) -> None
     world = street(CLOSES + ("\nlatch = true" if latch else ""))
     world.hear("a0", 0.1, 30)
     world.seen_closed("b0", 0.2)
-    forbids = "alarm rises at davysim/a0 stands: its condition must be gone, and it must be reset"
+    needs = "acknowledged and reset it" if latch else "acknowledged it"
+    forbids = f"alarm rises at davysim/a0 stands: its condition must be gone, and somebody must have {needs}"
     assert refused(world.tell(request())) == forbids
     world.hear("a0", 2, 1)
+    assert refused(world.tell(request(3))) == forbids
+    alarm = world.alarm("a0", "rises")
+    assert alarm is not None
+    world.tell(Acknowledge(at=at(4), id="a", by="anna", alarm=alarm.alarm))
     if latch:
-        assert refused(world.tell(request(3))) == forbids
-        alarm = world.alarm("a0", "rises")
-        assert alarm is not None
-        world.tell(Acknowledge(at=at(4), id="a", by="anna", alarm=alarm.alarm))
         assert refused(world.tell(request(5))) == forbids
         world.tell(Reset(at=at(6), id="b", by="anna", alarm=alarm.alarm))
     assert states(world.tell(request(7))) == [PermitState.REQUESTED]
