@@ -1,10 +1,11 @@
 """The cycle: take what arrived, decide, commit once, then acknowledge and act.
 
 C1  Nothing leaves before the commit that holds it: no acknowledgement, no command, no answer, no event (G1).
-C2  The one exception: when the commit itself fails, pending CLOSEs are sent (and fans run), nothing is acknowledged, and
-    the process ends (`Ended`). The next start verifies the store before it accepts (store S5). What makes nothing safer
-    stays: a permit to open a valve of which no log knows never leaves.
-C3  Changes of registry and rules are taken before readings, and readings after events; a replay does the same.
+C2  The one exception: when the commit itself fails, pending CLOSEs are sent (and fans run), nothing is acknowledged,
+    and the process ends (`Ended`). The next start verifies the store before it accepts (store S5). What makes nothing
+    safer stays: a permit to open a valve of which no log knows never leaves.
+C3  Changes of registry and rules are taken before readings, and readings after events; a replay does the same. That the
+    store was put back from a copy comes before all of them: changes and instructions wait for the next cycle then.
 C4  A cycle waits for nothing: it runs when something arrived or a timer is due, with whatever is there.
 """
 
@@ -98,6 +99,10 @@ class Pending:
 
     def __bool__(self) -> bool:
         return bool(self.changes or self.asked or self.events)
+
+    def before(self, later: "Pending") -> "Pending":
+        """Both together."""
+        return Pending(self.changes + later.changes, self.asked + later.asked, self.events + later.events)
 
 
 @dataclass(slots=True)
@@ -198,7 +203,7 @@ class Cycle:
         """One cycle. Returns its number, or 0 when there was nothing worth a commit. Raises Ended."""
         started = perf_counter()
         now = self._noticed(self.now())
-        pending, self.pending = self.pending, Pending()
+        pending = self._take_pending()
         decisions = self._changed(pending, now)
         taken = take(self.links, MOST_MESSAGES, turn=self._turns)
         self._turns += 1
@@ -206,7 +211,7 @@ class Cycle:
         no_room = in_reserve and self.store.no_room
         intake = read(taken, self.memory, now, self.store.last_cycle + 1, in_reserve=in_reserve, no_room=no_room)
         if in_reserve and self._can_wait(intake, pending, now):
-            self.pending = pending
+            self.pending = pending.before(self.pending)
             self._keep_for_later(intake)
             self._after(0, intake, Pending(), [])
             return 0
@@ -237,6 +242,16 @@ class Cycle:
         self._last_turn = now
         return now
 
+    def _take_pending(self) -> Pending:
+        """What this cycle takes in. In a store that was put back nothing follows from what it remembers before that is
+        put aside (Restored): a change of registry or rules would ask for closings anew, and a person who was quick
+        approve a permit that is dead."""
+        pending, self.pending = self.pending, Pending()
+        if any(isinstance(event, Restored) for event in pending.events):
+            self.pending = Pending(pending.changes, pending.asked)
+            pending = Pending(events=pending.events)
+        return pending
+
     def _changed(self, pending: Pending, now: int) -> list[Decision]:
         """Changes come first: what a device says that has just left the registry is a stranger's, live as on replay."""
         decisions: list[Decision] = []
@@ -257,7 +272,7 @@ class Cycle:
         state = self.memory.state
         said = any(not isinstance(event, _OF_A_LINK) for event in intake.events)
         something = len(intake.batch.rows) or said or intake.quarantined or intake.counts
-        asked = pending.changes or pending.asked
+        asked = pending.changes or pending.asked or self.pending
         at_stake = state.wanted_by_slot or (now >= state.next_deadline and bool(state.since.any()))
         return not (something or asked or at_stake)
 

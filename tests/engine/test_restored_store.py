@@ -4,16 +4,25 @@ import asyncio
 import shutil
 from pathlib import Path
 
+import pytest
+
 from davy.wiring import run_engine
+from devices.commands import Verb
 from devices.sites import Registry
 from engine.bookmark import Bookmark
-from engine.cycle import wire_epoch
+from engine.checkpoint import recall
+from engine.cycle import Change, wire_epoch
 from engine.journal import JournalReader
 from engine.records import Inputs
-from engine.store import Store
-from rules.decisions import Event, Restored, Resumed
+from engine.store import Store, document
+from ingest.links import Sending
+from rules.decisions import ApprovePermit, Event, RequestPermit, Restored, Resumed, RulesChanged
+from tests.engine.history import SECOND, Bench, frozen
+from tests.engine.ways import TestLink
 from tests.guarantees.engines import EngineProcess, engine_inside, free_port, settings_for
-from tests.guarantees.town import town
+from tests.guarantees.town import detector, town
+from tests.rules.street import CLOSES
+from tests.rules.world import OF_A_CLOSING
 
 CAP = 64 * 1024 * 1024
 
@@ -202,3 +211,81 @@ async def test_a_valve_obeys_an_engine_whose_store_began_anew(tmp_path: Path) ->
         epochs.append(wire_epoch(store, 1))
         store.close()
     assert epochs == [1_001, 1_061]
+
+
+# ---- before anything else -------------------------------------------------------------------------------------------
+
+BUDGET = "\nbudget = { least = 2, share_pct = 0.0, per_s = 600.0 }"
+
+
+def judged(more: str = "") -> bytes:
+    """Rules of which one closes, judged by software, and what a pack that closes needs."""
+    bodies = (CLOSES + BUDGET + more, *OF_A_CLOSING)
+    titled = [f'[[rule]]\ntitle = {{ zh = "规", en = "r" }}\nsource = "product choice"\n{one}\n' for one in bodies]
+    return (
+        'version = "1"\n' + "".join(one + ("" if "priority" in one else 'priority = "high"\n') for one in titled)
+    ).encode()
+
+
+def bring_rules(bench: Bench, body: bytes) -> None:
+    doc = document("rules", body)
+    event = RulesChanged(at=bench.now, sha256=doc.sha256, by="anna")
+    bench.cycle.pending.changes.append(Change(event, doc, None, lambda _: None))
+
+
+def put_back_with_closings(folder: Path) -> tuple[Bench, TestLink]:
+    """An engine in which software judged six leaks is put back six hours later, and has not turned since."""
+    bench, wire = Bench(folder), TestLink("wire")
+    wire.sending = Sending.SENT
+    bench.cycle.links = (*bench.cycle.links, wire)
+    bring_rules(bench, judged())
+    bench.register(town(6))
+    bench.turn()
+    for home in range(6):
+        bench.say(detector(home), bench.reading(1, combustible_lel=60.0))
+    bench.turn(1)
+    assert len(bench.memory.state.held) == 4
+    wire.commands.clear()
+    bench.now += 6 * 3600 * SECOND
+    bench.cycle._last_turn = 0
+    away = Resumed(at=bench.now, down_us=bench.now - bench.store.last_now)
+    bench.cycle.pending.events += [Restored(at=bench.now), away]
+    return bench, wire
+
+
+@pytest.mark.parametrize("what", ["rules", "registry"])
+def test_what_a_copy_remembers_is_put_aside_before_rules_or_registry_change(tmp_path: Path, what: str) -> None:
+    bench, wire = put_back_with_closings(tmp_path)
+    if what == "rules":
+        bring_rules(bench, judged('\nnotify = "x"'))
+    else:
+        bench.register(town(7), number=2)
+    for _ in range(3):
+        bench.turn()
+    assert wire.commands == []
+    assert {one.unheard for one in bench.memory.state.held.values()} == {True}
+    assert len(bench.memory.state.held) == 6
+    assert len(bench.memory.fleet) == (13 if what == "rules" else 15)
+    bench.store.close()
+    store = Store(bench.store.path, cap_bytes=CAP)
+    assert frozen(recall(store, tmp_path / "none")) == frozen(bench.memory)
+    store.close()
+
+
+def test_nobody_approves_a_permit_of_a_copy_before_it_is_dead(tmp_path: Path) -> None:
+    bench, wire = put_back_with_closings(tmp_path)
+    bench.cycle.pending.events.clear()
+    bench.register(town(7), number=2)
+    bench.turn()
+    bench.instruct(lambda now: RequestPermit(at=now, id="r", by="anna", device_no=23, reason="a new hose"))
+    bench.turn(1)
+    permit = bench.answered[-1].subject
+    wire.commands.clear()
+    bench.instruct(lambda now: ApprovePermit(at=now, id="a", by="bo", permit=permit))
+    bench.now += SECOND
+    bench.cycle.pending.events += [Restored(at=bench.now), Resumed(at=bench.now, down_us=0)]
+    bench.turn()
+    bench.turn()
+    assert not bench.answered[-1].accepted
+    assert not [command for _, command in wire.commands if command.verb is Verb.PERMIT_OPEN]
+    bench.store.close()
