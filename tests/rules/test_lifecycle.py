@@ -69,6 +69,11 @@ def test_the_diagram_names_every_true_state_and_everything_that_can_happen_to_it
     assert {*TRUE_STATES, S.SHELVED, S.SUPPRESSED, S.OUT_OF_SERVICE} == set(S)
 
 
+def test_nothing_that_can_happen_is_only_another_name_of_something_else() -> None:
+    assert len(Happening.__members__) == len(set(Happening)) == len(HAPPENINGS) + len(HIDES)
+    assert len(S.__members__) == len(set(S))
+
+
 @pytest.mark.parametrize(("state", "happening"), EXPECTED)
 def test_each_state_goes_where_the_standard_says(state: S, happening: Happening) -> None:
     assert after(state, happening) is EXPECTED[state, happening]

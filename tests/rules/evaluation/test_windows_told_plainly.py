@@ -1,0 +1,158 @@
+"""What a function over a window says is what going through all the readings that were ever heard gives.
+
+The readings of four devices come in batches of one of each at most, at times that move by nothing, by parts of a
+bucket, by a few buckets, by nearly a window, by exactly one, by many, and backwards.
+"""
+
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from devices.readings import Rows
+from rules.evaluation import AT_LEAST, EXACT, NOT_KNOWN
+from tests.rules.evaluation.desk import BEGIN, SECOND, Desk, reading
+
+NAMES = ("m1", "m2", "m3", "m4")
+INTERVAL_US = 10 * SECOND
+STEPS = (0.0, 0.3, 0.7, 1.0, 1.0, 1.0, 1.0, 2.0, 3.0, 4.0, 5.0, 9.0, 11.0, 12.0, 13.0, 15.0, 16.0, 40.0, -1.0, -5.0)
+Said = tuple[float, int]
+UNKNOWN = (math.nan, NOT_KNOWN)
+
+
+@dataclass
+class One:
+    """A good reading, or one that is not (None), or what fills a bucket between two."""
+
+    bucket: int
+    t: int
+    milli: int | None
+    value: float = 0.0
+
+
+@dataclass
+class Told:
+    """All that one device ever said."""
+
+    width: int
+    buckets: int
+    said: list[One] = field(default_factory=list)
+    head: int = 0
+    last_good: One | None = None
+
+    def hear(self, t: int, value: float | None, *, fills: bool) -> None:
+        self.head = max(self.head, t // self.width)
+        one = One(self.head, t, None if value is None else round(value * 1000), value or 0.0)
+        before = self.last_good
+        if fills and value is not None and before is not None and t - before.t <= 3 * INTERVAL_US:
+            held = {other.bucket for other in self.said if other.milli is not None}
+            between = range(before.bucket + 1, self.head)
+            self.said += [One(b, t, one.milli) for b in between if b not in held]
+        self.said.append(one)
+        if value is not None:
+            self.last_good = one
+
+    def window(self) -> list[One]:
+        return [one for one in self.said if self.head - self.buckets < one.bucket <= self.head]
+
+    def good(self) -> list[One]:
+        return [one for one in self.window() if one.milli is not None]
+
+    def mean(self) -> Said:
+        good, many = self.good(), len(self.window())
+        if not good or many > 2 * len(good):
+            return UNKNOWN
+        return sum(one.milli or 0 for one in good) / 1000 / len(good), EXACT
+
+    def highest(self) -> Said:
+        if not self.good():
+            return UNKNOWN
+        bound = EXACT if len(self.good()) == len(self.window()) else AT_LEAST
+        return max(one.value for one in self.good()), bound
+
+    def lowest(self) -> Said:
+        if not self.good() or len(self.good()) < len(self.window()):
+            return UNKNOWN
+        return min(one.value for one in self.good()), EXACT
+
+    def delta(self) -> Said:
+        now, good = self.said[-1], self.good()
+        if now.milli is None:
+            return UNKNOWN
+        first = next(one for one in good if one.bucket == min(other.bucket for other in good))
+        if 2 * (now.t - first.t) < self.width * self.buckets:
+            return UNKNOWN
+        return now.value - first.value, EXACT
+
+    def average(self) -> Said:
+        means = []
+        for bucket in {one.bucket for one in self.good()}:
+            milli = [one.milli or 0 for one in self.good() if one.bucket == bucket]
+            means.append(sum(milli) // len(milli))
+        if not means:
+            return UNKNOWN
+        return sum(means) / (1000 * self.buckets), EXACT if 4 * len(means) >= 3 * self.buckets else AT_LEAST
+
+    def count(self) -> Said:
+        unknown = len(self.window()) > len(self.good())
+        return sum(one.value >= 20 for one in self.good()), AT_LEAST if unknown else EXACT
+
+
+WINDOWS: dict[str, tuple[int, int, Callable[[Told], Said], bool]] = {
+    "mean(co_ppm, 60 s) >= 20 ppm": (5 * SECOND, 12, Told.mean, False),
+    "max(co_ppm, 60 s) >= 20 ppm": (5 * SECOND, 12, Told.highest, False),
+    "min(co_ppm, 60 s) >= 20 ppm": (5 * SECOND, 12, Told.lowest, False),
+    "delta(co_ppm, 60 s) >= 20 ppm": (5 * SECOND, 12, Told.delta, False),
+    "count(co_ppm >= 20 ppm, 60 s) >= 3": (5 * SECOND, 12, Told.count, False),
+    "stel(co_ppm, 75 s) >= 30 ppm": (5 * SECOND, 15, Told.average, True),
+    "stel(co_ppm, 15 min) >= 30 ppm": (60 * SECOND, 15, Told.average, True),
+    "twa(co_ppm, 8 min) >= 30 ppm": (5 * SECOND, 96, Told.average, True),
+}
+
+
+def history(seed: int, width_s: float) -> list[list[tuple[str, float, float | None]]]:
+    """Batches of (device, second, value or None)."""
+    drawn, found = random.Random(seed), []
+    clock = {name: float(drawn.randrange(200)) for name in NAMES}
+    for _ in range(80):
+        batch = []
+        for name in drawn.sample(NAMES, drawn.randint(1, len(NAMES))):
+            clock[name] = max(0.0, clock[name] + drawn.choice(STEPS) * width_s)
+            value = None if drawn.random() < 0.15 else drawn.choice((0.0, 0.25, 7.5, 20.0, 150.0, -3.5))
+            batch.append((name, clock[name], value))
+        found.append(batch)
+    return found
+
+
+def as_rows(batch: list[tuple[str, float, float | None]]) -> list[Rows]:
+    return [reading(name, t, co_ppm=math.nan if value is None else value) for name, t, value in batch]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("condition", WINDOWS)
+def test_a_window_says_what_all_its_readings_give(condition: str, seed: int) -> None:
+    width, buckets, plainly, fills = WINDOWS[condition]
+    desk = Desk.of(condition)
+    told = {name: Told(width, buckets) for name in NAMES}
+    known = 0
+    for batch in history(seed, width / SECOND):
+        said = desk.number(*as_rows(batch))
+        for (name, t, value), (found, certainty) in zip(batch, said, strict=True):
+            told[name].hear(BEGIN + round(t * SECOND), value, fills=fills)
+            expected, bound = plainly(told[name])
+            assert certainty == bound
+            assert found == pytest.approx(expected, abs=1e-9, nan_ok=True)
+            known += bound != NOT_KNOWN
+    assert known > 20
+
+
+@pytest.mark.parametrize("condition", WINDOWS)
+def test_a_window_is_put_away_and_taken_up_again_at_any_moment(condition: str) -> None:
+    width = WINDOWS[condition][0]
+    whole, cut = Desk.of(condition), Desk.of(condition)
+    for number, batch in enumerate(history(7, width / SECOND)):
+        if number % 9 == 4:
+            cut.windows = cut.windows.thawed(cut.compiled, cut.windows.arrays())
+        assert repr(cut.number(*as_rows(batch))) == repr(whole.number(*as_rows(batch)))
