@@ -133,6 +133,7 @@ def _wanted(one: Wanted) -> WantedView:
         ended=one.ended,
         position=one.position,
         steps=tuple(StepView(s.command, s.attempt, s.step, s.at, s.note) for s in one.steps),
+        verb=one.verb,
         hears_by=one.hears_by,
     )
 

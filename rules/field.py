@@ -4,7 +4,8 @@ F1  The alarm stands at the incident's first device while what was measured last
     the limit at any place. It ends by measuring less there, not by time and not by closing the incident.
 F2  Each time it is raised, or comes again, all four steps are to be done: evacuate, cordon, close upstream, vent.
     Source: seed 003, 9.2.3. Davy asks for them; people do them and say so.
-F3  Without such a rule a reading is kept and told, and nothing follows.
+F3  Without such a rule a reading is kept and told, and nothing follows. Where no device of the incident is there any
+    more, no alarm can stand, and the steps are to be done all the same.
 """
 
 import math
@@ -41,9 +42,13 @@ def reading(state: State, out: Out, incident: Incident, said: FieldReading) -> s
         value=said.value,
     )
     slot = _where(state, incident)
+    if slot >= 0 and slot != incident.slot:
+        incident = state.incidents[incident.incident] = msgspec.structs.replace(incident, slot=slot)
     rule = _looking(state, slot, said.quantity)
     if rule >= 0:
         _judge(state, out, incident, slot, rule, said)
+    elif slot < 0:
+        _judge_without_a_device(state, out, incident, said)
     return ""
 
 
@@ -67,10 +72,24 @@ def _judge(state: State, out: Out, incident: Incident, slot: int, rule: int, sai
     if raised is None:
         alarms.say(state, out, slot, rule, note, at=said.at)
     else:
-        steps = tuple(FieldStep)
-        incident = msgspec.structs.replace(state.incidents[incident.incident], steps=steps, opened_steps=said.at)
-        state.incidents[incident.incident] = incident
-        tell(out, incident, IncidentChange.STEPS_OPENED, said.at, by=said.by, quantity=said.quantity, value=said.value)
+        _open_steps(state, out, incident, said)
+
+
+def _judge_without_a_device(state: State, out: Out, incident: Incident, said: FieldReading) -> None:
+    """By the rule's own limit; the steps are opened anew when none of them is left to be done."""
+    rule = state.compiled.field
+    spec = state.compiled.rules[rule] if rule >= 0 else None
+    if spec is None or spec.quantity != said.quantity or spec.at_or_above is None:
+        return
+    if _reached(said.value, np.float32(spec.at_or_above)) and not state.incidents[incident.incident].steps:
+        _open_steps(state, out, incident, said)
+
+
+def _open_steps(state: State, out: Out, incident: Incident, said: FieldReading) -> None:
+    steps = tuple(FieldStep)
+    incident = msgspec.structs.replace(state.incidents[incident.incident], steps=steps, opened_steps=said.at)
+    state.incidents[incident.incident] = incident
+    tell(out, incident, IncidentChange.STEPS_OPENED, said.at, by=said.by, quantity=said.quantity, value=said.value)
 
 
 def _stands(state: State, incident: Incident, quantity: str, limit: np.float32) -> bool:
@@ -85,8 +104,11 @@ def _stands(state: State, incident: Incident, quantity: str, limit: np.float32) 
 
 
 def _where(state: State, incident: Incident) -> int:
-    """Where its alarm stands: the incident's first device; -1: it has left the registry, and no other is known."""
-    return incident.slot if state.fleet.devices[incident.slot] is not None else -1
+    """Where its alarm stands: the incident's first device, or that of another of its alarms once it has left the registry;
+    -1: none of them is there."""
+    if state.fleet.devices[incident.slot] is not None:
+        return incident.slot
+    return min((slot for (slot, _), alarm in state.open.items() if alarm.incident == incident.incident), default=-1)
 
 
 def _looking(state: State, slot: int, quantity: str) -> int:

@@ -187,14 +187,10 @@ def _chattering(events: AlarmEvents, inside: NDArray[np.intp]) -> tuple[Chatter,
     """A transition is an event after which the condition is present when it was not, or the other way round; what was
     before the first one of the period does not matter: it is one."""
     at, source, _ = _transitions(events, inside)
-    within = np.zeros(len(at), np.int64)  # how many of the same source in the minute that ends here
-    begins = np.searchsorted(source, source, "left")
-    for back in range(CHATTER_TRANSITIONS, len(at) + 1):
-        there = np.arange(len(at)) - (back - 1)
-        near = (there >= begins) & (at - at[np.maximum(there, 0)] <= CHATTER_WITHIN_US)
-        if not near.any():
-            break
-        within[near] = back
+    # How many of the same source in the minute that ends here: sources stand more than a minute apart in one order.
+    apart = (int(at.max() - at.min()) if len(at) else 0) + CHATTER_WITHIN_US + 1
+    key = source.astype(np.int64) * apart + (at - at.min() if len(at) else at)
+    within = np.arange(len(at)) - np.searchsorted(key, key - CHATTER_WITHIN_US, "left") + 1
     chatters = within >= CHATTER_TRANSITIONS
     follows = np.zeros(len(at), np.bool_)
     follows[1:] = chatters[:-1] & (source[1:] == source[:-1])

@@ -27,12 +27,15 @@ from rules.decisions import (
     VetoHeld,
     WithdrawPermit,
 )
+from rules.sayable import unsayable
 from rules.state import State
 
 
 def instruct(state: State, out: Out, said: Instruction) -> None:
     """Do what a person said, or say why not."""
-    refused, subject = _done(state, out, said)
+    refused, subject = unsayable(said), ""
+    if not refused:
+        refused, subject = _done(state, out, said)
     out.append(Answered(at=said.at, id=said.id, accepted=not refused, reason=refused, subject=subject))
 
 

@@ -24,6 +24,9 @@ HOUR_US = 3_600_000_000
 LONGEST_SHELF_US = {
     priority: 24 * HOUR_US if priority is Priority.CRITICAL else 7 * 24 * HOUR_US for priority in Priority
 }
+#: How long a device may be out of service at one time; without a limit it is until a person says so. Source: product
+#: choice.
+LONGEST_SERVICE_US = 30 * 24 * HOUR_US
 #: Who lives with the gas, and may not shelve what protects all (O3). Source: domain.md 6, gas rule.
 RESIDENT = "resident"
 
@@ -115,6 +118,9 @@ def take_out_of_service(state: State, out: Out, said: TakeOutOfService) -> str:
         return refused
     if said.until and said.until <= said.at:
         return "its time out of service would be over already: name a time that is to come, or none"
+    if said.until > said.at + LONGEST_SERVICE_US:
+        days = LONGEST_SERVICE_US // (24 * HOUR_US)
+        return f"a device is out of service for at most {days} days at one time; name a time until then, or none"
     before = state.out_of_service.get(slot)
     if before is not None and before.until == said.until:
         until = f"until {clock(before.until)}" if before.until else "without a limit"

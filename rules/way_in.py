@@ -2,8 +2,8 @@
 
 W1  They stand at the device that the event names: the gateway or the broker, or the device whose readings are missing.
     A number that nobody has, or has no longer, is ignored.
-W2  The same thing told twice is one alarm, which says the newest (showing, N1). A lost session is over when it is found,
-    so its alarm returns at once and waits to be seen; every further loss alarms again.
+W2  The same thing told twice is one alarm, which says the newest (showing, N1). A lost session is over when it is
+    found, so its alarm returns at once and waits to be seen; every further loss alarms again.
 W3  Nobody reaches out to a gateway whose address is a bus and which has no device behind it, so nothing of it is down;
     an alarm that says so is over when the last device is moved away, or the address is taken from it. Nor can readings
     be missing of a device that is polled from now on. A rule that has taken the place of another of its kind says what

@@ -5,11 +5,14 @@ from datetime import UTC, datetime
 MICROSECONDS = 1_000_000
 #: How much a person may say at once, in characters. Source: product choice.
 LONGEST_TEXT = 2_000
+#: The last second that has a date here: the end of year 9999.
+_LAST_SECOND = 253_402_300_799
 
 
 def clock(us: int) -> str:
     """A time in microseconds UTC as people read it, to the second: 2026-06-01 12:00:00 UTC."""
-    return f"{datetime.fromtimestamp(us // MICROSECONDS, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    second = min(max(us // MICROSECONDS, 0), _LAST_SECOND)
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def is_blank(text: str) -> bool:

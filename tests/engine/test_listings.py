@@ -11,7 +11,9 @@ from devices.models import load_catalogue
 from devices.readings import blank
 from devices.sites import Device, Registry, Site
 from engine.client import DoorClient
+from engine.memory import Memory
 from engine.messages import FeedEvent, HeldView, IncidentView, MarkView, PermitView
+from engine.views import wanted_views
 from rules.decisions import (
     AlarmState,
     Answered,
@@ -24,7 +26,7 @@ from rules.decisions import (
     RuleNoted,
 )
 from rules.standing import FieldMark, Held, Incident, Permit
-from rules.state import OpenAlarm, State
+from rules.state import OpenAlarm, State, Wanted
 from tests.storage.cycles import SECOND, T0
 from tests.storage.engine import Engine, engine
 from tests.storage.test_decided import ALARM, CLOSE
@@ -173,3 +175,25 @@ async def test_the_rules_in_force_are_told_with_what_became_of_them(an_engine: E
         an_engine.cycle.memory.rules_sha256,
     )
     assert (told.reverted, told.alarms) == ({"co-high": "raised at 21 devices"}, {})
+
+
+def test_what_is_wanted_of_a_fan_is_shown_as_that() -> None:
+    memory = Memory.empty()
+    wanted = Wanted(
+        wanted="w",
+        slot=0,
+        device_no=7,
+        identity="acme/fan",
+        site="home",
+        epoch=1,
+        reason="gas",
+        alarm="a",
+        by="",
+        since=T0,
+        confirm_by=0,
+        next_attempt=T0,
+        verb=Verb.FAN_ON,
+    )
+    memory.state.wanted_by_slot[0] = wanted
+    memory.state.by_wanted["w"] = 0
+    assert [one.verb for one in wanted_views(memory, "w")] == [Verb.FAN_ON]

@@ -135,13 +135,24 @@ def test_the_rule_may_stand_first_and_be_about_another_quantity() -> None:
     assert [one.value for one in of(AlarmRaised, site.measures(100, 61, quantity="co_ppm"))] == [100]
 
 
-def test_a_reading_where_the_device_has_left_the_registry_is_kept_and_raises_nothing() -> None:
+def test_where_the_only_device_has_left_the_registry_the_four_steps_are_to_be_done_all_the_same() -> None:
     site = OnSite()
     home = site.block
     home.fleet = build_fleet(block(tuple(name for name in NAMES if name != "a1")), home.fleet)
     reshape(home.state, home.fleet, compile_pack(home.rules, home.fleet), at(10))
-    assert told(site.measures(30, 60)) == [("a1", "field reading")]
+    assert told(site.measures(30, 60)) == [("a1", "field reading"), ("a1", "steps opened")]
     assert not home.state.open
+    assert told(site.measures(31, 61)) == [("a1", "field reading")]  # they are open already
+
+
+def test_where_the_first_device_has_left_the_registry_the_alarm_stands_at_another_of_the_incident() -> None:
+    site = OnSite()
+    home = site.block
+    home.fleet = build_fleet(block(tuple(name for name in NAMES if name != "a1")), home.fleet)
+    reshape(home.state, home.fleet, compile_pack(home.rules, home.fleet), at(10))
+    home.hear("a1x", 20, combustible_lel=30)
+    (raised,) = of(AlarmRaised, site.measures(60, 60))
+    assert (raised.rule, raised.device_no) == ("field", NUMBER["a1x"])
 
 
 def test_a_reading_of_an_incident_that_is_not_open_is_refused() -> None:
