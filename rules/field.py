@@ -104,8 +104,8 @@ def _stands(state: State, incident: Incident, quantity: str, limit: np.float32) 
 
 
 def _where(state: State, incident: Incident) -> int:
-    """Where its alarm stands: the incident's first device, or that of another of its alarms once it has left the registry;
-    -1: none of them is there."""
+    """Where its alarm stands: the incident's first device, or that of another of its alarms once it has left the
+    registry; -1: none of them is there."""
     if state.fleet.devices[incident.slot] is not None:
         return incident.slot
     return min((slot for (slot, _), alarm in state.open.items() if alarm.incident == incident.incident), default=-1)
