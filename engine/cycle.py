@@ -55,7 +55,8 @@ HEARTBEAT_US = 5_000_000
 #: An engine turns at least every HEARTBEAT_US; when this has passed between two turns, it was away.
 AWAY_US = 3 * HEARTBEAT_US
 #: Epochs on the wire begin with the minutes from 1970 to the store's first cycle, so that a valve obeys an engine that
-#: began anew: it ignores an epoch lower than it has seen. Source: product choice: nobody closes a valve every minute.
+#: began anew: it ignores an epoch lower than it has seen. In a store that was put back they go on from where they would
+#: begin now, for the same reason. Source: product choice: nobody closes a valve every minute.
 _EPOCH_US = 60_000_000
 #: How long timers wait before the disk is looked at again when it is full.
 WAIT_FOR_ROOM_S = 1.0
@@ -157,7 +158,8 @@ class Cycle:
         if self.store.last_now:
             now = self.now()
             if self.restored:
-                self.pending.events.append(Restored(at=now))
+                least = (now - self.store.began) // _EPOCH_US
+                self.pending.events.append(Restored(at=now, least_epoch=least))
             self.pending.events.append(Resumed(at=now, down_us=now - self.store.last_now))
         self.wake()
         try:

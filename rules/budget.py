@@ -153,6 +153,6 @@ def remind_all(state: State) -> None:
             releasing.remind(state, line)
 
 
-def restored(state: State, out: Out, at: int) -> None:
+def restored(state: State, out: Out, at: int, least_epoch: int) -> None:
     """The store was brought back from a copy (B6)."""
-    restoring.restored(state, out, at)
+    restoring.restored(state, out, at, least_epoch)

@@ -306,7 +306,10 @@ class VetoHeld(_Instruction, frozen=True, tag="veto_held"):
 
 class Restored(_Input, frozen=True, tag="restored"):
     """The engine's store was brought back from a copy: what it remembers may be hours old. Shut-offs that software
-    judged wait until the detector was heard again; a device's own alarm and a person's CLOSE do not."""
+    judged wait until the detector was heard again; a device's own alarm and a person's CLOSE do not. `least_epoch`: no
+    valve's epoch is lower from now on."""
+
+    least_epoch: int = 0
 
 
 Instruction = (

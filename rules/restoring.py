@@ -3,7 +3,8 @@
 Y1  What software judged and nobody has seen done waits, until its detector says in a live reading that it still is so.
     What a person or a device's own alarm bit asked for is attempted at once, anew.
 Y2  Every epoch leaps over those that may have been given since the copy was made, or a valve that has seen a higher one
-    would not obey; so every wanted position that is kept is a new one.
+    would not obey; so every wanted position that is kept is a new one. It leaps no further than to where a store that
+    began now would begin (Restored.least_epoch), so that a valve also obeys one that begins later.
 Y3  Where valves stand is not known: nothing read before counts as seen. Permits are dead.
 """
 
@@ -17,17 +18,14 @@ from rules.matrix import Place
 from rules.standing import Held
 from rules.state import State, Wanted
 
-#: More closings of one valve than can have been decided since any copy worth restoring; and so many restores that a
-#: 4-byte epoch never overflows. Source: product choice: one closing a second is 18 hours of them.
-EPOCHS_BETWEEN = 1 << 16
 _WHY = "the engine's store was brought back from a copy"
 
 
-def restored(state: State, out: Out, at: int) -> None:
-    """Once, before anything else that is due or told at `at`."""
+def restored(state: State, out: Out, at: int, least_epoch: int) -> None:
+    """Once, before anything else that is due or told at `at`. `least_epoch`: see Restored."""
     permits.restored(state, out, at)
     commanded = [*state.fleet.valves, *state.fleet.fans]
-    state.epoch[commanded] += EPOCHS_BETWEEN
+    state.epoch[commanded] = np.maximum(state.epoch[commanded] + 1, least_epoch)
     state.position[:] = 0
     state.unheard = {int(slot) for slot in np.flatnonzero(state.busy & state.fleet.present)}
     waited = list(state.held.values())

@@ -101,8 +101,9 @@ def _away(state: State, out: Out, told: Sequence[Event], at: int) -> None:
     any silence of that time can be found; and what else came due meanwhile happens now, once, not as it might have
     happened: a day's absence must not send a day's attempts. After a restore from a copy nothing happens before what is
     only remembered has been put aside."""
-    if any(isinstance(event, Restored) for event in told):
-        budget.restored(state, out, at)
+    back = [event.least_epoch for event in told if isinstance(event, Restored)]
+    if back:
+        budget.restored(state, out, at, max(back))
     away_us = sum(event.down_us for event in told if isinstance(event, Resumed))
     deaf_us = away_us
     if away_us:

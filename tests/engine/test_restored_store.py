@@ -1,13 +1,15 @@
 """A store that was put back from a copy is known for one, and a restart, a kill or a move is never taken for it."""
 
 import asyncio
+import contextlib
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from davy.wiring import run_engine
-from devices.commands import Verb
+from devices.commands import Command, Verb
 from devices.sites import Registry
 from engine.bookmark import Bookmark
 from engine.checkpoint import recall
@@ -16,7 +18,9 @@ from engine.journal import JournalReader
 from engine.records import Inputs
 from engine.store import Store, document
 from ingest.links import Sending
-from rules.decisions import ApprovePermit, Event, RequestPermit, Restored, Resumed, RulesChanged
+from rules.decisions import ApprovePermit, CloseValve, Event, RequestPermit, Restored, Resumed, RulesChanged
+from simulators.orders import Taken
+from simulators.valve import ShutOffTraits, ShutOffValve
 from tests.engine.history import SECOND, Bench, frozen
 from tests.engine.ways import TestLink
 from tests.guarantees.engines import EngineProcess, engine_inside, free_port, settings_for
@@ -235,6 +239,7 @@ def bring_rules(bench: Bench, body: bytes) -> None:
 
 def put_back_with_closings(folder: Path) -> tuple[Bench, TestLink]:
     """An engine in which software judged six leaks is put back six hours later, and has not turned since."""
+    folder.mkdir(exist_ok=True)
     bench, wire = Bench(folder), TestLink("wire")
     wire.sending = Sending.SENT
     bench.cycle.links = (*bench.cycle.links, wire)
@@ -249,7 +254,8 @@ def put_back_with_closings(folder: Path) -> tuple[Bench, TestLink]:
     bench.now += 6 * 3600 * SECOND
     bench.cycle._last_turn = 0
     away = Resumed(at=bench.now, down_us=bench.now - bench.store.last_now)
-    bench.cycle.pending.events += [Restored(at=bench.now), away]
+    least = (bench.now - bench.store.began) // (60 * SECOND)
+    bench.cycle.pending.events += [Restored(at=bench.now, least_epoch=least), away]
     return bench, wire
 
 
@@ -289,3 +295,58 @@ def test_nobody_approves_a_permit_of_a_copy_before_it_is_dead(tmp_path: Path) ->
     assert not bench.answered[-1].accepted
     assert not [command for _, command in wire.commands if command.verb is Verb.PERMIT_OPEN]
     bench.store.close()
+
+
+# ---- what valves make of it -----------------------------------------------------------------------------------------
+
+
+def close(bench: Bench, wire: TestLink) -> Command:
+    bench.instruct(lambda now: CloseValve(at=now, id=f"c{now}", by="anna", device_no=11, reason="smell"))
+    bench.turn(1)
+    return wire.commands[-1][1]
+
+
+@pytest.mark.parametrize("days", [0.01, 1.0, 30.0])
+def test_a_valve_that_obeyed_a_store_that_was_put_back_obeys_one_that_begins_later(tmp_path: Path, days: float) -> None:
+    street_valve = ShutOffValve(ShutOffTraits())
+    old, wire = put_back_with_closings(tmp_path / "old")
+    old.turn()
+    before = close(old, wire)
+    assert street_valve.obey(before, _issued_us(before) + 1) is Taken.CLOSING
+    street_valve.advance(60.0)
+    street_valve.open_by_hand()
+    old.store.close()
+    (tmp_path / "young").mkdir()
+    young, wire = Bench(tmp_path / "young"), TestLink("wire")
+    wire.sending = Sending.SENT
+    young.cycle.links = (*young.cycle.links, wire)
+    young.now = old.now + round(days * 86_400 * SECOND)
+    young.register(town(6))
+    young.turn()
+    now = close(young, wire)
+    assert now.epoch > before.epoch
+    assert street_valve.obey(now, _issued_us(now) + 1) is Taken.CLOSING
+    young.store.close()
+
+
+def test_a_store_that_is_put_back_goes_on_beyond_what_it_may_have_given_meanwhile(tmp_path: Path) -> None:
+    bench, wire = put_back_with_closings(tmp_path)
+    began_us = bench.store.began
+    bench.cycle.pending.events.clear()
+    given = close(bench, wire).epoch
+    bench.cycle.restored = True
+
+    async def first_turn() -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await bench.cycle.run()
+
+    asyncio.run(first_turn())
+    minutes = (bench.now - began_us) // (60 * SECOND)
+    assert minutes > 6 * 60 - 1
+    assert bench.memory.state.epoch[bench.memory.fleet.slot_of[11]] >= minutes > given - wire_epoch(bench.store, 0)
+    bench.store.close()
+
+
+def _issued_us(command: Command) -> int:
+    return round(datetime.fromisoformat(command.issued).timestamp() * SECOND)

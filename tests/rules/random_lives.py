@@ -94,7 +94,7 @@ def random_life(rng: random.Random, fleet: Fleet, pack: RulePack, moments: int) 
             events = [Resumed(at=now, down_us=500 * SECOND)]
         elif chance < 0.035 and history and (history[-1].events or len(history[-1].rows)):
             # Nothing falls due between what came last and a restore: an engine that was not there fires nothing.
-            events = [Restored(at=now)]
+            events = [Restored(at=now, least_epoch=now // 60_000_000 % 7)]
         elif chance < 0.06:
             events.append(rng.choice((Paused(at=now), Listening(at=now))))
         many = rng.choice((0, 1, 1, 2, 5, 20))

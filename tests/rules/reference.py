@@ -71,8 +71,8 @@ class Reference(Told):
         self.out = []
         for at in sorted({event.at for event in events} | {int(at) for at in rows["received"]}):
             told = [event for event in events if event.at == at]
-            if any(isinstance(event, Restored) for event in told):
-                self.restored(at)
+            if back := [event.least_epoch for event in told if isinstance(event, Restored)]:
+                self.restored(at, max(back))
             away_us = deaf_us = sum(event.down_us for event in told if isinstance(event, Resumed))
             if away_us:
                 self.fire(at - away_us)

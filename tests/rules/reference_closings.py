@@ -281,11 +281,11 @@ class Closings(People):
 
     # ---- after a restore --------------------------------------------------------------------------------------------
 
-    def restored(self, at: int) -> None:
+    def restored(self, at: int, least_epoch: int) -> None:
         for slot in sorted(self.permits):
             self.die(slot, at, WHY)
         for slot in (*self.fleet.valves, *self.fleet.fans):
-            self.epochs[slot] += 1 << 16
+            self.epochs[slot] = max(self.epochs[slot] + 1, least_epoch)
         self.positions.clear()
         self.confirmed.clear()
         self.unheard = {slot for (slot, _), cell in self.cells.items() if cell.state is not S.NORMAL or cell.since}

@@ -19,7 +19,6 @@ from rules.decisions import (
     VetoHeld,
     WantedEnded,
 )
-from rules.restoring import EPOCHS_BETWEEN
 from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
 from tests.rules.street import BUDGET, CLOSES, RISES, Street, names_of, number, registry, row, rules
 from tests.rules.world import SECOND, at, of
@@ -32,10 +31,10 @@ def street(rule: str = CLOSES + WIDE, homes: int = 5, **more: object) -> Street:
     return Street(rules(rule), registry(homes, **more))  # type: ignore[arg-type]
 
 
-def back(world: Street, t: float = HOUR) -> list[Decision]:
+def back(world: Street, t: float = HOUR, *, least_epoch: int = 0) -> list[Decision]:
     """The copy is taken as it stands and comes back at `t`."""
     world.state = restore(decode_snapshot(encode_snapshot(snapshot(world.state))), world.fleet, world.rules)
-    events = (Restored(at=at(t)), Resumed(at=at(t), down_us=at(t) - world.state.now))
+    events = (Restored(at=at(t), least_epoch=least_epoch), Resumed(at=at(t), down_us=at(t) - world.state.now))
     return world.step((), events, t)
 
 
@@ -83,8 +82,8 @@ def test_a_reading_that_is_not_live_is_not_being_heard(flag: Flag) -> None:
 def test_what_a_person_wants_is_attempted_at_once_with_an_epoch_beyond_all_that_may_have_been_given() -> None:
     world = street()
     world.tell(CloseValve(at=at(1), id="c", by="anna", device_no=number("b0"), reason="smell"))
-    (wanted,) = of(CloseWanted, back(world))
-    assert (wanted.by, wanted.reason, wanted.epoch) == ("anna", "smell", 1 + EPOCHS_BETWEEN + 1)
+    (wanted,) = of(CloseWanted, back(world, least_epoch=60))
+    assert (wanted.by, wanted.reason, wanted.epoch) == ("anna", "smell", 61)
     (attempt,) = [one for one in of(AttemptRequested, world.decided) if one.epoch == wanted.epoch]
     assert attempt.at == at(HOUR)
 
@@ -191,7 +190,17 @@ def test_a_restart_and_a_second_restore_change_nothing_of_it() -> None:
     assert world.state.waits[world.slot("a0")]
     decided = world.hear("a0", HOUR + 200, 30)
     assert closed(decided) == ["b0"]
-    assert of(CloseWanted, decided)[0].epoch == 1 + 2 * EPOCHS_BETWEEN + 1
+    assert of(CloseWanted, decided)[0].epoch > 1 + 2
+
+
+def test_an_epoch_that_is_beyond_that_already_grows_all_the_same() -> None:
+    world = street()
+    for n in range(3):
+        world.tell(CloseValve(at=at(1 + 2 * n), id=f"c{n}", by="anna", device_no=number("b0"), reason="smell"))
+        world.seen_closed("b0", 2 + 2 * n)
+    back(world, least_epoch=2)
+    assert closed(world.hear("a0", HOUR + 1, 30)) == ["b0"]
+    assert of(CloseWanted, world.decided)[-1].epoch == 3 + 1 + 1
 
 
 def test_a_plain_restart_goes_on_with_every_attempt() -> None:
