@@ -126,6 +126,8 @@ class Fleet:
 
     def slots(self, device_no: NDArray[np.int32]) -> NDArray[np.int32]:
         """Slots of device numbers, shape (n,) -> (n,) i4; -1 for a number nobody has."""
+        if len(device_no) and device_no.min() >= 0 and device_no.max() < len(self.slot_of):
+            return self.slot_of[device_no]
         known = (device_no >= 0) & (device_no < len(self.slot_of))
         return np.where(known, self.slot_of[np.where(known, device_no, 0)], np.int32(-1)).astype(np.int32)
 

@@ -19,7 +19,7 @@ from devices.readings import Rows
 from rules.backtest_compare import differences, labelled
 from rules.backtest_tally import Tally
 from rules.backtest_types import Assumed, Found, Label, Progress, Tested
-from rules.backtest_world import World, commanded, without_positions
+from rules.backtest_world import World, commanded, positions
 from rules.canonical import quantities, windowed
 from rules.document import Kind, RulePack, RuleState
 from rules.replay import Replay
@@ -54,8 +54,8 @@ def backtest(
     for chunk in history:
         if not len(chunk):
             continue
-        received = chunk["received"]
-        if int(received[0]) < last or (np.diff(received) < 0).any():
+        received = np.ascontiguousarray(chunk["received"])
+        if int(received[0]) < last or (received[1:] < received[:-1]).any():
             raise ValueError("history is not in the order in which it was received")
         last = int(received[-1])
         runs = runs or [_Run(request, pack, min(request.from_us, int(received[0]))) for pack in packs]
@@ -63,9 +63,9 @@ def backtest(
         known = slots >= 0
         unknown += len(chunk) - int(known.sum())
         rows, slots = (chunk, slots) if known.all() else (chunk[known], slots[known])
-        rows = without_positions(takes, rows, slots)
+        valve = positions(takes, rows, slots)
         for run in runs:
-            run.replay.advance(rows, slots)
+            run.replay.advance(rows, slots, valve)
         readings += len(chunk)
         progress(Progress(readings, last))
     runs = runs or [_Run(request, pack, request.from_us) for pack in packs]

@@ -3,7 +3,7 @@
 W1  An answer comes at least `soonest_us` after the decision that it answers. So whoever steps less than that at once
     can always give answers in the order of times, and results do not depend on how history is cut into steps.
 W2  Only a valve that takes commands answers. What it said in history of its position followed the commands of then, so
-    `without_positions` takes it out: in a backtest it stands where the backtest has put it.
+    `positions` leaves it out: in a backtest it stands where the backtest has put it.
 """
 
 import heapq
@@ -138,11 +138,8 @@ def commanded(fleet: Fleet) -> NDArray[np.bool_]:
     return takes
 
 
-def without_positions(takes: NDArray[np.bool_], rows: Rows, slots: NDArray[np.int32]) -> Rows:
-    """The rows, in which nothing is known of the positions of `takes` (W2); a fault stays."""
-    mine = takes[slots] & (rows["valve"] != ValvePosition.FAULT) & (rows["valve"] != ValvePosition.UNKNOWN)
-    if not mine.any():
-        return rows
-    found = rows.copy()
-    found["valve"][mine] = ValvePosition.UNKNOWN
-    return found
+def positions(takes: NDArray[np.bool_], rows: Rows, slots: NDArray[np.int32]) -> NDArray[np.int16]:
+    """What the rows say of valves, shape (n,), with nothing known of the positions of `takes` (W2); a fault stays."""
+    said = np.ascontiguousarray(rows["valve"])
+    unsaid = takes.take(slots) & (said != ValvePosition.FAULT)
+    return np.where(unsaid, np.int16(ValvePosition.UNKNOWN), said)

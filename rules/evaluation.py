@@ -9,7 +9,10 @@ E3  `whole` is asked once for every other row, in their order, for rows received
     depends on other devices and on commands (votes, commanded_closed) as of then.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +32,12 @@ NOT_KNOWN, EXACT, AT_LEAST = 0, 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """raised: shape (n, rules), bool: the condition is true. awake: shape (n,), bool: must go through `whole`.
-    depends: shape (n,), bool: what a rule says of the row depends on `watched`."""
+    """raised: shape (n, rules), bool: the condition is true. loud: the rows at which some condition is, ascending.
+    awake: shape (n,), bool: must go through `whole`; it may grow by Windows.silent. depends: shape (n,), bool: what a
+    rule says of the row depends on `watched`."""
 
     raised: NDArray[np.bool_]
+    loud: NDArray[np.intp]
     awake: NDArray[np.bool_]
     depends: NDArray[np.bool_]
     _compiled: Compiled
@@ -106,10 +111,17 @@ def _put(compiled: Compiled, said: Said, view: View, found: Conditions) -> None:
         found.priority[higher, rule] = priority
 
 
-def evaluate(compiled: Compiled, windows: Windows, rows: Rows, slots: NDArray[np.int32]) -> Evaluation:
-    """rows: shape (n,); slots: shape (n,), i4, none negative."""
-    view = View(compiled.fleet, rows, slots, windows.memories)
-    raised = raised_by_limits(compiled, view)
+def evaluate(
+    compiled: Compiled,
+    windows: Windows,
+    rows: Rows,
+    slots: NDArray[np.int32],
+    columns: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+) -> Evaluation:
+    """rows: shape (n,); slots: shape (n,), i4, none negative. columns: what is taken apart already, or stands in the
+    place of what the rows say."""
+    view = View(compiled.fleet, rows, slots, windows.memories, columns)
+    raised, hot = raised_by_limits(compiled, view)
     awake, depends = np.zeros(len(rows), np.bool_), np.zeros(len(rows), np.bool_)
     program = compiled.program
     if program.said:
@@ -124,31 +136,26 @@ def evaluate(compiled: Compiled, windows: Windows, rows: Rows, slots: NDArray[np
                 changes, heard[keeper.key] = memory.moving(slots, view.get(keeper.said), view.column("live"))
                 awake |= changes
         for said in program.said:
-            _first(compiled, said, view, raised, awake, depends, heard)
+            if said.as_of:
+                _first_of_others(compiled, said, view, awake, depends, heard)
+            elif said.condition is not None:
+                true = np.flatnonzero(view.get(said.condition).true)
+                true = true[compiled.judged[view.column("class")[true], said.rule]]
+                raised[true, said.rule] = hot[true] = True
     for rule in compiled.schedules:
         if (true := np.flatnonzero(raised[:, rule])).size:
             raised[true, rule] = compiled.inside(rule, slots[true], view.column("ts")[true])
-    return Evaluation(raised, awake, depends, compiled, view)
+    loud = np.flatnonzero(hot)
+    return Evaluation(raised, loud[raised[loud].any(axis=1)], awake, depends, compiled, view)
 
 
-def _first(
-    compiled: Compiled,
-    said: Said,
-    view: View,
-    raised: NDArray[np.bool_],
-    awake: Mask,
-    depends: Mask,
-    heard: dict[str, Mask],
+def _first_of_others(
+    compiled: Compiled, said: Said, view: View, awake: Mask, depends: Mask, heard: dict[str, Mask]
 ) -> None:
-    """What one rule with expressions says of all rows, without other devices and commands."""
+    """Where one rule that votes or asks for commands must be asked wholly."""
     if said.condition is None:
         return
-    classes = view.column("class")
-    if not said.as_of:
-        true = np.flatnonzero(view.get(said.condition).true)
-        raised[true, said.rule] |= compiled.judged[classes[true], said.rule]
-        return
-    judged = compiled.judged[classes, said.rule]
+    judged = compiled.judged[view.column("class"), said.rule]
     awake |= judged & said.may(view, heard)
     if said.commanded:
         depends |= judged if said.votes else judged & _differs(said, view)
@@ -171,7 +178,7 @@ def beyond(compiled: Compiled, rows: Rows, slots: NDArray[np.int32]) -> NDArray[
     true in some rule that looks at the device (what is compared over a window counts as if it had been so all along).
     Remembers nothing."""
     view = View(compiled.fleet, rows, slots, {})
-    says: NDArray[np.bool_] = np.logical_or.reduce(raised_by_limits(compiled, view), axis=1)
+    _, says = raised_by_limits(compiled, view)
     for said in compiled.program.said:
         judged = compiled.judged[view.column("class"), said.rule]
         for part in said.beyond:

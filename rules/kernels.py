@@ -74,8 +74,9 @@ def conditions_of(compiled: Compiled, view: View, looks: NDArray[np.bool_], by_f
     return Conditions(raised, cleared, at_once, np.tile(compiled.priority, (len(view), 1)))
 
 
-def raised_by_limits(compiled: Compiled, view: View) -> NDArray[np.bool_]:
-    """What `conditions` says is true, shape (n, rules), bool, and no more: most rows are told by a glance."""
+def raised_by_limits(compiled: Compiled, view: View) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """What `conditions` says is true, shape (n, rules), bool, and no more: most rows are told by a glance. And at which
+    rows that is anything, shape (n,), bool."""
     hot = (view.column("flags") & compiled.any_flag) != 0
     for limits in compiled.limits:
         hot |= limits.may(view.believed(limits.quantity))
@@ -84,8 +85,10 @@ def raised_by_limits(compiled: Compiled, view: View) -> NDArray[np.bool_]:
     found = np.zeros((len(view), len(compiled)), np.bool_)
     rows = np.flatnonzero(hot)
     if len(rows):
-        found[rows] = _raised(compiled, view.some(rows, None))
-    return found
+        some = _raised(compiled, view.some(rows, None))
+        found[rows] = some
+        hot[rows] = some.any(axis=1)
+    return found, hot
 
 
 def _raised(compiled: Compiled, view: View) -> NDArray[np.bool_]:

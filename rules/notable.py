@@ -34,6 +34,7 @@ class Piece:
     slots: NDArray[np.int32]
     received: NDArray[np.int64]
     flags: NDArray[np.int64]
+    valve: NDArray[np.int16]
     late: Which
     stale: Which
     judged: Which
@@ -43,11 +44,18 @@ class Piece:
     found: Evaluation
 
 
-def look(state: State, rows: Rows, slots: NDArray[np.int32], received: NDArray[np.int64]) -> Piece:
-    """Evaluate these rows, once, and tell them apart. At least one; received: ascending."""
+def look(
+    state: State,
+    rows: Rows,
+    slots: NDArray[np.int32],
+    received: NDArray[np.int64],
+    valve: NDArray[np.int16] | None = None,
+) -> Piece:
+    """Evaluate these rows, once, and tell them apart. At least one; received: ascending. valve: see step."""
     flags = np.ascontiguousarray(rows["flags"])
+    valve = np.ascontiguousarray(rows["valve"]) if valve is None else valve
     late, stale = (flags & int(Flag.LATE)) != 0, (flags & int(Flag.STALE)) != 0
-    found = evaluate(state.compiled, state.windows, rows, slots)
+    found = evaluate(state.compiled, state.windows, rows, slots, {"flags": flags, "valve": valve, "stale": stale})
     several = bool(received[0] != received[-1])
     judged = _judged(state, slots, flags, late, found, several=several)
     heard = np.flatnonzero(~stale)
@@ -57,7 +65,6 @@ def look(state: State, rows: Rows, slots: NDArray[np.int32], received: NDArray[n
         judged &= ~late
     taken = judged | _late_alarms(state, slots, flags, late)
     taken[heard[away]] = True
-    valve = rows["valve"]
     places = np.flatnonzero((((valve != ValvePosition.UNKNOWN) & ~late) | state.sleeps[slots]) & ~stale)
     if several:
         taken[places[_awaited(state, valve[places], slots[places])]] = True
@@ -65,14 +72,14 @@ def look(state: State, rows: Rows, slots: NDArray[np.int32], received: NDArray[n
     else:
         gone = heard[:0]
     state.heard[slots[heard]] = received[heard]
-    return Piece(rows, slots, received, flags, late, stale, judged, taken, places, gone, found)
+    return Piece(rows, slots, received, flags, valve, late, stale, judged, taken, places, gone, found)
 
 
 def _judged(
     state: State, slots: NDArray[np.int32], flags: NDArray[np.int64], late: Which, found: Evaluation, *, several: bool
 ) -> Which:
     """K1. several: the rows were received at several times, so timers and events may come between them."""
-    loud = np.flatnonzero(found.raised.any(axis=1))
+    loud = found.loud
     acting = loud[found.raised[loud][:, state.traits.acts].any(axis=1)]
     awaited = found.awake | (may_wait(state, slots, acting) if several or state.held else state.waits[slots])
     asked = awaited | state.busy[slots]

@@ -66,7 +66,7 @@ class Passing:
         state, piece = self._state, self._piece
         if len(self._places) and self._places[0] < row:
             some = self._places[: int(np.searchsorted(self._places, row))]
-            state.position[piece.slots[some]] = piece.rows["valve"][some]
+            state.position[piece.slots[some]] = piece.valve[some]
             self._places = self._places[len(some) :]
         if len(self._away) and self._away[0] < row:
             some = self._away[: int(np.searchsorted(self._away, row))]
@@ -80,7 +80,7 @@ class Passing:
             self._now = at
             fire(state, self._out, at)
         self._places = self._places[1:]
-        slot, position = int(piece.slots[row]), ValvePosition(int(piece.rows["valve"][row]))
+        slot, position = int(piece.slots[row]), ValvePosition(int(piece.valve[row]))
         if state.watched[slot] or state.sleeps[slot]:
             measured, late = int(piece.rows["ts"][row]), bool(piece.late[row])
             interlock.heard(state, self._out, slot, position, at, measured=measured, late=late)

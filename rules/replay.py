@@ -25,9 +25,10 @@ class Replay:
     def __init__(self, state: State, world: World, told: Callable[[Sequence[Decision]], None]) -> None:
         self.state, self._world, self._told = state, world, told
 
-    def advance(self, rows: Rows, slots: NDArray[np.int32]) -> None:
-        """Readings in the order of `received`, shape (n,), of registered devices; none before what came already."""
-        received = rows["received"]
+    def advance(self, rows: Rows, slots: NDArray[np.int32], valve: NDArray[np.int16] | None = None) -> None:
+        """Readings in the order of `received`, shape (n,), of registered devices; none before what came already. valve:
+        see step."""
+        received = np.ascontiguousarray(rows["received"])
         at = 0
         while at < len(rows):
             end = self._safe_end(int(received[at]))
@@ -35,7 +36,8 @@ class Replay:
             if upto == at:
                 self._step(blank(0), np.zeros(0, np.int32), end - 1)
                 continue
-            self._step(rows[at:upto], slots[at:upto], int(received[upto - 1]))
+            said = None if valve is None else valve[at:upto]
+            self._step(rows[at:upto], slots[at:upto], int(received[upto - 1]), said)
             at = upto
 
     def until(self, now: int) -> None:
@@ -48,7 +50,7 @@ class Replay:
         begins = max(self.state.now, min(to, self._world.next_at, self.state.next_deadline))
         return begins + self._world.soonest_us
 
-    def _step(self, rows: Rows, slots: NDArray[np.int32], now: int) -> None:
-        made = step(self.state, Batch(rows, slots), self._world.due(now), now)
+    def _step(self, rows: Rows, slots: NDArray[np.int32], now: int, valve: NDArray[np.int16] | None = None) -> None:
+        made = step(self.state, Batch(rows, slots), self._world.due(now), now, valve)
         self._world.follow(made)
         self._told(made)

@@ -6,6 +6,7 @@ that is due by then fires first, at its own deadline (G5).
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,42 +44,57 @@ from rules.todo import Todo
 _OF_EVERYBODY = (Resumed, Paused, Listening, Restored)
 
 
-def step(state: State, batch: Batch, events: Sequence[Event], now: int) -> list[Decision]:
+class _Said(NamedTuple):
+    """Readings, and of each its slot, when it was received and, unless it is None, what it says of a valve."""
+
+    rows: Rows
+    slots: NDArray[np.int32]
+    received: NDArray[np.int64]
+    valve: NDArray[np.int16] | None
+
+    def some(self, at: slice | NDArray[np.intp]) -> "_Said":
+        valve = None if self.valve is None else self.valve[at]
+        return _Said(self.rows[at], self.slots[at], self.received[at], valve)
+
+
+def step(
+    state: State, batch: Batch, events: Sequence[Event], now: int, valve: NDArray[np.int16] | None = None
+) -> list[Decision]:
     """Advance `state` by one batch (rows in order of arrival) and these events; `now` is not before any of them.
-    RegistryChanged and RulesChanged were applied by `reshape` before; they are passed over."""
+    RegistryChanged and RulesChanged were applied by `reshape` before; they are passed over. valve: shape (n,): what the
+    rows are taken to say of positions, where that is not what they say."""
     out: Out = []
-    rows, slots = batch.rows, batch.slots
-    received = np.ascontiguousarray(rows["received"])
-    if len(rows) and (received[1:] < received[:-1]).any():
-        order = np.argsort(received, kind="stable")
-        rows, slots, received = rows[order], slots[order], received[order]
+    said = _Said(batch.rows, batch.slots, np.ascontiguousarray(batch.rows["received"]), valve)
+    received = said.received
+    if len(received) and (received[1:] < received[:-1]).any():
+        said = said.some(np.argsort(received, kind="stable"))
     told: dict[int, list[Event]] = {}
     for event in sorted(events, key=lambda one: one.at):
         told.setdefault(event.at, []).append(event)
     begin = 0
     for at in [at for at, heard in told.items() if any(isinstance(event, _OF_EVERYBODY) for event in heard)]:
-        end = int(np.searchsorted(received, at))
-        _advance(state, out, rows[begin:end], slots[begin:end], {t: told.pop(t) for t in list(told) if t < at})
+        end = int(np.searchsorted(said.received, at))
+        _advance(state, out, said.some(slice(begin, end)), {t: told.pop(t) for t in list(told) if t < at})
         _away(state, out, told[at], at)
         begin = end
-    _advance(state, out, rows[begin:], slots[begin:], told)
+    _advance(state, out, said.some(slice(begin, None)), told)
     fire(state, out, now)
     silence.look_ahead(state, now)
     state.now = now
     return out
 
 
-def _advance(state: State, out: Out, rows: Rows, slots: NDArray[np.int32], told: dict[int, list[Event]]) -> None:
+def _advance(state: State, out: Out, said: _Said, told: dict[int, list[Event]]) -> None:
     """Readings in the order in which they were received, and events by their time, none of everybody's but first."""
     times = list(told)
-    received = np.ascontiguousarray(rows["received"])
-    begins = int(received[0]) if len(rows) else NEVER
+    received = said.received
+    begins = int(received[0]) if len(received) else NEVER
     while times and times[0] <= begins:
         _events(state, out, told, times.pop(0))
-    if not len(rows):
+    if not len(received):
         return
     fire(state, out, begins)
-    todo = Todo(state, look(state, rows, slots, received), received)
+    todo = Todo(state, look(state, said.rows, said.slots, received, said.valve), received)
     last = max(int(received[-1]), times[-1] if times else 0)
     while True:
         event_at = times[0] if times else NEVER
@@ -86,9 +102,9 @@ def _advance(state: State, out: Out, rows: Rows, slots: NDArray[np.int32], told:
         if min(due, event_at, row_at) > last:
             return
         if due <= min(event_at, row_at):
-            said = len(out)
+            before = len(out)
             fire(state, out, due)
-            todo.follow(due, len(out) > said)
+            todo.follow(due, len(out) > before)
         elif event_at <= row_at:
             _events(state, out, told, times[0])
             todo.follow(times.pop(0), True)

@@ -6,8 +6,9 @@ W3  What is remembered takes in all rows before anything is asked of it; what it
     which it is asked (`Later`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import numpy as np
@@ -71,13 +72,21 @@ class View:
     """rows: shape (n,). A view of a part of another one's rows (`at`) shares with it what was computed there.
     watched: see Evaluation.whole. memories: by key, what windows remember."""
 
-    def __init__(self, fleet: Fleet, rows: Rows | None, slots: NDArray[np.int32], memories: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        rows: Rows | None,
+        slots: NDArray[np.int32],
+        memories: Mapping[str, Any],
+        columns: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+    ) -> None:
+        """columns: what is known already of what `column` gives."""
         self.fleet, self.slots, self.memories = fleet, slots, memories
         self._rows = rows
         self.watched: Mask | None = None
         self._parent: View | None = None
         self._at: NDArray[np.intp] | None = None
-        self._columns: dict[str, NDArray[Any]] = {}
+        self._columns: dict[str, NDArray[Any]] = dict(columns)
         self._parts: dict[int, object] = {}
         self._told: dict[int, object] = {}
         self._every_round: list[NDArray[np.intp]] | None = None
