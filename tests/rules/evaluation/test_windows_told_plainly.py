@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
 
 from devices.readings import Rows
@@ -156,3 +157,14 @@ def test_a_window_is_put_away_and_taken_up_again_at_any_moment(condition: str) -
         if number % 9 == 4:
             cut.windows = cut.windows.thawed(cut.compiled, cut.windows.arrays())
         assert repr(cut.number(*as_rows(batch))) == repr(whole.number(*as_rows(batch)))
+
+
+@pytest.mark.parametrize("condition", [*WINDOWS, "cohb(co_ppm) >= 1 %", "since(co_ppm >= 20 ppm) >= 60 s"])
+def test_of_a_device_that_nobody_has_heard_nothing_is_remembered(condition: str) -> None:
+    desk = Desk.of(condition)
+    assert not any(array.any() for array in desk.windows.arrays().values())
+    desk.hear(reading("m2", 5, co_ppm=30))
+    slot = desk.fleet.slot_by_identity["davysim/m2"]
+    for array in desk.windows.arrays().values():
+        assert not np.delete(array, slot, axis=0).any()
+    assert any(array[slot].any() for array in desk.windows.arrays().values())
