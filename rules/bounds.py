@@ -2,7 +2,8 @@
 
 B1  Only what is certain is said: everything a device could possibly say (devices/quantities.py) is taken in, and more
     where two numbers depend on each other. So a sound rule is never refused.
-B2  A condition of too many numbers for the search is let through; what it finds does not depend on luck or order.
+B2  A condition of too many numbers for the search is looked at part by part; where that does not tell either it is let
+    through. What is found does not depend on luck or order.
 """
 
 import itertools
@@ -10,8 +11,9 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from devices.quantities import QUANTITIES, QUANTITY_NAMES
 from rules.canonical import canonical, walk
+from rules.percents import unlike
+from rules.spans import never_above, span_of
 from rules.syntax import Fault
 from rules.tree import (
     Arithmetic,
@@ -20,29 +22,22 @@ from rules.tree import (
     Condition,
     Connective,
     Count,
-    Dose,
+    FlagTest,
     Joined,
-    Measured,
     Missing,
     Named,
     Not,
     Number,
-    OfDevice,
     Operator,
-    Property,
     Quantitative,
     Since,
-    Statistic,
     Votes,
-    Windowed,
     WordTest,
 )
-from rules.units import kept
 from rules.vocabulary import WORDS
 
 #: So many combinations are tried at most (product choice: some ten milliseconds a rule).
 MOST_TRIED = 4_096
-_SECOND_US = 1_000_000
 _TURNED = {
     Comparator.AT_LEAST: Comparator.AT_MOST,
     Comparator.ABOVE: Comparator.BELOW,
@@ -69,16 +64,27 @@ def condition_faults(condition: Condition, numbers: Mapping[str, float]) -> list
     """Why the condition is no use: true of every possible reading, or of none; likewise for the conditions inside
     count, since and votes. `numbers`: the values of the rule's own, in the unit of their dimension. Empty: nothing
     is known against it."""
-    found = _zero_faults(condition, numbers)
+    found = _number_faults(condition, numbers)
     inner = [one.condition for one in walk(condition) if isinstance(one, Count | Since | Votes)]
     for one in (condition, *inner):
         possible = _possible(one, numbers)
         if possible == {True}:
             reason = "is true of every possible reading, so it would fire for the whole fleet at once"
-            found.append(Fault(one.span, reason, "see whether the comparison or its limit is the wrong way round"))
+            place = _culprit(one, numbers, Connective.OR)
+            found.append(Fault(place.span, reason, "see whether the comparison or its limit is the wrong way round"))
         elif possible == {False}:
-            found.append(Fault(one.span, "is true of no possible reading", "see whether the limit can be reached"))
+            place = _culprit(one, numbers, Connective.AND)
+            found.append(Fault(place.span, "is true of no possible reading", "see whether the limit can be reached"))
+    if isinstance(condition, Missing) and 0 < condition.intervals < 1:
+        reason = "is a part of a report interval: true between any two readings"
+        found.append(Fault(condition.span, reason, "write 1 * interval or more; 3 is usual"))
     return found
+
+
+def true_of_clean_air(condition: Condition, numbers: Mapping[str, float]) -> bool:
+    """Whether the condition is true of every device that is well, where there is no gas: no flag set, and gas at 0. It
+    may be false of one whose sensor drifted below 0, so it is no fault; but nobody means it."""
+    return _possible(condition, numbers, clean=True) == {True}
 
 
 def clear_faults(condition: Condition, clear: Condition, numbers: Mapping[str, float]) -> list[Fault]:
@@ -86,7 +92,7 @@ def clear_faults(condition: Condition, clear: Condition, numbers: Mapping[str, f
     The latter is looked for where both compare one and the same number; flags and words count as not set there."""
     if isinstance(condition, Missing):
         return [Fault(clear.span, "missing(...) clears when something is heard", "take the clear condition away")]
-    found = _zero_faults(clear, numbers)
+    found = _number_faults(clear, numbers)
     possible = _possible(clear, numbers)
     both = _both(condition, clear, numbers)
     if possible == {False}:
@@ -98,10 +104,14 @@ def clear_faults(condition: Condition, clear: Condition, numbers: Mapping[str, f
     return found
 
 
-def _zero_faults(condition: Condition, numbers: Mapping[str, float]) -> list[Fault]:
-    divisions = (one for one in walk(condition) if isinstance(one, Arithmetic) and one.operator is Operator.DIVIDE)
+def _number_faults(condition: Condition, numbers: Mapping[str, float]) -> list[Fault]:
+    """Numbers that do not go together: a division by zero, and percent of two things."""
+    pairs = [one for one in walk(condition) if isinstance(one, Arithmetic | Comparison)]
+    divisions = (one for one in pairs if isinstance(one, Arithmetic) and one.operator is Operator.DIVIDE)
     zero = [one for one in divisions if span_of(one.right, numbers) == (0.0, 0.0)]
-    return [Fault(one.span, "divides by zero, which is never known", "write another divisor") for one in zero]
+    found = [Fault(one.span, "divides by zero, which is never known", "write another divisor") for one in zero]
+    remedy = "compare and add what is percent of the same, or write the number"
+    return found + [Fault(one.span, why, remedy) for one in pairs if (why := unlike(one.left, one.right))]
 
 
 # ---- the search over everything a reading may say -------------------------------------------------------------------
@@ -113,6 +123,7 @@ class _Search:
     true or false whatever the terms are. words: by name, which ones there are."""
 
     numbers: Mapping[str, float]
+    clean: bool = False
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     thresholds: dict[str, set[float]] = field(default_factory=dict)
     tests: set[str] = field(default_factory=set)
@@ -133,21 +144,30 @@ class _Search:
                 word, value, equal = node.word.value, node.value, node.equal
                 self.words[word] = tuple(WORDS[node.word].values())
                 return lambda assumed: (assumed[word] == value) is equal
+            case FlagTest() if self.clean:
+                return lambda assumed: False
+            case Votes() if self.clean and _possible(node.condition, self.numbers, clean=True) == {False}:
+                return lambda assumed: False
         return self.free(canonical(node))
+
+    def span(self, node: Quantitative) -> tuple[float, float]:
+        return span_of(node, self.numbers, clean=self.clean)
 
     def comparison(self, node: Comparison) -> _Test:
         for term, other, comparator in (
             (node.left, node.right, node.comparator),
             (node.right, node.left, _TURNED[node.comparator]),
         ):
-            low, high = span_of(other, self.numbers)
+            low, high = self.span(other)
             if low == high and not isinstance(term, Number | Named | Arithmetic):
                 name = canonical(term)
-                self.ranges[name] = span_of(term, self.numbers)
+                self.ranges[name] = self.span(term)
                 self.thresholds.setdefault(name, set()).add(low)
                 holds = _COMPARE[comparator]
                 return lambda assumed: holds(assumed[name], low)
-        known = _decided(node.comparator, span_of(node.left, self.numbers), span_of(node.right, self.numbers))
+        known = _related(node, self.numbers)
+        if known is None:
+            known = _decided(node.comparator, self.span(node.left), self.span(node.right))
         return self.free(f"? {canonical(node)}") if known is None else lambda assumed: known
 
     def free(self, name: str) -> _Test:
@@ -165,18 +185,54 @@ class _Search:
         return found if math.prod(len(values) for values in found.values()) <= MOST_TRIED else None
 
 
-def _possible(condition: Condition, numbers: Mapping[str, float]) -> set[bool]:
-    """Which answers a reading may get; both when the search would be too large."""
-    search = _Search(numbers)
+def _possible(condition: Condition, numbers: Mapping[str, float], *, clean: bool = False) -> set[bool]:
+    """Which answers a reading may get; both when that cannot be told."""
+    search = _Search(numbers, clean)
     test, axes = search.test(condition), search.axes()
     if axes is None:
-        return {True, False}
+        return _of_parts(condition, numbers, clean=clean)
     found: set[bool] = set()
     for values in itertools.product(*axes.values()):
         found.add(test(dict(zip(axes, values, strict=True))))
         if len(found) == 2:
             break
     return found
+
+
+def _of_parts(condition: Condition, numbers: Mapping[str, float], *, clean: bool) -> set[bool]:
+    """As _possible, of a condition that is too large to be searched: one part may decide it whatever the others say."""
+    if isinstance(condition, Not):
+        return {not one for one in _possible(condition.part, numbers, clean=clean)}
+    if isinstance(condition, Joined):
+        deciding = condition.connective is Connective.OR
+        parts = [_possible(part, numbers, clean=clean) for part in condition.parts]
+        if {deciding} in parts:
+            return {deciding}
+        if all(part == {not deciding} for part in parts):
+            return {not deciding}
+    return {True, False}
+
+
+def _culprit(condition: Condition, numbers: Mapping[str, float], connective: Connective) -> Condition:
+    """The smallest part that makes a whole of `or`s always true, or one of `and`s never."""
+    if isinstance(condition, Joined) and condition.connective is connective:
+        for part in condition.parts:
+            if _possible(part, numbers) == {connective is Connective.OR}:
+                return _culprit(part, numbers, connective)
+    return condition
+
+
+def _related(node: Comparison, numbers: Mapping[str, float]) -> bool | None:
+    """What a comparison of two numbers is that depend on each other: one with itself, a highest with a lowest."""
+    if canonical(node.left, numbers) == canonical(node.right, numbers):
+        return _COMPARE[node.comparator](0.0, 0.0)
+    for comparator, lower, upper in (
+        (node.comparator, node.left, node.right),
+        (_TURNED[node.comparator], node.right, node.left),
+    ):
+        if never_above(lower, upper) and comparator in (Comparator.AT_MOST, Comparator.ABOVE):
+            return comparator is Comparator.AT_MOST
+    return None
 
 
 def _both(condition: Condition, clear: Condition, numbers: Mapping[str, float]) -> str:
@@ -213,66 +269,3 @@ def _decided(comparator: Comparator, left: tuple[float, float], right: tuple[flo
     crossing = left[0] <= right[1] and right[0] <= left[1]
     single = left[0] == left[1] and right[0] == right[1]
     return None if comparator in (Comparator.EQUAL, Comparator.UNEQUAL) and crossing and not single else corners.pop()
-
-
-# ---- what a number can be -------------------------------------------------------------------------------------------
-
-
-def span_of(node: Quantitative, numbers: Mapping[str, float]) -> tuple[float, float]:
-    """The lowest and highest value that a number of the tree can have; infinite where there is no end."""
-    match node:
-        case Number():
-            value = kept(node.value, node.dimension)
-            return value, value
-        case Named():
-            value = kept(numbers[node.name], node.dimension)
-            return value, value
-        case Measured():
-            return _of_quantity(node.quantity)
-        case OfDevice():
-            return 0.0 if node.property is Property.INTERVAL else -math.inf, math.inf
-        case Dose():
-            return 0.0, 100.0
-        case Since() | Count():
-            return 0.0, math.inf
-        case Windowed():
-            return _of_window(node)
-        case Arithmetic():
-            return _of_arithmetic(node.operator, span_of(node.left, numbers), span_of(node.right, numbers))
-
-
-def _of_quantity(name: str) -> tuple[float, float]:
-    quantity = QUANTITIES[QUANTITY_NAMES.index(name)]
-    return quantity.lowest, quantity.highest
-
-
-def _of_window(node: Windowed) -> tuple[float, float]:
-    low, high = _of_quantity(node.quantity)
-    match node.statistic:
-        case Statistic.RATE:
-            # The two readings are at least half a window apart.
-            steepest = (high - low) / (node.window_us / 2 / _SECOND_US)
-            return -steepest, steepest
-        case Statistic.DELTA:
-            return low - high, high - low
-        case Statistic.TWA | Statistic.STEL:
-            return min(low, 0.0), high
-        case _:
-            return low, high
-
-
-def _of_arithmetic(operator: Operator, left: tuple[float, float], right: tuple[float, float]) -> tuple[float, float]:
-    if operator is Operator.DIVIDE and right[0] <= 0 <= right[1]:
-        return -math.inf, math.inf
-    match operator:
-        case Operator.ADD:
-            corners = [left[0] + right[0], left[1] + right[1]]
-        case Operator.SUBTRACT:
-            corners = [left[0] - right[1], left[1] - right[0]]
-        case Operator.MULTIPLY:
-            corners = [one * other for one in left for other in right]
-        case Operator.DIVIDE:
-            corners = [one / other for one in left for other in right]
-    if any(math.isnan(corner) for corner in corners):
-        return -math.inf, math.inf
-    return min(corners), max(corners)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.bounds import MOST_TRIED, clear_faults, condition_faults
+from rules.bounds import MOST_TRIED, clear_faults, condition_faults, true_of_clean_air
 from rules.expression import parse_condition
 from tests.rules.expression.trees import OWN, conditions
 
@@ -25,7 +25,7 @@ def said(text: str, **values: float) -> str:
         "combustible_lel > -6 %LEL or fault",
         "combustible_lel > limit or combustible_lel <= 20 %LEL",
         "not (humidity_pct > 100 %)",
-        "battery_pct + humidity_pct <= 200 %",
+        "battery_pct + max(battery_pct, 5m) <= 200 %",
         "0 % <= battery_pct",
         "count(fault, 10m) >= 0",
         "since(fault) + interval >= 0 s",
@@ -38,6 +38,14 @@ def said(text: str, **values: float) -> str:
         "5 > 3",
         "since(fault or not fault) > 5 min",
         "any(site, co_ppm >= -20 ppm)",
+        "combustible_lel == combustible_lel",
+        "co_ppm * factor >= co_ppm * 2",
+        "max(co_ppm, 5m) >= min(co_ppm, 5m)",
+        "min(co_ppm, 5m) <= max(co_ppm, 1h)",
+        "max(co_ppm, 5m) >= co_ppm",
+        "co_ppm >= min(co_ppm, 5m)",
+        "not (max(co_ppm, 5m) < co_ppm)",
+        "interval > 0 s",
     ],
 )
 def test_what_is_true_of_every_reading_is_found(text: str) -> None:
@@ -51,7 +59,7 @@ def test_what_is_true_of_every_reading_is_found(text: str) -> None:
         "combustible_lel > 30 %LEL and combustible_lel < limit",
         "battery_pct * 2 > 200 %",
         "battery_pct / 2 > 50 %",
-        "battery_pct - humidity_pct > 100 %",
+        "battery_pct - mean(battery_pct, 5m) > 100 %",
         "rate(battery_pct, 60s) > 4 %/s",
         "fault and not fault",
         "valve == open and valve == closed",
@@ -60,6 +68,11 @@ def test_what_is_true_of_every_reading_is_found(text: str) -> None:
         "count(fault and not fault, 10m) > 2",
         "at_least(2, riser, co_ppm > 2000000 ppm)",
         "co_ppm == 0.5 ppm and co_ppm > 0.5 ppm",
+        "combustible_lel != combustible_lel",
+        "combustible_lel > combustible_lel",
+        "co_ppm > max(co_ppm, 5m)",
+        "min(co_ppm, 5m) > co_ppm",
+        "interval > 400 d",
     ],
 )
 def test_what_is_true_of_none_is_found(text: str) -> None:
@@ -84,8 +97,13 @@ def test_what_is_true_of_none_is_found(text: str) -> None:
         "since(valve == open) > patience",
         "count(fault, 10m) >= 3",
         "cohb(co_ppm) >= 10 %",
-        "battery_pct == humidity_pct",
-        "battery_pct != humidity_pct",
+        "battery_pct == mean(battery_pct, 5m)",
+        "battery_pct != mean(battery_pct, 5m)",
+        "max(co_ppm, 5m) > co_ppm",
+        "max(co_ppm, 5m) == min(co_ppm, 5m)",
+        "max(co_ppm, 5m) >= co_ppm * 2",
+        "max(co_ppm, 5m) <= mean(co_ppm, 5m)",
+        "missing(1 * interval)",
     ],
 )
 def test_nothing_is_said_against_a_sound_condition(text: str) -> None:
@@ -96,6 +114,66 @@ def test_a_number_of_the_rule_counts_as_what_it_is_for_the_class() -> None:
     assert said("combustible_lel >= limit") == ""
     assert FLEET in said("combustible_lel >= limit", limit=-5.0)
     assert NEVER in said("combustible_lel >= limit", limit=2301.0)
+
+
+MANY = "low_alarm or high_alarm or co_alarm or fault or warm_up or inhibit or end_of_life or tamper or mains_loss"
+MORE = f"{MANY} or valve == open or co_ppm >= co_limit"
+
+
+def test_one_part_that_is_always_true_is_found_among_any_number_of_others() -> None:
+    assert FLEET not in said(MORE)
+    many = f"{MORE} or (tamper or humidity_pct <= 100 %)"
+    (fault,) = condition_faults(parse_condition(many, OWN), VALUES)
+    assert FLEET in fault.reason
+    assert (fault.span.end - fault.span.start) == len("humidity_pct <= 100 %")
+
+
+def test_one_part_that_is_never_true_is_found_among_any_number_of_others() -> None:
+    assert NEVER in said(f"({MORE}) and humidity_pct > 100 %")
+    assert FLEET in said(f"not (({MORE}) and humidity_pct > 100 %)")
+
+
+def test_a_part_of_a_report_interval_is_no_silence() -> None:
+    assert "true between any two readings; write 1 * interval or more" in said("missing(0.5 * interval + 1 min)")
+
+
+@pytest.mark.parametrize(
+    ("text", "both"),
+    [
+        ("cohb(co_ppm) >= battery_pct", "a battery's charge and carboxyhaemoglobin are both percent"),
+        ("mean(humidity_pct, 5m) - battery_pct * 2 > 5 %", "a battery's charge and relative humidity are both percent"),
+        ("humidity_pct / battery_pct > 2", "a battery's charge and relative humidity are both percent"),
+        ("battery_pct * (humidity_pct / 50 %) > 5 %", ""),
+        ("rate(battery_pct, 60s) * 60 s < battery_pct", ""),
+        ("cohb(co_ppm) >= 5 %", ""),
+    ],
+)
+def test_percent_of_one_thing_is_not_compared_with_percent_of_another(text: str, both: str) -> None:
+    assert both in said(text)
+    assert bool(said(text)) == bool(both)
+
+
+@pytest.mark.parametrize(
+    ("text", "always"),
+    [
+        ("combustible_lel >= 0 %LEL", True),
+        ("combustible_lel < limit or fault", True),
+        ("mean(co_ppm, 5m) >= -1 ppm and co_ppm <= 1 ppm", True),
+        ("cohb(co_ppm) < 5 %", True),
+        ("not low_alarm", True),
+        ("not any(site, fault)", True),
+        ("combustible_lel >= limit", False),
+        ("combustible_lel > 0 %LEL", False),
+        ("cohb(co_ppm) >= 0.05 %", False),
+        ("pressure_kpa < 1 kPa", False),
+        ("valve == open and combustible_lel < limit", False),
+        ("not stuck(co_ppm, 1 d)", False),
+        ("missing(3 * interval)", False),
+    ],
+)
+def test_what_clean_air_makes_true_of_a_device_that_is_well_is_known(text: str, always: bool) -> None:
+    assert said(text) == ""
+    assert true_of_clean_air(parse_condition(text, OWN), VALUES) is always
 
 
 def test_a_division_by_zero_is_named() -> None:
