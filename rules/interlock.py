@@ -45,14 +45,14 @@ def device_said(state: State, out: Out, alarm: OpenAlarm, rule: int, at: int) ->
 
 def act(state: State, out: Out, slot: int, rule: int, at: int) -> None:
     """What an active alarm asks for now. Asking again changes nothing."""
-    spec = state.compiled.rules[rule]
+    spec, alarm = state.compiled.rules[rule], state.open.get((slot, rule))
+    if spec.action.closes and alarm is not None and not alarm.trial and IS_ACTIVE[state.phase[slot, rule]]:
+        permits.alarmed(state, out, slot, rule, at)
     if not (spec.action.closes or spec.action.ventilates) or not matrix.acts(state, slot, rule):
         return
-    if spec.action.closes:
-        permits.alarmed(state, out, slot, rule, at)
-        if not matrix.reach(state.fleet, slot, spec.id) and state.compiled.no_valve >= 0:
-            alarm, no_valve = state.open[slot, rule], state.compiled.no_valve
-            alarms.raise_alarm(state, out, slot, no_valve, onset=alarm.onset, at=at, because=alarm.alarm)
+    no_valve = state.compiled.no_valve
+    if spec.action.closes and alarm is not None and no_valve >= 0 and not matrix.reach(state.fleet, slot, spec.id):
+        alarms.raise_alarm(state, out, slot, no_valve, onset=alarm.onset, at=at, because=alarm.alarm)
     for what, causes in matrix.asked(state, state.fleet, slot, rule):
         if matrix.acts(state, slot, rule):  # it may be taken back while it asks
             budget.ask(state, out, (slot, rule), what, causes, at)

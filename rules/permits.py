@@ -3,10 +3,12 @@
 P1  PERMIT_OPEN is said in one place, `approve`: by an instruction of a second person, of a permit that another person
     requested, whose valve no alarm forbids to open and whose closing is not wanted. No rule, no timer and no device
     comes here. It is sent once, and never again.
-P2  A permit is dead with any newer CLOSE of its valve, whoever wants it; with any alarm that closes it; when its time
-    is over; and when the store was brought back from a copy. PERMIT_OPEN carries the epoch of the valve's last CLOSE,
-    which a valve that has heard a newer one does not obey, and it expires with the permit (G8).
-P3  It ends on site: a person says what was measured at the appliance. While gas is there it is not completed.
+P2  A permit is dead with any newer CLOSE of its valve, whoever wants it; with any alarm that closes it, of a device out
+    of service too; when its time is over; and when the store was brought back from a copy. PERMIT_OPEN carries the
+    epoch of the valve's last CLOSE, which a valve that has heard a newer one does not obey, and it expires with the
+    permit (G8).
+P3  It ends on site: a person says what was measured at the appliance. While gas is there, or an alarm forbids it, it is
+    not completed.
 """
 
 import msgspec
@@ -122,6 +124,9 @@ def complete(state: State, out: Out, said: CompletePermit) -> str:
         return "say what was measured at the appliance, in %LEL: 0 or more"
     if said.combustible_lel >= limit:
         return f"{said.combustible_lel:g} %LEL is too much: below {limit:g} %LEL the valve may be given free"
+    refused = _forbidden(state, permit.slot)
+    if refused:
+        return refused
     lel = said.combustible_lel
     _now_is(state, out, permit, PermitState.COMPLETED, said.at, by=said.by, comment=said.comment, combustible_lel=lel)
     return ""
@@ -133,7 +138,8 @@ def closing(state: State, out: Out, slot: int, at: int) -> None:
 
 
 def alarmed(state: State, out: Out, slot: int, rule: int, at: int) -> None:
-    """An alarm that closes valves is active: no permit of any valve in its reach lives on, held or not."""
+    """An alarm that closes valves is active: no permit of any valve in its reach lives on, whether what it asks for is
+    held, or its device is out of service and closes nothing. (A trial is nobody's alarm.)"""
     if state.permits:
         spec = state.compiled.rules[rule]
         for valve in reach(state.fleet, slot, spec.id):

@@ -44,13 +44,13 @@ class Closings(People):
     def acts(self, slot: int, number: int, at: int) -> None:
         """What an active alarm asks for now."""
         action, cell = self.rules[number].action, self.cells[slot, number]
-        if not (action.closes or action.ventilates) or not self.in_force(slot, number):
-            return
-        if action.closes:
+        if action.closes and cell.active and not cell.trial:
             for valve in self.reach(slot, number):
                 self.die(valve, at, f"alarm {self.rules[number].id} closes the valve")
-            if not self.reach(slot, number):
-                self.raised(slot, self.only(Kind.NO_VALVE), cell.onset, at, because=cell.alarm)
+        if not (action.closes or action.ventilates) or not self.in_force(slot, number):
+            return
+        if action.closes and not self.reach(slot, number):
+            self.raised(slot, self.only(Kind.NO_VALVE), cell.onset, at, because=cell.alarm)
         for what, causes in self.asks(slot, number):
             if self.in_force(slot, number):
                 self.ask((slot, number), what, causes, at)

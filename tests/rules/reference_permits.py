@@ -91,7 +91,7 @@ class Permits(Budget):
                 if rule.kind is Kind.FIELD and rule.quantity == "combustible_lel"
             ]
             limit = limits[0] if limits and limits[0] is not None else 20.0
-            if not permit.granted or not 0 <= said.combustible_lel < limit / 4:
+            if not permit.granted or not 0 <= said.combustible_lel < limit / 4 or self.forbidden(permit.slot):
                 return False
             del self.permits[permit.slot]
             self.tell_permit(permit, PermitState.COMPLETED, said.at, said.by, said.comment, said.combustible_lel)

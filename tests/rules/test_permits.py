@@ -24,6 +24,7 @@ from rules.decisions import (
     Reset,
     Restored,
     Step,
+    TakeOutOfService,
     WithdrawPermit,
     command_id,
     permit_id,
@@ -300,6 +301,36 @@ def test_it_is_dead_with_any_newer_close_or_closing_alarm_and_when_its_time_is_o
     assert not world.state.permits
 
 
+@pytest.mark.parametrize("how_far", ["requested", "granted"])
+def test_an_alarm_at_a_detector_out_of_service_ends_a_permit_although_it_closes_nothing(how_far: str) -> None:
+    world = street()
+    world.tell(request())
+    world.tell(TakeOutOfService(at=at(1.5), id="o", by="bo", device_no=number("a0"), until=0, reason="work"))
+    if how_far == "granted":
+        world.tell(approve())
+    decided = world.hear("a0", 3, 95)
+    assert (states(decided), of(CloseWanted, decided)) == ([PermitState.DEAD], [])
+    assert "davysim/a0 stands" in refused(world.tell(request(4)))
+
+
+def test_a_trial_alarm_ends_no_permit() -> None:
+    world = street(CLOSES + '\nstate = "dry_run"')
+    world.tell(request())
+    assert not states(world.hear("a0", 2, 95))
+    assert states(world.tell(approve(3))) == [PermitState.GRANTED]
+
+
+def test_completing_looks_again_whether_an_alarm_forbids_it() -> None:
+    world = street(CLOSES + '\nstate = "dry_run"')
+    world.hear("a0", 0.4, 30)
+    world.hear("a0", 0.5, 1)
+    world.tell(request())
+    world.tell(approve())
+    in_force = rules(CLOSES)
+    reshape(world.state, world.fleet, compile_pack(in_force, world.fleet), at(2.5))  # nobody has seen that alarm
+    assert "davysim/a0 stands" in refused(world.tell(complete()))
+
+
 def test_a_restart_forgets_no_permit_and_not_its_end() -> None:
     world = granted()
     world.state = restore(decode_snapshot(encode_snapshot(snapshot(world.state))), world.fleet, world.rules)
@@ -313,8 +344,6 @@ def test_a_trial_alarm_forbids_nothing() -> None:
 
 
 def test_the_devices_own_alarm_kills_it_even_out_of_service() -> None:
-    from rules.decisions import TakeOutOfService
-
     world = granted()
     world.tell(TakeOutOfService(at=at(3), id="o", by="bo", device_no=number("a0"), until=at(900), reason="work"))
     assert states(world.hear("a0", 4, flags=Flag.HIGH_ALARM)) == [PermitState.DEAD]
