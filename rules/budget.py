@@ -30,6 +30,8 @@ from rules.state import State
 from rules.waiting import Line
 from rules.worst import worst_by
 
+_NO_COMMANDS, _OTHER_COMMANDS = "it takes no commands any more", "it takes other commands now"
+
 ask, drop, limit = releasing.ask, releasing.drop, releasing.limit
 
 
@@ -123,22 +125,23 @@ def _worsened(state: State, one: Held, row: Rows) -> None:
 
 
 def laid_out(state: State, out: Out, now: int) -> None:
-    """The registry or the rules are others, and nothing has followed from that yet."""
+    """The registry or the rules are others, and nothing has followed from that yet: from here on everything that waits
+    waits for an alarm that stands."""
     for one in [one for one in state.held.values() if one.rule not in state.compiled.by_id]:
         held.take(state, out, one, HeldChange.OVER, now, reason=f"rule {one.rule} is no longer in force")
     state.unheard = {slot for slot in state.unheard if state.fleet.present[slot]}
     held.rebuild(state)
+    for one in list(state.held.values()):
+        place = state.by_alarm.get(one.alarm)
+        told = matrix.commanded(state.fleet, one.valve)
+        if told is not one.verb:
+            held.take(state, out, one, HeldChange.OVER, now, reason=_NO_COMMANDS if told is None else _OTHER_COMMANDS)
+        elif place is None or not matrix.acts(state, *place):
+            releasing.or_over(state, out, one, now)
 
 
 def reshaped(state: State, out: Out, now: int) -> None:
-    """The registry or the rules are others now: what waits for something that is gone is over; a larger budget has
-    room at once."""
-    for one in list(state.held.values()):
-        place = state.by_alarm.get(one.alarm)
-        if one.valve not in state.fleet.valves and one.valve not in state.fleet.fans:
-            held.take(state, out, one, HeldChange.OVER, now, reason="it takes no commands any more")
-        elif place is None or not matrix.acts(state, *place):
-            releasing.or_over(state, out, one, now)
+    """What followed from that: a larger budget has room at once."""
     for line in state.waiting.lines():
         if not line.unheard:
             releasing.turn(state, out, line, now)

@@ -11,6 +11,7 @@ X3  A simulated detector only ever reaches what is simulated (G10): links that d
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from devices.commands import Verb
 from devices.fleet import Effects, Fan, Fleet, ShutOffValve
 from devices.quantities import Flag
 from rules.canary import is_trial
@@ -39,6 +40,13 @@ def valves_of(fleet: Fleet, slot: int) -> list[ShutOffValve]:
     """The valves linked to a detector, simulated exactly if it is."""
     here = bool(fleet.simulated[slot])
     return [valve for valve in fleet.links.get(slot, ()) if bool(fleet.simulated[valve.slot]) == here]
+
+
+def commanded(fleet: Fleet, slot: int) -> Verb | None:
+    """What it is told when an alarm asks for it; None: it takes no commands."""
+    if slot in fleet.valves:
+        return Verb.CLOSE
+    return Verb.FAN_ON if slot in fleet.fans else None
 
 
 def rows_for(fleet: Fleet, slot: int, rule: str) -> Iterator[Effects]:

@@ -2,7 +2,7 @@
 
 H1  Slots are kept and appended; a rule that keeps its id keeps its alarms and its timers.
 H2  An open alarm whose rule or device is gone, or whose rule no longer looks at its device, ends with the reason said.
-    A wanted position whose valve is gone ends as cancelled.
+    A wanted position whose valve is gone, or is no valve any more, ends as cancelled.
 H3  A valve that is newly linked to a detector with an active closing alarm is closed; one that is linked no longer is
     free of that alarm. What a person cancelled stays cancelled.
     What is said of gateways, brokers and missing numbers is said as way_in, W3, has it.

@@ -4,6 +4,7 @@ rules now.
 Called by `reshape` (H2 to H4), after the state was laid out anew.
 """
 
+from devices.commands import Verb
 from devices.fleet import Fleet
 from rules import alarms, attempts, budget, interlock, matrix, releasing, sleeping, trials
 from rules.alarms import Out
@@ -11,24 +12,31 @@ from rules.decisions import Outcome
 from rules.kernels import Compiled
 from rules.state import OpenAlarm, State
 
+_WORD = {Verb.CLOSE: "valve", Verb.FAN_ON: "fan"}
+
 
 def rewire(state: State, out: Out, before: Fleet, rules_before: Compiled, now: int) -> None:
     """`before`, `rules_before`: what was in force until now; the state holds what is in force from now on."""
     budget.laid_out(state, out, now)
     for rule in trials.edited(state, out, rules_before, now):
         releasing.forget_spent(state, rule)
-    _end_unactuated(state, out, now)
+    _end_unactuated(state, out, before, now)
     _hear_otherwise(state, out, before, now)
     _free(state, out, now)
     _ask_anew(state, out, before, rules_before, now)
 
 
-def _end_unactuated(state: State, out: Out, now: int) -> None:
+def _end_unactuated(state: State, out: Out, before: Fleet, now: int) -> None:
+    """What is wanted of one that is gone, or is something else now: no valve is ever told what a fan was."""
     for slot, wanted in list(state.wanted_by_slot.items()):
-        if state.fleet.actuator(slot) is None:
-            what = "fan" if wanted.verb == "fan_on" else "valve"
-            why = f"the {what} has left the registry, or its model no longer takes commands"
+        told = matrix.commanded(state.fleet, slot)
+        if told is not wanted.verb:
+            why = f"the {_WORD[wanted.verb]} has left the registry, or its model no longer takes commands"
+            why = f"what was a {_WORD[wanted.verb]} is a {_WORD[told]} now" if told else why
             interlock.end(state, out, wanted, Outcome.CANCELLED, now, comment=why)
+    for slot in (*before.valves, *before.fans):
+        if matrix.commanded(state.fleet, slot) is not matrix.commanded(before, slot):
+            state.position[slot] = 0
 
 
 def _hear_otherwise(state: State, out: Out, before: Fleet, now: int) -> None:
@@ -76,7 +84,8 @@ def _ask_anew(state: State, out: Out, before: Fleet, rules_before: Compiled, now
 
 
 def _asked_before(state: State, before: Fleet, slot: int, rule: int) -> set[int]:
-    """Slots of what an alarm asked for as things were linked before."""
+    """Slots of what an alarm asked for as things were linked before, and what it was to do is what it would do now."""
     if slot >= len(before):
         return set()
-    return {what.slot for what, _ in matrix.asked(state, before, slot, rule)}
+    asked = {what.slot for what, _ in matrix.asked(state, before, slot, rule)}
+    return {one for one in asked if matrix.commanded(before, one) is matrix.commanded(state.fleet, one)}
