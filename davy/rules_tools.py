@@ -83,6 +83,6 @@ def _read(path: Path) -> bytes:
 
 def _text(path: Path) -> str:
     try:
-        return _read(path).decode("utf-8")
+        return _read(path).decode("utf-8-sig")
     except UnicodeDecodeError as wrong:
         raise CannotGoOn(Exit.USAGE, f"{path} is not UTF-8 at byte {wrong.start}") from wrong

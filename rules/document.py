@@ -8,7 +8,6 @@
 4. No alarm is hidden by itself, and no critical gas alarm by any other.
 """
 
-import tomllib
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -17,11 +16,12 @@ import msgspec
 from devices.typed_faults import typed_faults
 from rules.decisions import Priority
 from rules.document_expressions import parse_rule
-from rules.document_faults import TOO_DEEP, Fault, PackRefused, PlacedFault, Places
+from rules.document_faults import Fault, PackRefused, PlacedFault, Places
 from rules.document_merged import default_pack
-from rules.document_overrides import combined_faults, override_faults
+from rules.document_overrides import MOST_OVERRIDES, Made, combined_faults, override_faults
 from rules.document_rules import LONGEST_HOLD_S, RULE_FLAGS, rule_faults
 from rules.document_together import MOST_RULES, missing_kinds, together_faults
+from rules.document_toml import plain, read_toml, refused
 from rules.document_types import (
     Action,
     Budget,
@@ -96,15 +96,11 @@ def load_pack(body: bytes, name: str, *, kept: bool = False) -> RulePack:
 
     Raises PackRefused, a ValueError with one line per fault: `name:line: rule 'id': key: reason`, as much of it as can
     be known."""
+    text, said = read_toml(body, name)
     try:
-        text = body.decode("utf-8")
-        document = msgspec.convert(tomllib.loads(text), _Document)
-    except UnicodeDecodeError as wrong:
-        raise PackRefused([PlacedFault(name, "", Fault("", f"not UTF-8 at byte {wrong.start}"))]) from wrong
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as wrong:
-        raise PackRefused([PlacedFault(name, "", Fault("", str(wrong)))]) from wrong
-    except RecursionError as wrong:
-        raise PackRefused([PlacedFault(name, "", Fault("", TOO_DEEP))]) from wrong
+        document = msgspec.convert(said, _Document)
+    except msgspec.ValidationError as wrong:
+        raise refused(name, plain(str(wrong))) from wrong
     tables = {"rule": len(document.rule), "override": len(document.override)}
     reading = _Reading(document, Places(name, text, tables), kept)
     _read_rules(reading)
@@ -138,6 +134,10 @@ def _read_rules(reading: _Reading) -> None:
 
 
 def _read_overrides(reading: _Reading) -> None:
+    if (many := len(reading.document.override)) > MOST_OVERRIDES and not reading.kept:
+        reason = f"{many} overrides; a pack has at most {MOST_OVERRIDES}"
+        reading.faults.append(PlacedFault(reading.places.name, "", Fault("", reason)))
+        return
     by_id = {rule.id: at for at, rule in enumerate(reading.rules) if rule is not None}
     sound: dict[str, list[int]] = {}
     named = [fields.get("id") for fields in reading.document.rule]
@@ -152,18 +152,21 @@ def _read_overrides(reading: _Reading) -> None:
         reading.overrides.append(override)
         for fault in faults:
             reading.refuse("override", index, fault)
+    if reading.kept:
+        return  # it was looked at when it was brought in, and serves whatever is thought of it since
+    made = Made()
     for rule_id, indexes in sound.items():
         rule, parsed = reading.rules[by_id[rule_id]], reading.parsed[by_id[rule_id]]
         several = [one for at in indexes if (one := reading.overrides[at]) is not None]
         if rule is not None and parsed is not None:
-            for at, fault in combined_faults(several, rule, parsed):
+            for at, fault in combined_faults(several, rule, parsed, made):
                 reading.refuse("override", indexes[at], fault)
 
 
 def _convert(fields: dict[str, Any], kind: type[_Table]) -> tuple[_Table | None, list[Fault]]:
     """The table as a `kind`, or None and what is wrong with its types."""
     said, faults = _in_numbers(fields)
-    faults += [Fault(key, reason) for key, reason in typed_faults(said, kind)]
+    faults += [Fault(key, plain(reason)) for key, reason in typed_faults(said, kind)]
     return (None, faults) if faults else (msgspec.convert(said, kind), [])
 
 

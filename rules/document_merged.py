@@ -9,7 +9,8 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from rules.document_faults import PART, TOO_DEEP, Fault, PackRefused, PlacedFault
+from rules.document_faults import PART, Fault, PackRefused, PlacedFault
+from rules.document_toml import read_toml
 
 BUILT_IN = Path(__file__).parent / "packs"
 #: What a new installation starts with: what holds anywhere, and the practice of China.
@@ -84,24 +85,15 @@ def merge(packs: Sequence[tuple[str, bytes]]) -> bytes:
 
 def _part(name: str, body: bytes) -> tuple[str, str]:
     """The text less its version, line for line, and the version."""
-    try:
-        text = body.decode("utf-8")
-        said = tomllib.loads(text)
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as wrong:
-        raise _refused(name, str(wrong)) from wrong
-    except RecursionError as wrong:
-        raise _refused(name, TOO_DEEP) from wrong
+    text, said = read_toml(body, name)
     first = _FIRST_TABLE.search(text)
     head, rest = (text[: first.start()], text[first.start() :]) if first else (text, "")
-    version = said.get("version")
-    if not isinstance(version, str):
-        raise _refused(name, 'needs a version, a text of yours: version = "1"')
     bare = _VERSION.sub("", head)
     if any(line.strip() and not line.lstrip().startswith("#") for line in bare.splitlines()):
         raise _refused(name, "beside others a pack has a version on one line and then [[rule]] and [[override]] tables")
     if others := sorted({*said} - {"version", "rule", "override"}):
         raise _refused(name, f"there is no such key: {others[0]}")
-    return bare + rest, version
+    return bare + rest, str(said["version"])
 
 
 def _refused(name: str, reason: str) -> PackRefused:

@@ -82,7 +82,7 @@ def test_an_outage_and_a_reading_on_site_are_read() -> None:
         ),
         (CONDITION + 'numbers = { co_ppm = "1 ppm" }', "numbers.co_ppm: 'co_ppm' is a word of the language; choose"),
         (CONDITION + 'numbers = { x = "many" }', "numbers.x: 'many' is not a number with a unit"),
-        (CONDITION + "numbers = { x = 3 }", "numbers[...]: Expected `str`, got `int`"),
+        (CONDITION + "numbers = { x = 3 }", "numbers[...]: must be a text in quotes, not a whole number"),
         (
             RULE.replace('applies_to = ["detector"]', 'kind = "silence"') + 'condition = "fault"',
             "mine.toml:9: rule 'gas': condition: a rule of kind silence makes no use of it",

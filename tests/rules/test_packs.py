@@ -123,10 +123,10 @@ def test_the_version_of_packs_together_names_each() -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (b"\xff", "mine.toml: 'utf-8' codec can't decode"),
+        (b"\xff", "mine.toml: not UTF-8 at byte 0"),
         (b"version =", "mine.toml: Invalid value"),
-        (b"[[rule]]", 'mine.toml: needs a version, a text of yours: version = "1"'),
-        (b"version = 1", 'mine.toml: needs a version, a text of yours: version = "1"'),
+        (b"[[rule]]", 'mine.toml: version: must stand at the top, a text of yours in quotes: version = "1"'),
+        (b"version = 1", 'mine.toml: version: must stand at the top, a text of yours in quotes: version = "1"'),
         (b'version = "1"\nrule = []', "mine.toml: beside others a pack has a version on one line and then [[rule]]"),
         (b'version = """\n1"""\n', "mine.toml: beside others a pack has a version on one line"),
         (b'version = "1"\n[other]\nx = 1', "mine.toml: there is no such key: other"),
