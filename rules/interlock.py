@@ -5,7 +5,8 @@ V5  Only a `ShutOffValve` can be wanted closed and a `Fan` be run, and a simulat
 V6  What an alarm asks for follows from its true state (state.phase), whatever hides it from people's list: a shelved or
     suppressed alarm acts. A trial acts on nothing; a device out of service by its own high alarm bit only.
 V7  A reading that was measured before, by a clock that is believed, waited in some queue and confirms nothing; a reply
-    is tied to its command and needs no clock.
+    is tied to its command and needs no clock. A reply to a command that is not under way waited likewise: it says
+    nothing of a valve whose closing is wanted, or that an alarm keeps closed.
 (V1 to V4: rules/wanting.py. How many shut-offs leave at once: rules/budget.py. Who asks for what: rules/matrix.py.)
 """
 
@@ -85,10 +86,15 @@ def replied(state: State, out: Out, command: str, device_no: int, position: Valv
     if found is not None and found[0].verb is Verb.FAN_ON:
         wanting.runs(state, out, command, at)
         return
-    acknowledged(state, out, command, at, f"valve {position.name.lower()}")
+    said = f"valve {position.name.lower()}"
+    if found is None:
+        permits.stepped(state, out, command, Step.ACKNOWLEDGED, at, said, slot=slot)
+    else:
+        acknowledged(state, out, command, at, said)
     if slot >= 0:
         sleeping.woke(state, slot, at)
-    if slot >= 0 and position is not ValvePosition.UNKNOWN:
+    under_way = slot >= 0 and (found is not None or not state.watched[slot])  # V7
+    if under_way and position is not ValvePosition.UNKNOWN:
         _stands(state, slot, position, at)
         observed(state, out, slot, position, at)
     if slot >= 0 and state.sleeps[slot]:

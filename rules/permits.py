@@ -153,10 +153,12 @@ def permit_due(state: State, out: Out, slot: int, due: int, at: int) -> None:
         _die(state, out, slot, at, "its time is over")
 
 
-def stepped(state: State, out: Out, command: str, step: Step, at: int, note: str = "") -> None:
-    """What became of a PERMIT_OPEN that was sent; of any other command nothing is known here."""
+def stepped(state: State, out: Out, command: str, step: Step, at: int, note: str = "", slot: int | None = None) -> None:
+    """What became of a PERMIT_OPEN that was sent; of any other command nothing is known here. slot: of the device that
+    says so itself: it speaks for its own valve only."""
     for permit in state.permits.values():
-        if permit.state is PermitState.GRANTED and command_id(permit.permit, 1) == command:
+        mine = slot is None or slot == permit.slot
+        if mine and permit.state is PermitState.GRANTED and command_id(permit.permit, 1) == command:
             number = permit.device_no
             out.append(
                 CommandStepped(at=at, command=command, wanted=permit.permit, device_no=number, step=step, note=note)

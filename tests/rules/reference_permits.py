@@ -105,9 +105,9 @@ class Permits(Budget):
         if slot in self.permits:
             self.end_permit(self.permits[slot], PermitState.DEAD, at, comment=why)
 
-    def permit_stepped(self, command: str, step: Step, at: int, note: str = "") -> None:
+    def permit_stepped(self, command: str, step: Step, at: int, note: str = "", slot: int | None = None) -> None:
         for permit in self.permits.values():
-            if permit.granted and command_id(permit.name, 1) == command:
+            if slot in (None, permit.slot) and permit.granted and command_id(permit.name, 1) == command:
                 number = int(self.fleet.device_no[permit.slot])
                 self.out.append(
                     CommandStepped(at=at, command=command, wanted=permit.name, device_no=number, step=step, note=note)

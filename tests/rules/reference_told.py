@@ -86,10 +86,11 @@ class Told(Closings):
             if found is not None:
                 self.acknowledged(*found, event.at, said)
             else:
-                self.permit_stepped(event.command, Step.ACKNOWLEDGED, event.at, said)
+                self.permit_stepped(event.command, Step.ACKNOWLEDGED, event.at, said, slot)
+            under_way = found is not None or not self.watched(slot)
             self.came(slot, event.at)
             self.woke(slot)
-            if slot >= 0 and event.valve is not ValvePosition.UNKNOWN:
+            if slot >= 0 and under_way and event.valve is not ValvePosition.UNKNOWN:
                 self.stands(slot, event.valve, event.at)
             self.still_asleep(slot, event.at)
         elif found is not None:

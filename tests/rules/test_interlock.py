@@ -331,6 +331,19 @@ def test_a_late_answer_to_an_older_closing_does_not_confirm_the_newer_one() -> N
     assert not world.tell(said)
 
 
+@pytest.mark.parametrize("by_then", [ValvePosition.OPEN, ValvePosition.CLOSED])
+def test_an_answer_to_a_closing_that_is_over_does_not_make_a_watched_valve_seen(by_then: ValvePosition) -> None:
+    world = shut()
+    world.hear("d2", 4, combustible_lel=0)
+    world.hear("v2", 5, valve=by_then)
+    late = 200.0 if by_then is ValvePosition.CLOSED else 6.0  # long silent, it no longer counts as seen closed
+    said = Replied(at=at(late), command=command("v2"), device_no=NUMBERS["v2"], valve=ValvePosition.CLOSED)
+    world.tell(said)
+    assert NUMBERS["v2"] in [
+        one.device_no for one in of(CloseWanted, world.hear("d2", late + 1, flags=Flag.HIGH_ALARM))
+    ]
+
+
 def test_a_valve_not_seen_closed_by_its_deadline_is_an_alarm_and_attempts_go_on() -> None:
     world = leaking()
     (alarm,) = [a for a in of(AlarmRaised, world.tick(11)) if a.rule == "valve-not-closed"]

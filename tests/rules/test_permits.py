@@ -20,6 +20,7 @@ from rules.decisions import (
     Decision,
     PermitChanged,
     PermitState,
+    Replied,
     RequestPermit,
     Reset,
     Restored,
@@ -130,6 +131,15 @@ def test_what_became_of_the_command_is_kept_as_its_steps() -> None:
     asked = street()
     asked.tell(request())
     assert not of(CommandStepped, asked.tell(AttemptSent(at=at(3), command=name)))  # nobody has sent it
+
+
+def test_only_the_valve_itself_answers_what_it_was_permitted() -> None:
+    world = granted()
+    name = command_id(permit_id(B0, at(1)), 1)
+    other = Replied(at=at(3), command=name, device_no=number("b1"), valve=ValvePosition.CLOSED)
+    assert not of(CommandStepped, world.tell(other))
+    mine = Replied(at=at(4), command=name, device_no=B0, valve=ValvePosition.CLOSED)
+    assert [(s.step, s.note) for s in of(CommandStepped, world.tell(mine))] == [(Step.ACKNOWLEDGED, "valve closed")]
 
 
 def test_a_valve_that_is_opened_with_a_permit_is_not_opened_again_without_leave() -> None:
