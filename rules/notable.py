@@ -55,22 +55,28 @@ def look(
     flags = np.ascontiguousarray(rows["flags"])
     valve = np.ascontiguousarray(rows["valve"]) if valve is None else valve
     late, stale = (flags & int(Flag.LATE)) != 0, (flags & int(Flag.STALE)) != 0
-    found = evaluate(state.compiled, state.windows, rows, slots, {"flags": flags, "valve": valve, "stale": stale})
+    known = {"flags": flags, "valve": valve, "stale": stale, "live": ~(late | stale)}
+    found = evaluate(state.compiled, state.windows, rows, slots, known)
     several = bool(received[0] != received[-1])
     judged = _judged(state, slots, flags, late, found, several=several)
-    heard = np.flatnonzero(~stale)
-    away = _away(state, slots[heard], received[heard]) if several and len(heard) else state.silent[slots[heard]]
+    heard: slice | NDArray[np.intp] = np.flatnonzero(~stale) if stale.any() else slice(None)
+    gone = _away(state, slots[heard], received[heard], several=several)
+    if len(gone) and not isinstance(heard, slice):
+        gone = heard[gone]
     if several and state.traits.of_others.any():
-        judged[heard[away]] = True  # its vote may be lost before
+        judged[gone] = True  # its vote may be lost before
         judged &= ~late
     taken = judged | _late_alarms(state, slots, flags, late)
-    taken[heard[away]] = True
+    taken[gone] = True
     places = np.flatnonzero((((valve != ValvePosition.UNKNOWN) & ~late) | state.sleeps[slots]) & ~stale)
     if several:
         taken[places[_awaited(state, valve[places], slots[places])]] = True
-        gone, heard = heard[away], heard[~away]
     else:
-        gone = heard[:0]
+        gone = gone[:0]
+    if len(gone):
+        by_now = ~stale
+        by_now[gone] = False
+        heard = np.flatnonzero(by_now)
     state.heard[slots[heard]] = received[heard]
     return Piece(rows, slots, received, flags, valve, late, stale, judged, taken, places, gone, found)
 
@@ -139,16 +145,19 @@ def _late_alarms(state: State, slots: NDArray[np.int32], flags: NDArray[np.int64
     return found
 
 
-def _away(state: State, slots: NDArray[np.int32], received: NDArray[np.int64]) -> Which:
-    """Rows of devices that are silent, or are not heard for so long within the batch that something may fall due."""
+def _away(state: State, slots: NDArray[np.int32], received: NDArray[np.int64], *, several: bool) -> NDArray[np.intp]:
+    """Which rows, ascending, are of devices that are silent, or are not heard for so long within the batch that
+    something may fall due."""
     found: Which = state.silent[slots]
+    if not several or not len(slots):
+        return np.flatnonzero(found)
     longest = received[-1] - state.heard[slots]
-    some = np.flatnonzero(longest >= state.deadlines.gap_us.min())
-    found[some] |= longest[some] >= state.deadlines.gap_us[state.compiled.class_of[slots[some]]]
-    some = np.flatnonzero(found)
-    if len(some):
-        found[some] = _gaps(state, slots[some], received[some])
-    return found
+    least = state.deadlines.gap_us.min()
+    if longest.max() >= least:
+        some = np.flatnonzero(longest >= least)
+        found[some] |= longest[some] >= state.deadlines.gap_us[state.compiled.class_of[slots[some]]]
+    rows = np.flatnonzero(found)
+    return rows[_gaps(state, slots[rows], received[rows])] if len(rows) else rows
 
 
 def _gaps(state: State, slots: NDArray[np.int32], received: NDArray[np.int64]) -> Which:

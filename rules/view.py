@@ -89,7 +89,7 @@ class View:
         self._columns: dict[str, NDArray[Any]] = dict(columns)
         self._parts: dict[int, object] = {}
         self._told: dict[int, object] = {}
-        self._every_round: list[NDArray[np.intp]] | None = None
+        self._distinct: bool | None = None
         self._rounds: dict[bytes, list[Round]] = {}
 
     def some(self, at: NDArray[np.intp] | None, watched: Mask | None) -> "View":
@@ -184,16 +184,16 @@ class View:
         key = kept.tobytes()
         found = self._rounds.get(key)
         if found is None:
-            found = self._rounds[key] = [Round(self, rows) for rows in self._of(kept)]
+            live = self.column("live") if kept.all() else self.column("live") & kept.take(self.column("class"))
+            found = self._rounds[key] = [Round(self, rows) for rows in self._in_rounds(np.flatnonzero(live))]
         return found
 
-    def _of(self, kept: Mask) -> list[NDArray[np.intp]]:
-        if self._every_round is None:
-            self._every_round = _in_rounds(self.slots, np.flatnonzero(self.column("live")), len(self.fleet))
-        if kept.all():
-            return self._every_round
-        mine = kept.take(self.column("class"))
-        return [some for rows in self._every_round if len(some := rows[mine.take(rows)])]
+    def _in_rounds(self, rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+        if not len(rows):
+            return []
+        if self._distinct is None:
+            self._distinct = are_distinct(self.slots, len(self.fleet))
+        return [rows] if self._distinct else _in_rounds(self.slots, rows)
 
 
 def are_distinct(slots: NDArray[np.int32], devices: int) -> bool:
@@ -208,12 +208,8 @@ def are_distinct(slots: NDArray[np.int32], devices: int) -> bool:
     return bool((last[slots] == number).all())
 
 
-def _in_rounds(slots: NDArray[np.int32], live: NDArray[np.intp], devices: int) -> list[NDArray[np.intp]]:
-    if not len(live):
-        return []
+def _in_rounds(slots: NDArray[np.int32], live: NDArray[np.intp]) -> list[NDArray[np.intp]]:
     mine = slots[live]
-    if are_distinct(mine, devices):
-        return [live]
     order = np.argsort(mine, kind="stable")
     starts = np.flatnonzero(np.diff(mine[order], prepend=-1) != 0)
     rank = np.empty(len(live), np.intp)
