@@ -19,6 +19,16 @@ from devices.models import Actuator, DeviceKind, DeviceModel
 from devices.sites import Device, Registry, Site, registry_faults
 
 MICROSECONDS = 1_000_000
+#: How long a device may be used where its model does not say, in days from its installation. Source: CJJ/T 146-2011:
+#: detectors 5 years in homes and 3 in commerce and industry, shut-off valves 10. That a self-closing valve is one of
+#: them, and that a site of no class is a home: product choice.
+LIFE_DAYS = {
+    DeviceKind.DETECTOR: 5 * 365,
+    DeviceKind.SHUT_OFF_VALVE: 10 * 365,
+    DeviceKind.SELF_CLOSING_VALVE: 10 * 365,
+}
+LIFE_OF_OTHER_DETECTORS_DAYS = 3 * 365
+RESIDENTIAL = ("", "household")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +182,7 @@ def build_fleet(registry: Registry, before: Fleet | None = None, *, order: Seque
         gateways=frozenset(device.gateway for device in registry.devices if device.gateway),
         classes=classify(devices, model_by_slot, site_by_slot),
         groups=group(devices, site_by_slot),
-        life_end_us=_life_end_us(devices, model_by_slot),
+        life_end_us=_life_end_us(devices, model_by_slot, site_by_slot),
         calibration_due_us=days_us([d.calibration_due if d else "" for d in devices], [0] * len(devices)),
         fans=fans,
         matrix=matrix,
@@ -210,8 +220,21 @@ def _commanded(
             yield make(slot, device, model.actuator)
 
 
-def _life_end_us(devices: tuple[Device | None, ...], models: tuple[DeviceModel | None, ...]) -> NDArray[np.int64]:
-    life = [model.life_days or 0 if model else 0 for model in models]
+def life_days(model: DeviceModel, site_class: str) -> int:
+    """For how many days from its installation a device may be used at a site of this class; 0: not known."""
+    if model.life_days is not None:
+        return model.life_days
+    if model.kind is DeviceKind.DETECTOR and site_class not in RESIDENTIAL:
+        return LIFE_OF_OTHER_DETECTORS_DAYS
+    return LIFE_DAYS.get(model.kind, 0)
+
+
+def _life_end_us(
+    devices: tuple[Device | None, ...], models: tuple[DeviceModel | None, ...], sites: tuple[Site | None, ...]
+) -> NDArray[np.int64]:
+    life = [
+        life_days(model, site.site_class) if model and site else 0 for model, site in zip(models, sites, strict=True)
+    ]
     known = [d.installed if d and days else "" for d, days in zip(devices, life, strict=True)]
     return days_us(known, life)
 

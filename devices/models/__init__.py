@@ -103,7 +103,7 @@ class DeviceModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     verified: bool = True
     #: low, mid or high; None: not known.
     tier: Tier | None = None
-    #: The sensing element's life from its installation. None: not known.
+    #: The sensing element's life from its installation. None: not known; then that of CJJ/T 146 (devices/fleet.py).
     life_days: int | None = None
     #: Standards a device of this model must hold a certificate of, as the field writes them ("GB 15322.1-2019").
     certificates: tuple[str, ...] = ()
