@@ -10,10 +10,27 @@ import numpy as np
 
 from devices.fleet import MICROSECONDS
 from rules.canonical import walk
+from rules.document import Kind
 from rules.doses import TIME_CONSTANT_MIN
 from rules.kernels import Compiled
 from rules.selection import named_numbers, parsed_of
-from rules.tree import Comparison, Condition, Count, Dose, Named, Node, Number, Since, Stuck, Windowed
+from rules.tree import (
+    Commanded,
+    Comparison,
+    Condition,
+    Count,
+    Dose,
+    FlagTest,
+    Measured,
+    Missing,
+    Named,
+    Node,
+    Number,
+    Since,
+    Stuck,
+    Windowed,
+    WordTest,
+)
 from rules.units import DURATION
 
 #: How long a rule proves itself besides. Source: product choice.
@@ -21,6 +38,8 @@ PROVING_US = 600 * MICROSECONDS
 #: A dose is 99 % of what it tends to after five of its time constants.
 _DOSE_US = round(5 * TIME_CONSTANT_MIN * 60) * MICROSECONDS
 _LATER = 1 << 61
+#: What follows from readings, or from their absence.
+_OF_READINGS = (Measured, Windowed, Dose, Stuck, FlagTest, WordTest, Commanded, Missing)
 
 
 def proving_us(compiled: Compiled, rule: int) -> int:
@@ -32,6 +51,16 @@ def proving_us(compiled: Compiled, rule: int) -> int:
     silence_us = int(silent_us[silent_us < _LATER].max(initial=0))
     condition = parsed_of(compiled.pack, rule).condition
     return PROVING_US + hold_us + max(silence_us, _ripe_us(compiled, rule, condition) if condition else 0)
+
+
+def proves_itself(compiled: Compiled, rule: int) -> bool:
+    """Whether what software makes of readings, or of their absence, raises this rule: not one of flags alone, nor one
+    that follows from the register (how much of a life is left: that a town's devices are old is no fault of a rule)."""
+    spec = compiled.rules[rule]
+    if spec.kind is not Kind.MEASURED:
+        return spec.kind is Kind.QUALITY
+    condition = parsed_of(compiled.pack, rule).condition
+    return bool(spec.quantity) if condition is None else any(isinstance(node, _OF_READINGS) for node in walk(condition))
 
 
 def _ripe_us(compiled: Compiled, rule: int, condition: Condition) -> int:

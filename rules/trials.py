@@ -6,7 +6,8 @@ D2  Whether a site belongs to a canary depends on the names of rule and site alo
 D3  A rule that came into force, or was edited, proves itself: if within its time (rules/proving.py: ten minutes, and
     what it has to wait for) software raises it at more than its share of the devices it looks at, it is taken back to
     a dry run, all of it, until it is edited. What a device's own alarm bit raised does not count, nor does a rule that
-    listens to flags alone. Simulated devices do not count, unless the rule looks at no other (G10).
+    listens to flags alone, or that is about what the register says alone (lives, calibrations). Simulated devices do
+    not count, unless the rule looks at no other (G10).
 """
 
 import numpy as np
@@ -18,9 +19,9 @@ from rules.canary import drawn as drawn
 from rules.canary import in_canary as in_canary
 from rules.canary import is_trial as is_trial
 from rules.decisions import RuleNoted
-from rules.document import Kind, Override, Rule
+from rules.document import Override, Rule
 from rules.kernels import Compiled
-from rules.proving import PROVING_US, proving_us
+from rules.proving import PROVING_US, proves_itself, proving_us
 from rules.standing import Proving
 from rules.state import OpenAlarm, State
 
@@ -93,10 +94,7 @@ def _document(compiled: Compiled, rule: Rule) -> tuple[Rule, tuple[Override, ...
 
 def _prove(state: State, rule: str, now: int) -> None:
     number = state.compiled.by_id[rule]
-    spec = state.compiled.rules[number]
-    if spec.kind not in (Kind.MEASURED, Kind.QUALITY) or not (
-        spec.quantity or spec.condition or spec.kind is Kind.QUALITY
-    ):
+    if not proves_itself(state.compiled, number):
         return
     looked_at = state.fleet.present & state.compiled.looks[state.compiled.class_of, number]
     real = int(np.count_nonzero(looked_at & ~state.fleet.simulated))
