@@ -45,6 +45,7 @@ from rules.decisions import (
     RulesChanged,
     SessionLost,
 )
+from rules.kernels import Compiled
 
 _log = structlog.get_logger()
 
@@ -74,12 +75,14 @@ class Ended(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A registry or rule change on its way in. `fleet` was built off the loop; `done` is told the cycle."""
+    """A registry or rule change on its way in. `fleet`, and the rules laid out for it (`compiled`), were made off the
+    loop; `done` is told the cycle."""
 
     event: RegistryChanged | RulesChanged
     document: Document
     fleet: Fleet | None
     done: Callable[[int], None]
+    compiled: Compiled | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +262,7 @@ class Cycle:
         decisions: list[Decision] = []
         for change in pending.changes:
             body = change.document.body
-            decisions += self.memory.change(change.event, now, _always(body), change.fleet)
+            decisions += self.memory.change(change.event, now, _always(body), change.fleet, change.compiled)
         return decisions
 
     def _events(self, intake: Intake, pending: Pending) -> tuple[Event, ...]:

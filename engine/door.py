@@ -5,6 +5,7 @@ D2  The same instruction id, the same push key, the same registry number change 
     answered as the first time.
 D3  One connection has at most `MOST_UNDER_WAY` instructions under way, beyond that it is not read; and as many pushes,
     beyond that they are answered Busy, so that readings never stand before a person's word (G4).
+D4  What takes long to read and lay out (a registry, rules) is made ready off the loop, one after the other.
 The socket lies in the data folder, which only the owner may enter; the API checks people before it asks.
 """
 
@@ -30,7 +31,7 @@ from engine.views import listed, rules_in_force
 from ingest.mqtt_directory import Directory
 from rules.decisions import Answered, RegistryChanged, RulesChanged
 from rules.document import load_pack
-from rules.kernels import compile_pack
+from rules.kernels import Compiled, compile_new, compile_pack
 
 _log = structlog.get_logger()
 _encode = msgspec.msgpack.Encoder().encode
@@ -60,7 +61,7 @@ class Door:
         self._path = path
         self._server: asyncio.Server | None = None
         self._callers: set[asyncio.Task[None]] = set()
-        self._registry_turn = asyncio.Lock()
+        self._turn = asyncio.Lock()
         self.pushing: dict[str, list[tuple[int, Callable[[m.Answer], None]]]] = {}
         self.asked: dict[str, list[Callable[[Answered], None]]] = {}
         self.directory = directory
@@ -88,25 +89,31 @@ class Door:
 
     async def replace_registry(self, number: int, body: bytes) -> int:
         """Bring a registry in, once per number; returns the cycle that holds it. Raises ValueError with the faults."""
-        async with self._registry_turn:
+        async with self._turn:
             memory = self.cycle.memory
             if number and number <= memory.registry_number:
                 return self.cycle.store.last_cycle
+            pack = memory.pack
             fleet = await asyncio.to_thread(lambda: build_fleet(decode_registry(body), memory.fleet))
+            compiled = await asyncio.to_thread(compile_pack, pack, fleet)
             doc = document("registry", body, number)
             event = RegistryChanged(at=self.cycle.now(), sha256=doc.sha256, number=number)
-            return await self._changed(event, doc, fleet)
+            return await self._changed(event, doc, fleet, compiled)
 
     async def replace_rules(self, by: str, body: bytes) -> int:
         """Bring a rule pack in; returns the cycle that holds it. Raises ValueError naming place and reason."""
-        compile_pack(load_pack(body, "rules"), self.cycle.memory.fleet)  # also refuses what remembers too much
-        doc = document("rules", body)
-        event = RulesChanged(at=self.cycle.now(), sha256=doc.sha256, by=by)
-        return await self._changed(event, doc, None)
+        async with self._turn:
+            pack = await asyncio.to_thread(load_pack, body, "rules")
+            compiled = await asyncio.to_thread(compile_new, pack, self.cycle.memory.fleet)
+            doc = document("rules", body)
+            event = RulesChanged(at=self.cycle.now(), sha256=doc.sha256, by=by)
+            return await self._changed(event, doc, None, compiled)
 
-    async def _changed(self, event: RegistryChanged | RulesChanged, doc: Document, fleet: Fleet | None) -> int:
+    async def _changed(
+        self, event: RegistryChanged | RulesChanged, doc: Document, fleet: Fleet | None, compiled: Compiled
+    ) -> int:
         committed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.cycle.pending.changes.append(Change(event, doc, fleet, partial(_tell, committed)))
+        self.cycle.pending.changes.append(Change(event, doc, fleet, partial(_tell, committed), compiled))
         self.cycle.wake()
         return await committed
 

@@ -30,7 +30,7 @@ from rules.decisions import (
     RulesChanged,
 )
 from rules.document import RulePack, default_pack, load_pack
-from rules.kernels import compile_pack
+from rules.kernels import Compiled, compile_pack
 from rules.reshape import reshape
 from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
 from rules.state import State
@@ -73,19 +73,24 @@ class Memory:
         fleet, pack = build_fleet(Registry()), load_pack(default_pack(), "built-in rules")
         return cls(fleet, pack, State.initial(fleet, pack, 0), Admission(fleet))
 
-    def change(self, event: Event, now: int, bodies: Bodies, fleet: Fleet | None = None) -> list[Decision]:
-        """Take a registry or rule change; `fleet` may be handed in when it was built off the loop already."""
+    def change(
+        self, event: Event, now: int, bodies: Bodies, fleet: Fleet | None = None, compiled: Compiled | None = None
+    ) -> list[Decision]:
+        """Take a registry or rule change. `fleet`, and the rules laid out for it, may be handed in when they were made
+        off the loop already; rules that were laid out for what is no longer there are laid out anew."""
         if isinstance(event, RegistryChanged):
             self.fleet = fleet or build_fleet(decode_registry(bodies(event.sha256)), self.fleet)
             self.registry_sha256, self.registry_number = event.sha256, event.number
             self.admission.resize(self.fleet)
             self.contiguity.resize(self.fleet.numbered)
         elif isinstance(event, RulesChanged):
-            self.pack = load_pack(bodies(event.sha256), "rules in force", kept=True)
+            self.pack = compiled.pack if compiled else load_pack(bodies(event.sha256), "rules in force", kept=True)
             self.rules_sha256 = event.sha256
         else:
             return []
-        return reshape(self.state, self.fleet, compile_pack(self.pack, self.fleet), now)
+        if compiled is None or compiled.pack is not self.pack or compiled.fleet is not self.fleet:
+            compiled = compile_pack(self.pack, self.fleet)
+        return reshape(self.state, self.fleet, compiled, now)
 
     def judge(self, batch: Batch, events: Sequence[Event], now: int) -> list[Decision]:
         """Decide. The admission windows were advanced by `admit` (live) or are by `replay`."""
