@@ -119,7 +119,8 @@ class People(Permits):
         before = self.service.get(slot)
         if slot < 0 or not said.reason.strip() or (said.until and said.until <= said.at):
             return False
-        if before is not None and before.until == said.until:
+        same = before is not None and before.until == said.until
+        if same or said.until > said.at + 30 * 24 * HOUR:
             return False
         self.service[slot] = Service(said.until, said.by)
         for number in range(len(self.rules)):
