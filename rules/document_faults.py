@@ -65,7 +65,7 @@ class Places:
 
     def __init__(self, name: str, text: str, tables: dict[str, int]) -> None:
         """tables: how many there are of each array of tables ("rule", "override")."""
-        self._name, self._lines = name, text.splitlines()
+        self.name, self._lines = name, text.splitlines()
         heads = [(at, match[1]) for at, line in enumerate(self._lines) if (match := _TABLE.match(line))]
         ends = [*(at for at, _ in heads[1:]), len(self._lines)][: len(heads)]
         self._tables: dict[str, list[tuple[int, int]]] = {table: [] for table in tables}
@@ -78,11 +78,11 @@ class Places:
     def of(self, table: str, index: int, key: str = "") -> str:
         """`file:line` of a key of the table, else of the table's head, else only the file."""
         if not self._tables[table]:
-            return self._name
+            return self.name
         first, end = self._tables[table][index]
         wanted = re.compile(rf"\s*{re.escape(_KEY.split(key)[0])}\s*[.=]")
         at = next((n for n in range(first, end) if key and wanted.match(self._lines[n])), first)
         part = next((n for n in range(at, -1, -1) if self._lines[n].startswith(PART)), None)
         if part is None:
-            return f"{self._name}:{at + 1}"
+            return f"{self.name}:{at + 1}"
         return f"{self._lines[part].removeprefix(PART).strip()}:{at - part}"

@@ -2,9 +2,13 @@
 
 The last override that fits a device wins, key by key. So a limit may come from one and its clear limit from another:
 every two of a rule that could fit one device are looked at together.
+
+V1  What a document costs to read is bounded: it has so many overrides at most, and each rule that they make is searched
+    once, so many of them at most.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
@@ -15,6 +19,10 @@ from rules.document_types import Kind, Override, Rule, Selection
 from rules.tree import Parsed
 from rules.units import unit_text
 
+#: Overrides of one document, and the different rules that they may make of its rules (product choices: a city's
+#: townships and its classes of sites; some ten milliseconds each at worst).
+MOST_OVERRIDES = 500
+MOST_MADE = 1_000
 _HOLDS = ("hold_s", "clear_hold_s")
 #: Keys that one device has several of: two selections by them may both fit it.
 _MANIFOLD = ("measures", "tags")
@@ -63,38 +71,64 @@ def _number_faults(override: Override, rule: Rule) -> Iterator[Fault]:
             yield Fault(f"numbers.{name}", f"has {here}, and the rule's own has {needed}")
 
 
-def combined_faults(overrides: Sequence[Override], rule: Rule, parsed: Parsed) -> Iterator[tuple[int, Fault]]:
+@dataclass(slots=True)
+class Made:
+    """The rules that overrides made so far, of one document: how many more may be searched."""
+
+    left: int = MOST_MADE
+
+
+def combined_faults(
+    overrides: Sequence[Override], rule: Rule, parsed: Parsed, made: Made
+) -> Iterator[tuple[int, Fault]]:
     """What a sound rule becomes where one or two of its sound overrides hold: (index of the later one, its fault).
     `overrides`: of this rule only, in document order."""
+    search = _Search(rule, parsed, made)
     for at, override in enumerate(overrides):
-        alone = list(_of(rule, parsed, override))
+        alone = search.faults(override)
         yield from ((at, fault) for fault in alone)
         for earlier in overrides[:at] if not alone else ():
+            if made.left <= 0:
+                reason = f"the overrides of the document meet in more than {MOST_MADE} different ways"
+                remedy = "select by areas, enterprises, classes or models, or write rules of their own"
+                yield at, Fault("only", f"{reason}; {remedy}", weighed=True)
+                return
             if _may_overlap(earlier.only, override.only):
-                found = list(_of(rule, parsed, earlier, override))
-                if found and not list(_of(rule, parsed, earlier)):
+                found = search.faults(earlier, override)
+                if found and not search.faults(earlier):
                     reason = f"{found[0].reason} (where an earlier override of {rule.id!r} holds too)"
                     yield at, Fault(found[0].key, reason, weighed=True)
                     break
 
 
-def _of(rule: Rule, parsed: Parsed, *overrides: Override) -> Iterator[Fault]:
-    changed = {
-        key: value for one in overrides for key in (*LIMITS, *_HOLDS) if (value := getattr(one, key)) is not None
-    }
-    other: Rule = msgspec.structs.replace(rule, **changed)
+class _Search:
+    """What is wrong with what overrides make of one rule, each rule once."""
+
+    def __init__(self, rule: Rule, parsed: Parsed, made: Made) -> None:
+        self.rule, self.parsed, self.made = rule, parsed, made
+        self.found: dict[tuple[object, ...], list[Fault]] = {}
+
+    def faults(self, *overrides: Override) -> list[Fault]:
+        """Where all of these hold, the last one before the others."""
+        limits = {key: value for one in overrides for key in LIMITS if (value := getattr(one, key)) is not None}
+        numbers = {name: text for one in overrides for name, text in one.numbers.items()}
+        key = (*sorted(limits.items()), *sorted(numbers.items()))
+        if key not in self.found:
+            self.made.left -= 1
+            self.found[key] = list(_faults(self.rule, self.parsed, limits, numbers))
+        return self.found[key]
+
+
+def _faults(rule: Rule, parsed: Parsed, limits: dict[str, float], numbers: dict[str, str]) -> Iterator[Fault]:
+    other: Rule = msgspec.structs.replace(rule, **limits)
     if rule.kind is Kind.MEASURED and not rule.condition:
         given = [key for key in LIMITS if getattr(other, key) is not None]
         if given:
             yield from limit_faults(other, given)
-    texts = dict(rule.numbers)
-    for one in overrides:
-        texts |= one.numbers
-    if texts != rule.numbers:
-        numbers, _ = read_numbers(texts)
-        for fault in together_faults(rule, parsed, values(numbers)):
-            names = ", ".join(sorted({name for one in overrides for name in one.numbers}))
-            yield Fault("numbers", f"with {names}: {fault.key}: {fault.reason}", weighed=True)
+    if any(rule.numbers[name] != text for name, text in numbers.items()):
+        read, _ = read_numbers(rule.numbers | numbers)
+        for fault in together_faults(rule, parsed, values(read)):
+            yield Fault("numbers", f"with {', '.join(sorted(numbers))}: {fault.key}: {fault.reason}", weighed=True)
 
 
 def _may_overlap(one: Selection, other: Selection) -> bool:

@@ -12,6 +12,7 @@ import msgspec
 
 from devices.model_schema import remarks
 from rules.decisions import Priority
+from rules.document_overrides import MOST_OVERRIDES
 from rules.document_rules import LONGEST_HOLD_S, RULE_FLAGS
 from rules.document_together import MOST_RULES
 from rules.document_types import Budget, Escalation, Override, Rule, Schedule, Selection, Title
@@ -42,7 +43,7 @@ def pack_schema() -> bytes:
         "properties": {
             "version": {"type": "string", "description": "The author's own name for this version of the pack."},
             "rule": {"type": "array", "items": {"$ref": "#/$defs/Rule"}, "maxItems": MOST_RULES},
-            "override": {"type": "array", "items": {"$ref": "#/$defs/Override"}},
+            "override": {"type": "array", "items": {"$ref": "#/$defs/Override"}, "maxItems": MOST_OVERRIDES},
         },
         "required": ["version", "rule"],
         "additionalProperties": False,

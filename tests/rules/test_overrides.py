@@ -3,6 +3,7 @@
 import pytest
 
 from rules.document import PackRefused, RulePack, load_pack
+from rules.document_overrides import MOST_MADE, Made, combined_faults
 
 HEAD = """version = "1"
 [[rule]]
@@ -45,8 +46,8 @@ def override(rule: str = "gas", only: str = 'tags = ["lpg"]', **keys: object) ->
     return f'[[override]]\nrule = "{rule}"\nonly = {{ {only} }}\n{source}{said}'
 
 
-def load(*overrides: str) -> RulePack:
-    return load_pack((HEAD + "".join(overrides)).encode(), "mine.toml")
+def load(*overrides: str, kept: bool = False) -> RulePack:
+    return load_pack((HEAD + "".join(overrides)).encode(), "mine.toml", kept=kept)
 
 
 def refusal(*overrides: str) -> str:
@@ -138,3 +139,31 @@ def test_the_faults_of_a_rule_and_of_its_override_are_told_at_once() -> None:
     with pytest.raises(PackRefused) as caught:
         load_pack(text.encode(), "mine.toml")
     assert [str(one).split(": ")[1] for one in caught.value.faults] == ["rule 'gas'", "override of 'gas'"]
+
+
+# ---- what a document costs to read ----------------------------------------------------------------------------------
+
+
+def test_a_document_has_so_many_overrides_at_most() -> None:
+    every = [override(only=f'areas = ["{110000 + n}"]', at_or_above=20 + n / 100) for n in range(501)]
+    assert len(load(*every[:500]).overrides) == 500
+    assert refusal(*every) == "mine.toml: 501 overrides; a pack has at most 500"
+    assert len(load(*every, kept=True).overrides) == 501
+
+
+def test_overrides_that_meet_in_too_many_ways_are_refused() -> None:
+    """Each device may have any of the one and any of the other: 1,600 rules, and each would be searched."""
+    limits = [override("mean", f'tags = ["a{n}"]', numbers=f'{{ limit = "{20 + n} %LEL" }}') for n in range(40)]
+    clears = [override("mean", f'tags = ["b{n}"]', numbers=f'{{ gone = "{n / 10} %LEL" }}') for n in range(40)]
+    assert "only: the overrides of the document meet in more than 1000 different ways; select by areas" in refusal(
+        *limits, *clears
+    )
+    assert len(load(*limits, *clears, kept=True).overrides) == 80
+
+
+def test_overrides_that_make_the_same_of_a_rule_are_searched_once() -> None:
+    """Of two that give the same key the later holds: together they make what it makes alone."""
+    every = [override("mean", f'tags = ["a{n}"]', numbers=f'{{ limit = "{20 + n % 9} %LEL" }}') for n in range(50)]
+    pack, made = load(*every), Made()
+    assert list(combined_faults(pack.overrides, pack.rules[1], pack.parsed[1], made)) == []
+    assert made.left == MOST_MADE - 9
