@@ -4,8 +4,9 @@ is taken for one that moves something when it is not, and none is missed."""
 import random
 
 import numpy as np
+import pytest
 
-from devices.quantities import Flag, Quality
+from devices.quantities import GAS_QUANTITIES, Flag, Quality
 from devices.readings import Rows
 from rules.evaluation import evaluate
 from rules.windows import Windows
@@ -71,3 +72,51 @@ def test_what_makes_one_rule_look_twice_says_nothing_of_the_others() -> None:
         {"cold"},
     ]
     assert (first == whole).all()
+
+
+def test_of_every_row_and_rule_something_is_said() -> None:
+    world = World()
+    together = np.concatenate([reading("d1", 1), reading("v1", 1), reading("d2", 1)])
+    compiled = world.state.compiled
+    found = evaluate(compiled, Windows(compiled), together, world.fleet.slots(together["device_no"]))
+    says = found.whole(np.arange(3))
+    shape = (3, len(compiled.rules))
+    assert found.raised.shape == shape
+    assert says.raised.shape == says.cleared.shape == says.at_once.shape == says.priority.shape == shape
+
+
+@pytest.mark.parametrize("quantity", GAS_QUANTITIES)
+@pytest.mark.parametrize(
+    ("quality", "raised", "cleared"),
+    [
+        (Quality.OUT_OF_RANGE, 1, 0),
+        (Quality.SENSOR_FAULT, 1, 0),
+        (Quality.SENTINEL, 1, 0),
+        (Quality.WARM_UP, -1, -1),
+        (Quality.INHIBITED, -1, -1),
+        (Quality.STALE, -1, -1),
+        (Quality.GOOD, 0, 1),
+        (Quality.NOT_MEASURED, 0, 1),
+    ],
+)
+def test_each_gas_alone_decides_whether_a_detector_can_be_believed(
+    quantity: str, quality: Quality, raised: int, cleared: int
+) -> None:
+    world = World(pack('kind = "quality"'))
+    others = {one: 0.0 for one in GAS_QUANTITIES if one != quantity}
+    row = reading("d1", 1, quality={quantity: quality}, **others)
+    compiled = world.state.compiled
+    found = evaluate(compiled, Windows(compiled), row, world.fleet.slots(row["device_no"])).whole(np.arange(1))
+    assert (found.raised[0, 0], found.cleared[0, 0]) == (raised, cleared)
+
+
+def test_a_rule_that_has_only_flags_to_look_at_is_false_when_none_is_set_and_gone_when_the_device_sees() -> None:
+    world = World(pack('flags = ["low_alarm"]', 'flags = ["tamper"]'))
+    rows = [reading("d1", 1), reading("d1", 1, flags=Flag.FAULT), reading("d1", 1, flags=Flag.TAMPER)]
+    together = np.concatenate(rows)
+    compiled = world.state.compiled
+    found = evaluate(compiled, Windows(compiled), together, world.fleet.slots(together["device_no"])).whole(
+        np.arange(3)
+    )
+    assert found.raised.tolist() == [[0, 0], [0, 0], [0, 1]]
+    assert found.cleared.tolist() == [[1, 1], [-1, 1], [1, 0]]

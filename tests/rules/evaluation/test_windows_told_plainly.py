@@ -9,12 +9,14 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 import pytest
 
+from devices.fleet import build_fleet
 from devices.readings import Rows
 from rules.evaluation import AT_LEAST, EXACT, NOT_KNOWN
-from tests.rules.evaluation.desk import BEGIN, SECOND, Desk, reading
+from tests.rules.evaluation.desk import BEGIN, SECOND, Desk, pack, reading, registry, rule
 
 NAMES = ("m1", "m2", "m3", "m4")
 INTERVAL_US = 10 * SECOND
@@ -168,3 +170,18 @@ def test_of_a_device_that_nobody_has_heard_nothing_is_remembered(condition: str)
     for array in desk.windows.arrays().values():
         assert not np.delete(array, slot, axis=0).any()
     assert any(array[slot].any() for array in desk.windows.arrays().values())
+
+
+def test_a_device_slower_than_the_window_fills_all_of_it_with_its_own_value() -> None:
+    what = registry()
+    slow = tuple(msgspec.structs.replace(model, report_interval_s=30.0) for model in what.models)
+    fleet = build_fleet(msgspec.structs.replace(what, models=slow))
+    desk = Desk(pack(rule("stel(co_ppm, 60 s) >= 30 ppm")), fleet)  # 15 buckets of 4 s
+    said = desk.series([0, 90, 180.000001], "co_ppm", [90, 45, 15])
+    assert said == [(pytest.approx(90 / 15), AT_LEAST), (45, EXACT), (pytest.approx(15 / 15), AT_LEAST)]
+
+
+@pytest.mark.parametrize(("heard", "certainty"), [(71, AT_LEAST), (72, EXACT)])
+def test_an_average_over_a_shift_is_exact_when_six_of_its_eight_hours_were_heard(heard: int, certainty: int) -> None:
+    said = Desk.of("twa(co_ppm, 8 h) >= 16 ppm").series([300.0 * part for part in range(heard)], "co_ppm", [96] * heard)
+    assert said[-1] == (pytest.approx(heard), certainty)
