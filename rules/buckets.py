@@ -19,17 +19,15 @@ STEL_BUCKETS = 15
 #: Of `twa`: five minutes of an eight-hour shift each.
 TWA_BUCKETS = 96
 
-#: Up to so many steps of a head are cheaper taken one by one.
-_FEW = 3
-
 Slots = NDArray[np.int32]
 Times = NDArray[np.int64]
 Values = NDArray[np.float64]
+Places = NDArray[np.int64]
 
 
 class Ring:
-    """cells: each of shape (slots, K). sums: shape (slots, 1 + sums), i8: the head, then the sums. Slots given to one
-    call are distinct."""
+    """cells: each of shape (slots * K,), by slot and place. sums: shape (slots, 1 + sums), i8: the head, then the sums.
+    Slots given to one call are distinct."""
 
     #: Name and type of each array of cells; all zero is an empty bucket.
     CELLS: tuple[tuple[str, str], ...] = ()
@@ -39,67 +37,54 @@ class Ring:
 
     def __init__(self, slots: int, window_us: int, buckets: int) -> None:
         self.window_us, self.width_us, self.buckets = window_us, window_us // buckets, buckets
-        self.cells: list[NDArray[Any]] = [np.zeros((slots, buckets), dtype) for _, dtype in self.CELLS]
+        self.cells: list[NDArray[Any]] = [np.zeros(slots * buckets, dtype) for _, dtype in self.CELLS]
         self.sums = np.zeros((slots, 1 + self.SUMS + self.MORE), np.int64)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything remembered, by name."""
-        named = {name: cells for (name, _), cells in zip(self.CELLS, self.cells, strict=True)}
+        shape = len(self.sums), self.buckets
+        named = {name: cells.reshape(shape) for (name, _), cells in zip(self.CELLS, self.cells, strict=True)}
         return {**named, "sums": self.sums}
 
     def put(self, arrays: dict[str, NDArray[Any]]) -> None:
         """The inverse, of arrays of the same shapes and types."""
-        self.cells = [arrays[name] for name, _ in self.CELLS]
+        self.cells = [np.ascontiguousarray(arrays[name]).reshape(-1) for name, _ in self.CELLS]
         self.sums = arrays["sums"]
 
     def weights(self, cells: list[NDArray[Any]]) -> list[NDArray[np.int64]]:
         """What these cells add to each sum, in their shape."""
         return []
 
-    def moved(self, slots: Slots, t: Times) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def moved(self, slots: Slots, t: Times) -> tuple[NDArray[np.int64], Places]:
         """The rows of `sums` of these slots with the head moved to t's bucket (to be changed and written back), and
-        where that bucket stands, (n,)."""
+        where in the cells that bucket stands, (n,)."""
         sums = self.sums[slots]
-        head = sums[:, 0].copy()
-        sums[:, 0] = np.maximum(t // self.width_us, head)
-        steps = np.where(head == 0, 0, sums[:, 0] - head)
-        farthest = int(steps.max(initial=0))
-        if farthest:
-            few = np.where(steps <= _FEW, steps, 0)
-            for step in range(1, min(farthest, _FEW) + 1):
-                rows = np.flatnonzero(few >= step)
-                self._forget_one(slots[rows], sums, rows, (head[rows] + step) % self.buckets)
-        if farthest >= self.buckets:
-            rows = np.flatnonzero(steps >= self.buckets)
+        before = sums[:, 0].copy()
+        head = np.maximum(t // self.width_us, before)
+        sums[:, 0] = head
+        steps = np.where(before == 0, 0, np.minimum(head - before, self.buckets))
+        rows = np.flatnonzero(steps)
+        if len(rows):
+            at, begins = self.stretch(slots[rows], before[rows] + 1, steps[rows])
+            for number, weight in enumerate(self.weights([cells[at] for cells in self.cells])):
+                sums[rows, 1 + number] -= np.add.reduceat(weight, begins)
             for cells in self.cells:
-                cells[slots[rows]] = 0
-            sums[rows, 1 : 1 + self.SUMS] = 0
-        if farthest > _FEW and len(rows := np.flatnonzero((steps > _FEW) & (steps < self.buckets))):
-            self._forget_many(slots[rows], sums, rows, head[rows])
-        return sums, sums[:, 0] % self.buckets
+                cells[at] = 0
+        return sums, self.place(slots, head)
 
-    def _forget_one(self, who: Slots, sums: NDArray[np.int64], rows: NDArray[np.intp], at: NDArray[np.int64]) -> None:
-        for number, weight in enumerate(self.weights([cells[who, at] for cells in self.cells])):
-            sums[rows, 1 + number] -= weight
-        for cells in self.cells:
-            cells[who, at] = 0
+    def place(self, slots: Slots, number: NDArray[np.int64]) -> Places:
+        """Where in the cells the bucket of this number stands."""
+        return slots * self.buckets + (number - number // self.buckets * self.buckets)
 
-    def _forget_many(
-        self, who: Slots, sums: NDArray[np.int64], rows: NDArray[np.intp], head: NDArray[np.int64]
-    ) -> None:
-        left = self.numbers(sums[rows, 0]) > head[:, None]
-        old = [cells[who] for cells in self.cells]
-        for number, weight in enumerate(self.weights(old)):
-            sums[rows, 1 + number] -= np.where(left, weight, 0).sum(axis=1)
-        for cells, kept in zip(self.cells, old, strict=True):
-            kept[left] = 0
-            cells[who] = kept
-
-    def numbers(self, head: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The number of the bucket that stands at each place when these are the heads, shape (n, K)."""
-        behind = (head % self.buckets)[:, None] - np.arange(self.buckets)
-        behind[behind < 0] += self.buckets
-        return head[:, None] - behind
+    def stretch(self, slots: Slots, first: NDArray[np.int64], many: NDArray[np.int64]) -> tuple[Places, Places]:
+        """Where so many buckets (at least one) from each first one on stand, one device after the other; and where in
+        that list each device begins."""
+        ends = np.cumsum(many)
+        begins = ends - many
+        if ends[-1] == len(many):
+            return self.place(slots, first), begins
+        number = np.arange(ends[-1]) + np.repeat(first - begins, many)
+        return self.place(np.repeat(slots, many), number), begins
 
 
 class Mean(Ring):
@@ -116,9 +101,8 @@ class Mean(Ring):
         sums, at = self.moved(slots, t)
         good = ~np.isnan(value)
         milli = in_milli(value, good)
-        self.cells[0][slots, at] += milli
-        self.cells[1][slots, at] += good
-        self.cells[2][slots, at] += ~good
+        for cells, more in zip(self.cells, (milli, good, ~good), strict=True):
+            cells[at] += more
         sums[:, 1] += milli
         sums[:, 2] += good
         sums[:, 3] += ~good
@@ -148,37 +132,37 @@ class Average(Ring):
         if len(good):
             mine, milli = sums[good], in_milli(value[good], np.ones(len(good), np.bool_))
             near = (mine[:, 3] != 0) & (t[good] - mine[:, 3] <= 3 * interval_us[good])
-            between = near & (mine[:, 0] - mine[:, 4] > 1)
-            if between.any():
-                self._fill(slots[good], mine, milli, np.flatnonzero(between))
-            who, where = slots[good], at[good]
-            sums[good] = self._add(who, where, mine, milli)
-            sums[good, 3], sums[good, 4] = t[good], mine[:, 0]
+            between = np.flatnonzero(near & (mine[:, 0] - mine[:, 4] > 1))
+            if len(between):
+                self._fill(slots[good[between]], mine, milli[between], between)
+            self._add(at[good], mine, milli)
+            mine[:, 3], mine[:, 4] = t[good], mine[:, 0]
+            sums[good] = mine
         self.sums[slots] = sums
         held = sums[:, 2]
         found = np.where(held > 0, sums[:, 1] / (1000.0 * self.buckets), np.nan)
         return found, 4 * held < 3 * self.buckets
 
-    def _add(
-        self, who: Slots, at: NDArray[np.int64], sums: NDArray[np.int64], milli: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
-        total, count = self.cells
-        before = self.weights([total[who, at], count[who, at]])
-        total[who, at] += milli
-        count[who, at] += 1
-        after = self.weights([total[who, at], count[who, at]])
-        for number in range(self.SUMS):
-            sums[:, 1 + number] += after[number] - before[number]
-        return sums
+    def _add(self, at: Places, sums: NDArray[np.int64], milli: NDArray[np.int64]) -> None:
+        before = [cells[at] for cells in self.cells]
+        after: list[NDArray[Any]] = [before[0] + milli, before[1] + np.uint32(1)]
+        for number, (new, old) in enumerate(zip(self.weights(after), self.weights(before), strict=True)):
+            sums[:, 1 + number] += new - old
+        for cells, now in zip(self.cells, after, strict=True):
+            cells[at] = now
 
-    def _fill(self, slots: Slots, sums: NDArray[np.int64], milli: NDArray[np.int64], rows: NDArray[np.intp]) -> None:
+    def _fill(self, who: Slots, sums: NDArray[np.int64], milli: NDArray[np.int64], rows: NDArray[np.intp]) -> None:
+        """The empty buckets between a device's last good reading and this one. who, milli: of these rows of sums."""
         total, count = self.cells
-        who, number = slots[rows], self.numbers(sums[rows, 0])
-        empty = (number > sums[rows, 4][:, None]) & (number < sums[rows, 0][:, None]) & (count[who] == 0)
-        total[who] = np.where(empty, milli[rows, None], total[who])
-        count[who] = np.where(empty, np.uint32(1), count[who])
-        filled = empty.sum(axis=1)
-        sums[rows, 1] += filled * milli[rows]
+        head = sums[rows, 0]
+        first = np.maximum(sums[rows, 4], head - self.buckets) + 1
+        at, begins = self.stretch(who, first, head - first)
+        empty = count[at] == 0
+        places = at[empty]
+        total[places] = np.repeat(milli, head - first)[empty]
+        count[places] = 1
+        filled = np.add.reduceat(empty.astype(np.int64), begins)
+        sums[rows, 1] += filled * milli
         sums[rows, 2] += filled
 
 
@@ -199,8 +183,8 @@ class Tally(Ring):
         sums, at = self.moved(slots, t)
         for number, says in enumerate((true, ~(true | false))):
             cells = self.cells[number]
-            more = says & (cells[slots, at] != self._FULL)
-            cells[slots, at] += more
+            more = says & (cells[at] != self._FULL)
+            cells[at] += more
             sums[:, 1 + number] += more
         self.sums[slots] = sums
         return sums[:, 1].astype(np.float64), sums[:, 2] > 0
