@@ -101,7 +101,7 @@ def _count(reader: Reader, node: Call) -> Node | None:
 
 def _any(reader: Reader, node: Call) -> Node | None:
     group, condition = _group(reader, node.arguments[0]), _inner(reader, node, 1, (Votes, Commanded, Missing))
-    return None if group is None or condition is None else Votes(1, group, condition, node.span)
+    return None if group is None or condition is None else Votes(1, group, condition, node.span, _heard(node))
 
 
 def _at_least(reader: Reader, node: Call) -> Node | None:
@@ -112,7 +112,13 @@ def _at_least(reader: Reader, node: Call) -> Node | None:
     else:
         reader.refuse(asked.span, f"needs a whole number from 1 to {MOST_VOTES}", f"write {FUNCTIONS[node.name]}")
     group, condition = _group(reader, node.arguments[1]), _inner(reader, node, 2, (Votes, Commanded, Missing))
-    return None if least is None or group is None or condition is None else Votes(least, group, condition, node.span)
+    if least is None or group is None or condition is None:
+        return None
+    return Votes(least, group, condition, node.span, _heard(node))
+
+
+def _heard(node: Call) -> bool:
+    return node.name.endswith("_heard")
 
 
 def _missing(reader: Reader, node: Call) -> Node | None:
@@ -143,6 +149,8 @@ _BUILDERS: dict[str, Callable[[Reader, Call], Node | None]] = {
     "missing": _missing,
     "any": _any,
     "at_least": _at_least,
+    "any_heard": _any,
+    "at_least_heard": _at_least,
 }
 
 

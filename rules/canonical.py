@@ -103,9 +103,10 @@ def _text(node: Node, numbers: Mapping[str, float]) -> tuple[str, int]:
             return f"count({within(node.condition, _OR)}, {_duration(node.window_us)})", _PRIMARY
         case Votes():
             inner = within(node.condition, _OR)
-            return (
-                f"any({node.group}, {inner})" if node.least == 1 else f"at_least({node.least}, {node.group}, {inner})"
-            ), _PRIMARY
+            heard = "_heard" if node.heard else ""
+            if node.least == 1:
+                return f"any{heard}({node.group}, {inner})", _PRIMARY
+            return f"at_least{heard}({node.least}, {node.group}, {inner})", _PRIMARY
         case _:
             return _leaf(node, numbers), _PRIMARY
 

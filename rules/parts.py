@@ -84,7 +84,7 @@ class Parts:
         return f"{text} but {rule.id} {digest.hexdigest()}"
 
     def votes_key(self, node: Votes, column: int) -> str:
-        return f"votes({node.group}, {self.text(node.condition, column)})"
+        return f"votes{'_heard' if node.heard else ''}({node.group}, {self.text(node.condition, column)})"
 
     def _named(self, column: int, name: str) -> NDArray[np.float64]:
         if column not in self._numbers:

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.fleet import Fleet
-from rules.canonical import children, quantities, walk
+from rules.canonical import children, walk
 from rules.document import RulePack, RuleState
 from rules.may import May, by_itself, compile_may
 from rules.memories import Asked, Keeping, advance, advance_truth, bytes_of, make, memory_key
 from rules.numbers import Mask, Truth
 from rules.parts import Keeper, Parts
-from rules.selection import Applies, parsed_of
+from rules.selection import Applies, may_vote, parsed_of
 from rules.tree import (
     Commanded,
     Condition,
@@ -167,15 +167,8 @@ class Compiler(Parts):
 
     def _members(self, node: Votes) -> Mask:
         """Classes of devices whose votes count, shape (classes,)."""
-        named = quantities(node.condition)
         models = [one.model for one in self.fleet.classes.all]
-        return np.array(
-            [
-                model is not None and (not named or not model.measures or any(name in model.measures for name in named))
-                for model in models
-            ],
-            np.bool_,
-        )
+        return np.array([model is not None and may_vote(model, node.condition) for model in models], np.bool_)
 
     def _votes(self, node: Votes, column: int, key: str, kept: Mask) -> Keeper:
         said = self.truth(node.condition, column)
@@ -186,7 +179,7 @@ class Compiler(Parts):
             return memory.ask(view.slots, view.get(said), view.column("live"))
 
         part = self.part(f"fed {key}", lambda: Part(-1, ask, as_of=True))
-        return Keeper(key, partial(VotesOf, grouping, members), kept, 1, part, said)
+        return Keeper(key, partial(VotesOf, grouping, members, node.heard), kept, 1, part, said)
 
 
 def _fed_truth(view: View, key: str, kept: Mask, part: Part[Truth]) -> Asked:

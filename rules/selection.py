@@ -3,6 +3,10 @@
 L1  A rule looks at a device when its kind, its `only` and the class fit, when it is no draft, and when it is not all
     about quantities that the model says it does not measure. One of silence looks only where readings are promised.
 L2  Of several overrides that fit a class, the last in the document that gives a key holds for that key.
+L3  A device has a vote on a condition about quantities when its model measures one of them: a detector whose model does
+    not say what it measures, any gas; another device whose model does not say, none. On a condition about what valves
+    say, or detectors alone (their alarm bits), and about no quantity, those have a vote; on any other, whoever sends
+    readings. What can never speak would keep a vote unknown for ever.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.classes import DeviceClass
-from devices.models import DeviceModel
+from devices.models import DeviceKind, DeviceModel
+from devices.quantities import ALARM_FLAGS, GAS_QUANTITIES, Flag
 from rules.canonical import quantities, walk
 from rules.document import Kind, Override, Rule, RulePack, RuleState, Selection
-from rules.tree import Commanded, FlagTest, Missing, OfDevice, Parsed, WordTest
+from rules.tree import Commanded, Condition, FlagTest, Missing, OfDevice, Parsed, WordTest
 from rules.units import kept, parse_number
 
 MICROSECONDS = 1_000_000
@@ -92,6 +97,22 @@ def _subjects(rule: Rule, parsed: Parsed) -> tuple[tuple[str, ...], bool]:
 def _measures(model: DeviceModel, named: tuple[str, ...]) -> bool:
     """A model that does not say what it measures may measure anything."""
     return bool(named) and (not model.measures or any(name in model.measures for name in named))
+
+
+def may_vote(model: DeviceModel, condition: Condition) -> bool:
+    """L3."""
+    if model.kind is DeviceKind.GATEWAY and not model.report_interval_s:
+        return False
+    if named := quantities(condition):
+        says = model.measures or (GAS_QUANTITIES if model.kind is DeviceKind.DETECTOR else ())
+        return any(name in says for name in named)
+    speaks: set[DeviceKind] = set()
+    for node in walk(condition):
+        if isinstance(node, WordTest):
+            speaks |= {DeviceKind.SHUT_OFF_VALVE, DeviceKind.SELF_CLOSING_VALVE}
+        elif isinstance(node, FlagTest) and Flag[node.flag.upper()] & ALARM_FLAGS:
+            speaks.add(DeviceKind.DETECTOR)
+    return not speaks or model.kind in speaks
 
 
 def _silent_us(rule: Rule, parsed: Parsed, model: DeviceModel) -> int | None:

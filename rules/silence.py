@@ -108,6 +108,7 @@ def reshaped(state: State, out: Out, came: dict[int, set[str]], now: int) -> Non
     state.stage[:] = 0
     state.silent[:] = False
     fresh: list[tuple[int, int]] = []
+    mute: list[int] = []
     for slot, rules in came.items():
         if not state.fleet.present[slot] or state.heard[slot] >= now:
             continue  # gone, or registered again
@@ -116,13 +117,13 @@ def reshaped(state: State, out: Out, came: dict[int, set[str]], now: int) -> Non
         stage = max((at + 1 for at, name in enumerate(called) if name in rules), default=0)
         state.stage[slot] = stage
         state.silent[slot] = bool(stage)
+        mute += [slot] if VOTES in chain[:stage] else []
         fresh += [(slot, rule) for rule, name in zip(chain[:stage], called, strict=False) if name not in rules]
     state.outages = tally(state.compiled, state.deadlines, state.stage)
     outage.reshaped(state, out, now)
+    state.windows.silent(np.array(mute, np.int32))  # of a vote that is new as well; to the others it is nothing new
     for slot, rule in fresh:
-        if rule == VOTES:
-            state.windows.silent(np.array([slot], np.int32))
-        elif rule not in state.outages:
+        if rule != VOTES and rule not in state.outages:
             since = int(state.heard[slot] + state.compiled.silent_us[state.compiled.class_of[slot], rule])
             alarm = alarms.raise_alarm(state, out, slot, rule, onset=since, at=now)
             if alarm is not None:

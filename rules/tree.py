@@ -207,12 +207,14 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Votes:
-    """At least `least` devices of the reading's `group` say `condition`, itself included. `any` is one."""
+    """At least `least` devices of the reading's `group` say `condition`, itself included. `any` is one. heard: who has
+    fallen silent says no; else it keeps its yes."""
 
     least: int
     group: Group
     condition: "Condition"
     span: Span
+    heard: bool = False
 
 
 class Connective(StrEnum):

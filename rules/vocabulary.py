@@ -28,6 +28,8 @@ FUNCTIONS: dict[str, str] = {
     "missing": "missing(3 * interval)",
     "any": "any(site, condition)",
     "at_least": "at_least(2, site, condition)",
+    "any_heard": "any_heard(site, condition)",
+    "at_least_heard": "at_least_heard(2, site, condition)",
 }
 COMMANDED = "commanded_closed"
 GROUPS: tuple[str, ...] = tuple(group.value for group in Group)

@@ -1,8 +1,9 @@
 """What the devices of a group say of one condition: each its last word, and how many say yes.
 
-G1  A device is a member of its group's count when its model measures one of the condition's quantities, or does not say
-    what it measures, or the condition names none. Its vote is what the condition was at its last live reading.
-G2  A device that falls silent keeps its yes; its no becomes unknown until its next live reading.
+G1  A device is a member of its group's count when it can say anything of the condition (rules/selection.py L3). Its
+    vote is what the condition was at its last live reading.
+G2  A device that falls silent keeps its yes; its no becomes unknown until its next live reading. Where only those that
+    are heard are asked for, it votes no until then, whatever it said last, or if it never said anything.
 G3  At a reading the device's own vote comes first, then the group is asked; readings count in their order, across the
     devices of the group.
 """
@@ -35,11 +36,12 @@ class Count(NamedTuple):
 class Votes:
     """vote: shape (slots,), i1. yes, no, members: shape (groups,), i4: those of members alone."""
 
-    def __init__(self, grouping: Grouping, members: Mask) -> None:
-        """members: shape (slots,), bool, G1."""
+    def __init__(self, grouping: Grouping, members: Mask, heard: bool = False) -> None:
+        """members: shape (slots,), bool, G1. heard: only those that are heard are asked for."""
         self.of = grouping.of
         self.member = members & (grouping.of >= 0)
         self.vote = np.zeros(len(members), np.int8)
+        self.heard = heard
         self._groups = len(grouping.names)
         self.members = self._counted(self.member)
         self.recount()
@@ -62,9 +64,16 @@ class Votes:
 
     def silent(self, slots: NDArray[np.int32]) -> None:
         """G2; slots are distinct."""
-        gone = slots[self.vote[slots] == _NO]
-        self.vote[gone] = 0
-        np.subtract.at(self.no, self.of[gone], 1)
+        mine = slots[self.member[slots]]
+        said = self.vote[mine]
+        if self.heard:
+            np.subtract.at(self.yes, self.of[mine[said == _YES]], 1)
+            np.add.at(self.no, self.of[mine[said != _NO]], 1)
+            self.vote[mine] = _NO
+        else:
+            gone = mine[said == _NO]
+            np.subtract.at(self.no, self.of[gone], 1)
+            self.vote[gone] = 0
 
     def moving(self, slots: NDArray[np.int32], said: Truth, live: Mask) -> tuple[Mask, Mask]:
         """Which rows change a vote, and which stand in a group where somebody says yes before or during the batch, each

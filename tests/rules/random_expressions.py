@@ -52,7 +52,8 @@ def condition(rng: random.Random, depth: int = 2, *, plain: bool = False, voting
 def _vote(rng: random.Random) -> str:
     group, inner = rng.choice(GROUPS), condition(rng, 1, voting=True)
     least = rng.choice((1, 2, 2, 3))
-    return f"any({group}, {inner})" if least == 1 else f"at_least({least}, {group}, {inner})"
+    heard = rng.choice(("", "", "_heard"))
+    return f"any{heard}({group}, {inner})" if least == 1 else f"at_least{heard}({least}, {group}, {inner})"
 
 
 def _comparison(rng: random.Random, *, plain: bool) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from devices.fleet import Fleet
+from devices.models import DeviceModel
 from devices.quantities import ALARM_FLAGS, QUANTITY_NAMES, Flag, Quality, quality_shift
 from devices.readings import Rows
 from rules.canonical import canonical, quantities, walk
@@ -104,6 +105,8 @@ class Expressions:
         self.fleet, self.numbers = fleet, numbers
         self.memories: dict[tuple[int, int, str], Memory] = {}
         self.votes: dict[tuple[int, int, str], int] = {}
+        #: Who has fallen silent, and was not heard live since.
+        self.quiet: set[int] = set()
 
     def memory(self, rule: int, slot: int, node: Node) -> Memory:
         return self.memories.setdefault((rule, slot, canonical(node)), Memory())
@@ -112,6 +115,7 @@ class Expressions:
 
     def hear(self, rule: int, slot: int, tree: Condition, one: Reading) -> None:
         """A live reading: everything the tree remembers of this device moves on, once, then its votes."""
+        self.quiet.discard(slot)
         seen: set[str] = set()
         for node in reversed(list(walk(tree))):
             text = canonical(node)
@@ -133,6 +137,7 @@ class Expressions:
                 self.votes[rule, slot, canonical(node.condition)] = self.truth(rule, slot, node.condition, one, False)
 
     def silent(self, slot: int) -> None:
+        self.quiet.add(slot)
         for key, vote in self.votes.items():
             if key[1] == slot and vote == FALSE:
                 self.votes[key] = UNKNOWN
@@ -277,13 +282,14 @@ class Expressions:
         mine = int(grouping.of[slot])
         if mine < 0:
             return UNKNOWN
-        named, says = quantities(node.condition), []
+        says = []
         for other, model in enumerate(self.fleet.model_by_slot):
-            if model is None or int(grouping.of[other]) != mine:
+            if model is None or int(grouping.of[other]) != mine or not has_a_vote(model, node.condition):
                 continue
-            if named and model.measures and not set(named) & set(model.measures):
-                continue
-            says.append(self.votes.get((rule, other, canonical(node.condition)), UNKNOWN))
+            if node.heard and other in self.quiet:
+                says.append(FALSE)
+            else:
+                says.append(self.votes.get((rule, other, canonical(node.condition)), UNKNOWN))
         if says.count(TRUE) >= node.least:
             return TRUE
         return FALSE if says.count(TRUE) + says.count(UNKNOWN) < node.least else UNKNOWN
@@ -312,6 +318,20 @@ class Expressions:
             return known(interval_us / SECOND) if interval_us else NOBODY_KNOWS
         ends = self.fleet.life_end_us if which is Property.LIFE_LEFT else self.fleet.calibration_due_us
         return known((int(ends[slot]) - ts) / SECOND) if int(ends[slot]) else NOBODY_KNOWS
+
+
+def has_a_vote(model: DeviceModel, condition: Condition) -> bool:
+    named, kind = set(quantities(condition)), str(model.kind)
+    if kind == "gateway" and model.report_interval_s == 0:  # it never says anything
+        return False
+    if named:
+        gas = {"combustible_lel", "co_ppm"} if kind == "detector" else set()
+        return bool(named & (set(model.measures) or gas))
+    valve = any(isinstance(node, WordTest) for node in walk(condition))
+    alarm = any(isinstance(node, FlagTest) and node.flag.endswith("_alarm") for node in walk(condition))
+    if valve or alarm:
+        return (valve and "valve" in kind) or (alarm and kind == "detector")
+    return True
 
 
 def milli(value: float) -> int:

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from devices.fleet import build_fleet
+from devices.models import Actuator, DeviceKind, DeviceModel
 from devices.quantities import Flag
 from devices.readings import Rows
+from rules.expression import parse_condition
+from rules.selection import may_vote
 from rules.votes import Votes
 from tests.rules.evaluation.desk import FLEET, Desk, flagged, pack, reading, registry, rule
 
@@ -40,9 +43,42 @@ def test_a_device_that_does_not_measure_it_is_no_member() -> None:
     assert hear(desk, ("m3", GAS)) == [FALSE]  # m3 is the only member at home-3: the valve measures none
 
 
-def test_a_model_that_does_not_say_what_it_measures_is_a_member() -> None:
+def test_a_detector_that_does_not_say_what_it_measures_is_a_member_where_gas_is_asked_for() -> None:
     desk = Desk.of("any(site, combustible_lel >= 20 %LEL)")
     assert hear(desk, ("bare", GAS), ("m1", AIR)) == [TRUE, TRUE]
+    desk = Desk.of("any(site, temperature_c >= 50 degC)")
+    assert desk.says(reading("bare", 0, temperature_c=60.0), reading("m1", 0, temperature_c=20.0)) == [UNKNOWN, FALSE]
+
+
+MEASURES_GAS = ("combustible_lel",)
+KINDS = {
+    "detector": DeviceModel("a", "v", "a", DeviceKind.DETECTOR, "s", 10.0),
+    "gas detector": DeviceModel("b", "v", "b", DeviceKind.DETECTOR, "s", 10.0, measures=MEASURES_GAS),
+    "valve": DeviceModel("c", "v", "c", DeviceKind.SHUT_OFF_VALVE, "s", 30.0, actuator=Actuator()),
+    "meter": DeviceModel("d", "v", "d", DeviceKind.SELF_CLOSING_VALVE, "s", 60.0, measures=("pressure_kpa",)),
+    "fan": DeviceModel("e", "v", "e", DeviceKind.FAN, "s", 60.0, actuator=Actuator()),
+    "gateway": DeviceModel("f", "v", "f", DeviceKind.GATEWAY, "s", 3_600.0),
+    "bus": DeviceModel("g", "v", "g", DeviceKind.GATEWAY, "s", 0.0),
+}
+
+
+@pytest.mark.parametrize(
+    ("condition", "who"),
+    [
+        ("combustible_lel >= 20 %LEL", "detector, gas detector"),
+        ("co_ppm >= 50 ppm", "detector"),
+        ("fault and combustible_lel >= 20 %LEL or co_ppm >= 50 ppm", "detector, gas detector"),
+        ("mean(pressure_kpa, 5 min) >= 3 kPa", "meter"),
+        ("battery_pct < 10 %", ""),
+        ("low_alarm or co_alarm", "detector, gas detector"),
+        ("valve == closed and not fault", "valve, meter"),
+        ("valve_cause == alarm or high_alarm", "detector, gas detector, valve, meter"),
+        ("fault or interval > 60 s", "detector, gas detector, valve, meter, fan, gateway"),
+    ],
+)
+def test_who_can_say_nothing_of_a_condition_has_no_vote_on_it(condition: str, who: str) -> None:
+    tree = parse_condition(condition, {})
+    assert ", ".join(name for name, model in KINDS.items() if may_vote(model, tree)) == who
 
 
 def test_a_group_of_others_does_not_see_it() -> None:
@@ -80,13 +116,25 @@ def test_who_falls_silent_keeps_a_yes_and_loses_a_no() -> None:
     assert hear(desk, ("m2", GAS)) == [TRUE]
 
 
-def test_who_falls_silent_within_a_batch_is_asked_at_its_next_reading() -> None:
-    desk = Desk.of(TWO)
-    hear(desk, ("m1", AIR), ("m2", AIR), ("bare", AIR))
-    found = desk.hear(reading("m3", 0, combustible_lel=AIR), reading("m2", 40, combustible_lel=AIR))
-    assert not found.awake[1]
-    desk.windows.silent(slots("m2"))
-    assert found.awake[1]
+def test_who_falls_silent_votes_no_where_only_those_are_asked_that_are_heard() -> None:
+    desk = Desk.of("any_heard(riser, combustible_lel >= 20 %LEL)")
+    assert hear(desk, ("m1", GAS), ("m2", AIR)) == [TRUE, TRUE]
+    desk.windows.silent(slots("m1"))
+    assert hear(desk, ("m2", AIR)) == [UNKNOWN]  # bare was never heard, and is not silent yet
+    desk.windows.silent(slots("m1", "bare"))
+    assert hear(desk, ("m2", AIR)) == [FALSE]
+    assert hear(desk, ("bare", GAS), ("m1", BROKEN)) == [TRUE, TRUE]
+    desk.windows.silent(slots("m1", "bare", "v1"))
+    (memory,) = desk.windows.memories.values()
+    assert isinstance(memory, Votes)
+    before = memory.yes.tolist(), memory.no.tolist()
+    memory.recount()
+    assert before == (memory.yes.tolist(), memory.no.tolist())
+
+
+def test_what_is_asked_of_the_heard_and_of_all_is_remembered_apart() -> None:
+    desk = Desk(pack(rule("any(site, tamper)"), rule("any_heard(site, tamper)", id="rule-1")))
+    assert [*desk.compiled.program.keepers] == ["votes(site, tamper)", "votes_heard(site, tamper)"]
 
 
 def test_two_rules_that_count_the_same_votes_count_them_once() -> None:

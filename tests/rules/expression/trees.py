@@ -143,7 +143,8 @@ def conditions(draw: st.DrawFn, depth: int = 3, *, plain: bool = False, voting: 
         if depth == 0 or draw(st.booleans()):
             return Commanded(NOWHERE)
         inner = draw(conditions(depth - 1, voting=True))
-        return Votes(draw(st.sampled_from([1, 2, 3, 10_000])), draw(st.sampled_from(Group)), inner, NOWHERE)
+        least, heard = draw(st.sampled_from([1, 2, 3, 10_000])), draw(st.booleans())
+        return Votes(least, draw(st.sampled_from(Group)), inner, NOWHERE, heard)
     rates = () if plain else (Dimension("%LEL", -1), Dimension("kPa", -1))
     dimension = draw(st.sampled_from([*PLAIN, *rates]))
     left, right = (draw(numbers(dimension, depth - 1, plain=plain)) for _ in range(2))
