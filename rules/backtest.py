@@ -4,7 +4,9 @@ B1  Pure: readings come from an iterator, results go back; nothing here knows a 
 B2  The same history gives the same result however it is cut into chunks: answers of valves and people come at their own
     times (backtest_world W1), and `step` does not depend on batches (G5).
 B3  Both versions see the same readings in the same order, and each its own valves and people.
-B4  What stood before the first reading is not known: everything is normal, and windows are empty. So history is given
+B4  What was received at or after the end is not looked at: a reading that came a day later would make everybody else
+    silent until then.
+B5  What stood before the first reading is not known: everything is normal, and windows are empty. So history is given
     with a lead (`lead_us`), of which nothing is counted.
 """
 
@@ -20,11 +22,20 @@ from rules.backtest_compare import differences, labelled
 from rules.backtest_tally import Tally
 from rules.backtest_types import Assumed, Found, Label, Progress, Tested
 from rules.backtest_world import World, commanded, positions
-from rules.canonical import quantities, windowed
+from rules.canonical import quantities, walk
 from rules.document import Kind, RulePack, RuleState
 from rules.replay import Replay
 from rules.state import State
-from rules.tree import Condition, Count, Node, Stuck, Windowed
+from rules.tree import Condition, Count, Dose, Node, Since, Stuck, Windowed
+
+_HOUR_US = 3_600 * MICROSECONDS
+#: Five time constants of the dose of carbon monoxide, after which nothing is left of what was before. Source: 2398 x B
+#: = 96.88 min, US 7408473.
+DOSE_US = round(5 * 96.88 / 60 * _HOUR_US)
+#: How far back is looked for what lasts. Source: product choice.
+LASTING_US = 24 * _HOUR_US
+#: Windows are 31 days at most.
+LONGEST_LEAD_US = 31 * 24 * _HOUR_US
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -57,6 +68,11 @@ def backtest(
         received = np.ascontiguousarray(chunk["received"])
         if int(received[0]) < last or (received[1:] < received[:-1]).any():
             raise ValueError("history is not in the order in which it was received")
+        if int(received[-1]) >= request.to_us:
+            chunk = chunk[: int(np.searchsorted(received, request.to_us))]
+            if not len(chunk):
+                break
+            received = received[: len(chunk)]
         last = int(received[-1])
         runs = runs or [_Run(request, pack, min(request.from_us, int(received[0]))) for pack in packs]
         slots = request.fleet.slots(chunk["device_no"])
@@ -92,15 +108,18 @@ def _tested(request: Request, found: Sequence[Found], readings: int, unknown: in
 
 
 def lead_us(*packs: RulePack) -> int:
-    """How long before a period history must begin, so that every window and hold is full when it does: the longest of
-    them, and a day at most. (A longer window is full later.)"""
-    longest = 0
+    """How long before a period history must begin, so that what rules remember is as it was when it does: the longest
+    window, dose or hold of them, overrides too, and LONGEST_LEAD_US at most. How long something has lasted
+    (`since`) may have no such bound: LASTING_US are looked back."""
+    longest_s, longest = 0.0, 0
     for pack in packs:
         for rule in pack.rules:
-            longest = max(longest, round(max(rule.hold_s, rule.clear_hold_s) * MICROSECONDS))
+            longest_s = max(longest_s, rule.hold_s, rule.clear_hold_s)
+        for override in pack.overrides:
+            longest_s = max(longest_s, override.hold_s or 0.0, override.clear_hold_s or 0.0)
         for tree in _trees(pack):
-            longest = max([longest, *(_window_us(node) for node in windowed(tree))])
-    return min(longest, 86_400 * MICROSECONDS)
+            longest = max([longest, *(_remembers_us(node) for node in walk(tree))])
+    return min(max(longest, round(longest_s * MICROSECONDS)), LONGEST_LEAD_US)
 
 
 def quantities_of(*packs: RulePack) -> tuple[str, ...]:
@@ -117,8 +136,16 @@ def _trees(pack: RulePack) -> Iterator[Condition]:
         yield from (tree for tree in (parsed.condition, parsed.clear, *parsed.escalate) if tree is not None)
 
 
-def _window_us(node: Node) -> int:
-    return node.window_us if isinstance(node, Windowed | Count | Stuck) else 0
+def _remembers_us(node: Node) -> int:
+    match node:
+        case Windowed() | Count() | Stuck():
+            return node.window_us
+        case Dose():
+            return DOSE_US
+        case Since():
+            return LASTING_US
+        case _:
+            return 0
 
 
 def _taken(pack: RulePack, assumed: Assumed) -> RulePack:

@@ -1,5 +1,6 @@
 """History through the engine's own `step`, with what valves and people do in it, exactly in the order of times.
 
+P0  A device that was not heard yet is not silent: its silence counts from its first reading on.
 P1  Nothing is stepped at once that could decide something that is answered within it (backtest_world W1). So what is
     found does not depend on how history is cut.
 """
@@ -10,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.readings import Batch, Rows, blank
+from rules import silence
 from rules.backtest_world import World
 from rules.decisions import Decision
 from rules.state import State
 from rules.step import step
 
+#: "Not heard yet", later than any history and far from the end of 64 bits.
+_FAR = 1 << 61
 #: Readings of one step, at most: more would only need more memory.
 MOST_ROWS = 65_536
 
@@ -24,11 +28,15 @@ class Replay:
 
     def __init__(self, state: State, world: World, told: Callable[[Sequence[Decision]], None]) -> None:
         self.state, self._world, self._told = state, world, told
+        self._unheard = np.ones(len(state.heard), np.bool_)
+        state.heard[:] = _FAR
+        silence.remind_all(state)
 
     def advance(self, rows: Rows, slots: NDArray[np.int32], valve: NDArray[np.int16] | None = None) -> None:
         """Readings in the order of `received`, shape (n,), of registered devices; none before what came already. valve:
         see step."""
         received = np.ascontiguousarray(rows["received"])
+        self._first_heard(slots, received)
         at = 0
         while at < len(rows):
             end = self._safe_end(int(received[at]))
@@ -39,6 +47,15 @@ class Replay:
             said = None if valve is None else valve[at:upto]
             self._step(rows[at:upto], slots[at:upto], int(received[upto - 1]), said)
             at = upto
+
+    def _first_heard(self, slots: NDArray[np.int32], received: NDArray[np.int64]) -> None:
+        """P0, for the devices of these rows."""
+        new = np.flatnonzero(self._unheard[slots])
+        if len(new):
+            devices, first = np.unique(slots[new], return_index=True)
+            self._unheard[devices] = False
+            self.state.heard[devices] = received[new[first]]
+            silence.remind_all(self.state)
 
     def until(self, now: int) -> None:
         """To this time, without readings."""

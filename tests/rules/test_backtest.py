@@ -76,12 +76,12 @@ _WHOLE = backtest(Request(FLEET, _lower(), T0, END, old=_default()), [HISTORY])
 
 def test_it_raises_the_alarms_that_a_live_engine_raised() -> None:
     world = World(_default())
-    rows = _history(seed=7)
+    rows = np.concatenate([*(reading(name, 0) for name in NUMBERS), _history(seed=7)])
     for one in np.split(rows, len(rows)):
         if int(FLEET.slot_of[int(one["device_no"][0])]) in FLEET.valves:
             one["valve"] = ValvePosition.UNKNOWN
         world.step([one], (), (int(one["received"][0]) - T0) / SECOND)
-    end = int(rows["received"][-1])
+    end = int(rows["received"][-1]) + 1
     live = {(d.alarm, d.at, d.value) for d in world.decided if type(d).__name__ == "AlarmRaised"}
     found = backtest(Request(FLEET, _default(), T0, end, assumed=NOBODY), [rows]).new
     assert {(one.alarm, one.raised, one.value) for one in found.alarms} == live
@@ -169,3 +169,39 @@ def test_the_load_of_operators_is_what_people_were_shown() -> None:
 
 def test_a_backtest_can_be_written_as_json_and_read_back() -> None:
     assert msgspec.json.decode(msgspec.json.encode(_WHOLE), type=backtest_types.Tested) == _WHOLE
+
+
+def test_a_reading_that_came_after_the_end_makes_nobody_silent() -> None:
+    day = [reading(name, t) for t in range(0, 600, 10) for name in ("d1", "d2", "d3")]
+    late = reading("d1", 86_400, ts_s=300, flags=Flag.LATE)
+    found = backtest(Request(FLEET, _default(), T0, at(600), assumed=NOBODY), [np.concatenate([*day, late])])
+    assert (found.new.alarms, found.readings) == ((), len(day))
+
+
+def test_a_device_that_was_first_heard_half_way_was_not_silent_before() -> None:
+    rows = [reading("d1", t) for t in range(0, 600, 10)] + [reading("d2", t + 1) for t in range(300, 600, 10)]
+    history = np.concatenate(sorted(rows, key=lambda row: int(row["received"][0])))
+    assert not backtest(Request(FLEET, _default(), T0, at(600), assumed=NOBODY), [history]).new.alarms
+
+
+def test_a_device_that_falls_silent_after_its_first_reading_is_silent_from_then() -> None:
+    rows = [reading("d1", t) for t in range(0, 600, 10)] + [reading("d2", 301)]
+    history = np.concatenate(sorted(rows, key=lambda row: int(row["received"][0])))
+    whole = backtest(Request(FLEET, _default(), T0, at(600), assumed=NOBODY), [history]).new
+    (silent,) = whole.alarms
+    assert (silent.rule, silent.onset) == ("silence", at(331))
+    assert backtest(Request(FLEET, _default(), T0, at(600), assumed=NOBODY), _cut(history, [3, 31, 40])).new == whole
+
+
+@pytest.mark.parametrize(
+    ("condition", "least_h"),
+    [
+        ("cohb(co_ppm) >= 5 %", 8),
+        ("since(co_ppm >= 30 ppm) >= 20 min", 24),
+        ("stuck(co_ppm, 3 d)", 72),
+        ("max(co_ppm, 31 d) >= 30 ppm", 744),
+    ],
+)
+def test_history_is_given_with_all_that_a_rule_remembers(condition: str, least_h: int) -> None:
+    lead = lead_us(pack(f'id = "x"\ncondition = "{condition}"'))
+    assert least_h * 3_600 * SECOND <= lead <= 744 * 3_600 * SECOND
