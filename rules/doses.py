@@ -26,6 +26,9 @@ PRESSURE = 1316
 LONGEST_S = 86_400
 #: The share of a dose that is left after so many seconds.
 DECAY = np.array([math.exp(-(s / 60) / TIME_CONSTANT_MIN) for s in range(LONGEST_S + 1)], np.float64)
+#: Of fewer equal readings nobody can tell whether a value is stuck: a device that reports once a day says 3 twice and
+#: is well. Source: product choice, as many as a window has buckets.
+LEAST_STILL = 12
 #: A value holds until the next reading, but not for longer than this or three report intervals (product choice).
 _HOLDS_US = 60 * _MICROSECONDS
 
@@ -77,20 +80,22 @@ class Dose(Remembered):
 
 
 class Still(Remembered):
-    """The last good value, and since when every good reading has had it."""
+    """The last good value, since when every good reading has had it, and how many those are (no more than counts)."""
 
-    FIELDS = (("value", "<f4"), ("since", "<i8"))
+    FIELDS = (("value", "<f4"), ("since", "<i8"), ("many", "<u1"))
 
     def advance(self, slots: Slots, t: Times, value: Values) -> Values:
-        """How long the value has been the same, in microseconds, f8; NaN where the reading is not good."""
+        """How long the value has been the same, in microseconds, f8; -1 while fewer than LEAST_STILL readings say so;
+        NaN where the reading is not good."""
         found = np.full(len(slots), np.nan)
         good = np.flatnonzero(~np.isnan(value))
         who, now, at = slots[good], value[good], t[good]
         since = self.fields["since"][who]
         same = (self.fields["value"][who] == now) & (since != 0)
         since = np.where(same, since, at)
-        self.fields["value"][who], self.fields["since"][who] = now, since
-        found[good] = at - since
+        many = np.where(same, np.minimum(self.fields["many"][who], LEAST_STILL - 1) + 1, 1)
+        self.fields["value"][who], self.fields["since"][who], self.fields["many"][who] = now, since, many
+        found[good] = np.where(many >= LEAST_STILL, at - since, -1)
         return found
 
 

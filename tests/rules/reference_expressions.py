@@ -92,6 +92,7 @@ class Memory:
     start: int | None = None
     value: float | None = None
     last: int = 0
+    many: int = 0
     ppm: float = 0.0
     #: What it says as of the last live reading.
     said: Value = NOBODY_KNOWS
@@ -215,9 +216,10 @@ class Expressions:
         if now is None:
             memory.truth = UNKNOWN
         elif memory.value is None or now != memory.value:
-            memory.value, memory.last, memory.truth = now, one.ts, FALSE
+            memory.value, memory.last, memory.many, memory.truth = now, one.ts, 1, FALSE
         else:
-            memory.truth = int(one.ts - memory.last >= node.window_us)
+            memory.many += 1
+            memory.truth = int(memory.many >= 12 and one.ts - memory.last >= node.window_us)
 
     def dose(self, memory: Memory, slot: int, one: Reading) -> None:
         now = one.good.get("co_ppm")

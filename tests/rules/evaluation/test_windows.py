@@ -1,10 +1,12 @@
 """Every function over a window, with worked values: what counts, what is unknown, what is only a lower bound."""
 
 import math
+import random
 
 import pytest
 
 from devices.quantities import Flag, Quality
+from rules.doses import LEAST_STILL
 from rules.evaluation import AT_LEAST, EXACT, NOT_KNOWN
 from tests.rules.evaluation.desk import DAY_US, SECOND, Desk, flagged, reading
 
@@ -192,17 +194,44 @@ def test_since_tells_how_long_a_condition_is_true_without_a_break() -> None:
 
 def test_a_value_is_stuck_when_every_good_reading_for_so_long_had_it() -> None:
     desk = Desk.of(f"stuck({LEL}, 60 s)")
+    often = [(t, 3.25) for t in range(0, 60, 5)]
     rows = [
         reading("m1", t, combustible_lel=value)
-        for t, value in ((0, 3.25), (59, 3.25), (59.5, NAN), (60, 3.25), (61, 3.5), (121, 3.5))
+        for t, value in (*often, (59, 3.25), (59.5, NAN), (60, 3.25), (61, 3.5), (121, 3.5), (150, 3.5))
     ]
-    assert desk.says(*rows) == [0, 0, -1, 1, 0, 1]
+    assert desk.says(*rows) == [*[0] * len(often), 0, -1, 1, 0, 0, 0]
+
+
+def test_fewer_than_twelve_equal_readings_are_not_stuck_however_long_they_last() -> None:
+    desk = Desk.of(f"stuck({LEL}, 60 s)")
+    days = [reading("m1", 86_400 * day, combustible_lel=3.0) for day in range(14)]
+    assert [desk.says(one)[0] for one in days] == [*[0] * (LEAST_STILL - 1), 1, 1, 1]
+    many = [reading("m1", 86_400 * 14 + t, combustible_lel=3.0) for t in range(300)]
+    assert set(desk.says(*many)) == {1}  # and so on, past any count that is kept
+
+
+def test_stuck_says_what_a_walk_over_all_readings_says() -> None:
+    rng, said = random.Random(12), set()
+    for share in (0.02, 0.1, 0.3):
+        values = [NAN if rng.random() < 0.1 else 4.0 if rng.random() < share else 3.0 for _ in range(400)]
+        rows, found, t = [], [], 0
+        same: list[tuple[int, float]] = []
+        for value in values:
+            t += rng.choice((1, 2, 30))
+            if not math.isnan(value):
+                same = [one for one in same if one[1] == value] + [(t, value)]
+            found.append(int(len(same) >= 12 and t - same[0][0] >= 60) if not math.isnan(value) else -1)
+            rows.append(reading("m1", t, combustible_lel=value))
+        assert Desk.of(f"stuck({LEL}, 60 s)").says(*rows) == found
+        said |= {*found}
+    assert said == {-1, 0, 1}
 
 
 def test_stuck_over_different_times_is_kept_once() -> None:
     desk = Desk.of(f"stuck({LEL}, 60 s) and not stuck({LEL}, 2 min)")
     assert len(desk.compiled.program.keepers) == 1
-    assert desk.says(*(reading("m1", t, combustible_lel=1) for t in (0, 60, 120))) == [0, 1, 0]
+    said = desk.says(*(reading("m1", t, combustible_lel=1) for t in range(0, 130, 5)))
+    assert said == [*[0] * 12, *[1] * 12, 0, 0]
 
 
 # ---- what is common to all ------------------------------------------------------------------------------------------
