@@ -61,6 +61,7 @@ def raise_alarm(
         unsaid=False,
         priority=priority,
         device_says=device_says,
+        trial=is_trial(state, rule, slot, device_says=device_says),
     )
     record(state, out, slot, rule, Change.REALARMED, at, comment=note, expected=expected)
     _come_out(state, out, slot, rule, at)
@@ -116,7 +117,7 @@ def _new(state: State, out: Out, slot: int, rule: int, said: _Said) -> OpenAlarm
         acknowledged_by="",
         note=said.note,
         expected=said.expected,
-        trial=is_trial(state, rule, slot),
+        trial=is_trial(state, rule, slot, device_says=said.device_says),
         device_says=said.device_says,
         until=until,
         told=said.at,
@@ -199,21 +200,22 @@ def escalate(state: State, out: Out, slot: int, rule: int, priority: Priority, a
     incident_life.follow(state, out, slot, rule, at)
 
 
-def device_said(state: State, slot: int, rule: int) -> bool:
-    """An alarm bit of the device itself came for an active alarm. Whether it is the first."""
+def device_said(state: State, out: Out, slot: int, rule: int, at: int) -> bool:
+    """An alarm bit of the device itself came for an active alarm: one that was only tried because its rule was taken
+    back is in force from now on. Whether it is the first."""
     alarm = state.open.get((slot, rule))
     if alarm is None or alarm.device_says or not is_active(state, slot, rule):
         return False
     state.open[slot, rule] = msgspec.structs.replace(alarm, device_says=True)
+    tried(state, out, slot, rule, at)
     return True
 
 
 def tried(state: State, out: Out, slot: int, rule: int, at: int) -> bool:
-    """Rules were edited, or one was taken back: whether an open alarm is a trial is found anew. Whether it is in force
-    from now on, and active: then its action is to happen."""
+    """Rules were edited, one was taken back, or its device says so itself now: whether an open alarm is a trial is
+    found anew. Whether it is in force from now on, and active: then its action is to happen."""
     alarm = state.open.get((slot, rule))
-    trial = is_trial(state, rule, slot)
-    if alarm is None or alarm.trial is trial:
+    if alarm is None or alarm.trial is (trial := is_trial(state, rule, slot, device_says=alarm.device_says)):
         return False
     explained_others = suppression.explains(state, slot, rule)
     state.open[slot, rule] = msgspec.structs.replace(alarm, trial=trial)

@@ -3,6 +3,8 @@
 Y1  A trial alarm lives its whole life and moves nothing.
 Y2  Whether a site belongs to a canary depends on the names of rule and site alone, so a larger share keeps those of a
     smaller one, and every engine says the same.
+Y3  A rule that was taken back by itself is doubted for what software judged by it. What a device says by its own alarm
+    bit is in force all the same (G13); not where the author only tries the rule.
 """
 
 import hashlib
@@ -14,10 +16,11 @@ from rules.state import State
 _SHARES = 10_000
 
 
-def is_trial(state: State, rule: int, slot: int) -> bool:
-    """Whether an alarm of this rule (its number) at this device (its slot) would be a trial now."""
+def is_trial(state: State, rule: int, slot: int, *, device_says: bool) -> bool:
+    """Whether an alarm of this rule (its number) at this device (its slot) would be a trial now. `device_says`: an
+    alarm bit of the device itself says so."""
     spec = state.compiled.rules[rule]
-    if spec.id in state.reverted or spec.state is RuleState.DRY_RUN:
+    if spec.state is RuleState.DRY_RUN or (spec.id in state.reverted and not device_says):
         return True
     if spec.state is not RuleState.CANARY:
         return False

@@ -204,5 +204,5 @@ def _raise(state: State, out: Out, piece: Piece, item: _Item, at: int) -> None:
 def _bit(state: State, out: Out, slot: int, at: int) -> None:
     """An alarm bit of the device: what stands there for its rules, the device itself says now."""
     for rule in np.flatnonzero(IS_ACTIVE[state.phase[slot]] & state.traits.judged).tolist():
-        if alarms.device_said(state, slot, rule):
+        if alarms.device_said(state, out, slot, rule, at):
             interlock.device_said(state, out, state.open[slot, rule], rule, at)

@@ -59,7 +59,9 @@ def acts(state: State, slot: int, rule: int) -> bool:
     alarm = state.open.get((slot, rule))
     if alarm is None or not IS_ACTIVE[state.phase[slot, rule]]:
         return False
-    if alarm.trial or is_trial(state, rule, slot):  # while rules change the alarm may not have been told yet
+    if alarm.trial or is_trial(
+        state, rule, slot, device_says=alarm.device_says
+    ):  # while rules change the alarm may not have been told yet
         return False
     return slot not in state.out_of_service or _own_high(state, slot, rule)
 

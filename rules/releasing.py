@@ -153,13 +153,13 @@ def _prove(state: State, out: Out, place: Place, line: Line, at: int) -> None:
 
 
 def drop(state: State, out: Out, rule: str, at: int) -> None:
-    """This rule was taken back: nothing waits for it, and it keeps no valve closed any more."""
+    """This rule was taken back: nothing waits for it, and no alarm of it that is only tried keeps a valve closed."""
     for one in [one for one in state.held.values() if one.rule == rule]:
         held.take(state, out, one, HeldChange.OVER, at, reason=f"rule {rule} was taken back to a dry run")
     number = state.compiled.by_id[rule]
     for valve, places in list(state.closed_for.items()):
         for place in places:
-            if place[1] == number:
+            if place[1] == number and state.open[place].trial:
                 wanting.forget_cause(state, out, valve, place, at)
     held.page(state, out, at)
 

@@ -16,6 +16,7 @@ from rules.decisions import (
     AttemptAcknowledged,
     AttemptFailed,
     AttemptSent,
+    Change,
     Connected,
     Decision,
     Event,
@@ -142,6 +143,10 @@ class Reference(Told):
             judged = rule.kind in JUDGED and self.here[slot, number].silent_us is None
             if judged and cell.active and not cell.bit:
                 cell.bit = True
+                if cell.trial and not self.trial(slot, number):
+                    cell.trial = False
+                    self.changed(slot, number, Change.TRIED, at)
+                    self.follow(slot, number, at)
                 self.acts(slot, number, at)
 
     # ---- what rules say ---------------------------------------------------------------------------------------------

@@ -46,7 +46,8 @@ class Alarms:
         return device.site
 
     def trial(self, slot: int, number: int) -> bool:
-        return self.rules[number].id in self.reverted or self.here[slot, number].trial()
+        reverted = self.rules[number].id in self.reverted and not self.cells[slot, number].bit
+        return reverted or self.here[slot, number].trial()
 
     # ---- life -------------------------------------------------------------------------------------------------------
 
@@ -77,6 +78,7 @@ class Alarms:
             self.born(slot, number, onset, at, value, because, False, note, expected)
         else:
             cell.note, cell.expected, cell.told, cell.unsaid = note, expected, at, False
+            cell.trial = self.trial(slot, number)
             self.changed(slot, number, Change.REALARMED, at, comment=note, expected=expected)
             self.come_out(slot, number, at)
             self.follow(slot, number, at)

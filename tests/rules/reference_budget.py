@@ -168,7 +168,7 @@ class Budget(Matrix):
             for one in [one for one in self.held.values() if one.number == number]:
                 self.take(one, HeldChange.OVER, at, reason=f"rule {line[0]} was taken back to a dry run")
             for valve, places in list(self.causes.items()):
-                for one_place in [one for one in places if one[1] == number]:
+                for one_place in [one for one in places if one[1] == number and self.cells[one].trial]:
                     self.forget_cause(valve, one_place, at)
             self.page(at)
 
@@ -178,7 +178,7 @@ class Budget(Matrix):
         self.out.append(RuleNoted(at=at, rule=named, what=f"taken back to a dry run: {why}", reverted=True))
         because = self.cells[slot, number].alarm if self.cells[slot, number].state else ""
         for place in self.in_order(number):
-            if not self.cells[place].trial:
+            if not self.cells[place].trial and self.trial(*place):
                 self.cells[place].trial = True
                 self.changed(*place, Change.TRIED, at)
                 self.follow(*place, at)

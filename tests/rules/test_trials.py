@@ -2,16 +2,18 @@
 
 import pytest
 
-from devices.quantities import Flag
+from devices.quantities import Flag, ValvePosition
 from rules.canary import drawn, in_canary
 from rules.decisions import (
     AlarmChanged,
     AlarmRaised,
+    Answered,
     Change,
     CloseWanted,
     Decision,
     HeldChange,
     ReleaseHeld,
+    RequestPermit,
     RuleNoted,
     ShutOffHeld,
 )
@@ -157,7 +159,7 @@ def test_a_rule_that_is_raised_at_more_than_twenty_devices_within_ten_minutes_of
         "taken back to a dry run: raised at 21 devices within 10 min of coming into force; at most 20 may be"
     )
     assert not closed(decided)
-    assert not closed(world.hear("a21", 700, 30, Flag.HIGH_ALARM))  # all of it is a trial now
+    assert not closed(world.hear("a21", 700, 30))  # all that software judges by it is a trial now
 
 
 def test_the_same_device_again_and_the_devices_own_bits_do_not_count() -> None:
@@ -168,6 +170,69 @@ def test_the_same_device_again_and_the_devices_own_bits_do_not_count() -> None:
     assert not reverted(world.hear("a0", 103, 30))
     for n in range(20, 30):
         assert not reverted(world.hear(f"a{n}", 104, 30, Flag.HIGH_ALARM))
+
+
+def taken_back(homes: int = 30) -> Street:
+    """A rule that was edited, was raised at a0 to a20, and is taken back."""
+    world = quarantine(homes)
+    for n in range(21):
+        world.hear(f"a{n}", 101 + n / 100, 30)
+    assert "rises" in world.state.reverted
+    return world
+
+
+def test_a_devices_own_alarm_is_in_force_and_closes_although_its_rule_was_taken_back() -> None:
+    world = taken_back()
+    decided = world.hear("a25", 110, 90, Flag.HIGH_ALARM)
+    assert [one.trial for one in of(AlarmRaised, decided) if one.rule == "rises"] == [False]
+    assert closed(decided) == ["b25"]
+    thawed(world)
+    world.tell(RequestPermit(at=at(120), id="r", by="anna", device_no=number("b25"), reason="x"))
+    assert not of(Answered, world.decided)[-1].accepted
+    assert world.alarm("a24", "rises") is None
+    assert of(AlarmRaised, world.hear("a24", 121, 90))[0].trial
+
+
+def test_an_alarm_of_a_rule_that_was_taken_back_comes_into_force_when_its_device_says_so_itself() -> None:
+    world = taken_back()
+    world.hear("a25", 110, 90)
+    decided = world.hear("a25", 111, 90, Flag.HIGH_ALARM)
+    assert [(one.change, one.trial) for one in of(AlarmChanged, decided) if one.rule == "rises"] == [
+        (Change.TRIED, False)
+    ]
+    assert closed(decided) == ["b25"]
+    assert not of(AlarmChanged, world.hear("a25", 112, 90, Flag.HIGH_ALARM))
+
+
+def test_what_the_device_said_itself_stays_in_force_with_its_valve_when_the_rule_is_taken_back() -> None:
+    world = quarantine()
+    world.hear("a25", 100, 30, Flag.HIGH_ALARM)
+    world.seen_closed("b25", 101)
+    decided = [one for n in range(21) for one in world.hear(f"a{n}", 102 + n / 100, 30)]
+    assert number("a25") not in [one.device_no for one in of(AlarmChanged, decided) if one.change is Change.TRIED]
+    assert world.slot("b25") in world.state.closed_for
+    assert [one for one in world.state.closed_for if one != world.slot("b25")] == []
+    assert closed(world.hear("b25", 200, valve=ValvePosition.OPEN)) == ["b25"]
+
+
+def test_when_it_comes_again_without_the_devices_word_it_is_a_trial_again_until_the_device_says_so() -> None:
+    world = Street(rules(CLOSES + WIDE), registry(30))
+    edit(world, rules(CLOSES.replace("5.0", "4.0") + WIDE), 100)
+    for n in range(21):
+        world.hear(f"a{n}", 101 + n / 100, 30)
+    world.hear("a25", 110, 30, Flag.HIGH_ALARM)
+    world.hear("a25", 111, 1)
+    (again,) = of(AlarmChanged, world.hear("a25", 112, 30))
+    assert (again.change, again.trial) == (Change.REALARMED, True)
+    decided = world.hear("a25", 113, 30, Flag.HIGH_ALARM)
+    assert [(one.change, one.trial) for one in of(AlarmChanged, decided)] == [(Change.TRIED, False)]
+
+
+def test_what_the_author_only_tries_is_a_trial_whatever_the_device_says() -> None:
+    world = Street(rules(CLOSES + '\nstate = "canary"\ncanary_pct = 0.01'), registry(1))
+    decided = world.hear("a0", 1, 30) + world.hear("a0", 2, 30, Flag.HIGH_ALARM)
+    assert [one.trial for one in of(AlarmRaised, decided)] == [True]
+    assert not of(AlarmChanged, decided)
 
 
 def test_after_ten_minutes_a_rule_has_proved_itself() -> None:
