@@ -11,7 +11,7 @@ C4  A cycle waits for nothing: it runs when something arrived or a timer is due,
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import perf_counter
 
 import msgspec
@@ -22,8 +22,11 @@ from devices.fleet import Fleet
 from devices.readings import pack
 from engine.intake import Intake, read
 from engine.memory import Memory
+from engine.pending import Asked as Asked
+from engine.pending import Change as Change
+from engine.pending import Pending
 from engine.records import Inputs, encode_decisions
-from engine.store import CommitFailed, Document, Store
+from engine.store import CommitFailed, Store
 from engine.taken import take
 from engine.times import LogTime, rfc3339
 from ingest.links import Link, Sending
@@ -34,18 +37,14 @@ from rules.decisions import (
     AttemptSent,
     Decision,
     Event,
-    Instruction,
     LinkDown,
     LinkUp,
     Listening,
     Paused,
-    RegistryChanged,
     Restored,
     Resumed,
-    RulesChanged,
     SessionLost,
 )
-from rules.kernels import Compiled
 
 _log = structlog.get_logger()
 
@@ -71,42 +70,6 @@ _SAFE = frozenset({Verb.CLOSE, Verb.FAN_ON})
 
 class Ended(Exception):
     """The engine must stop now: a cycle could not be made durable. CLOSEs that were due have been sent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A registry or rule change on its way in. `fleet`, and the rules laid out for it (`compiled`), were made off the
-    loop; `done` is told the cycle."""
-
-    event: RegistryChanged | RulesChanged
-    document: Document
-    fleet: Fleet | None
-    done: Callable[[int], None]
-    compiled: Compiled | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """An instruction on its way in; `done` is told what became of it, after the commit."""
-
-    instruction: Instruction
-    done: Callable[[Answered], None]
-
-
-@dataclass(slots=True)
-class Pending:
-    """What the next cycle takes in besides the links' arrivals."""
-
-    changes: list[Change] = field(default_factory=list)
-    asked: list[Asked] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return bool(self.changes or self.asked or self.events)
-
-    def before(self, later: "Pending") -> "Pending":
-        """Both together."""
-        return Pending(self.changes + later.changes, self.asked + later.asked, self.events + later.events)
 
 
 @dataclass(slots=True)
