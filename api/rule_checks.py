@@ -1,11 +1,13 @@
 """Rules that are handed in, looked at as `davy rules check` looks at a file."""
 
+from functools import cache
 from typing import NamedTuple
 
 from api.apart_work import Document
 from api.problems import BAD_PARAMETER, Problem
 from api.rule_shapes import RuleFault, RulesChecked, RulesGiven
 from devices.fleet import build_fleet
+from devices.models import DeviceModel, load_catalogue
 from devices.sites import Registry
 from rules.document import PackRefused, RulePack, load_pack
 from rules.document_faults import PlacedFault
@@ -44,6 +46,12 @@ def look(given: RulesGiven) -> Sound:
     return Sound(document, pack, compile_new(pack, build_fleet(Registry())).bytes_per_device)
 
 
+@cache
+def _models() -> tuple[DeviceModel, ...]:
+    """Of what devices may be: the catalogue that Davy brings."""
+    return load_catalogue()
+
+
 def checked(given: RulesGiven) -> RulesChecked:
     """Whether they may be used together, or every fault. Raises Problem (422) as `look` does."""
     try:
@@ -59,7 +67,7 @@ def checked(given: RulesGiven) -> RulesChecked:
         rules=[rule.id for rule in sound.pack.rules],
         bytes_per_device=sound.bytes_per_device,
         note=left_out(sound.pack) or None,
-        warnings=list(warnings(sound.pack)),
+        warnings=list(warnings(sound.pack, _models())),
     )
 
 

@@ -1,5 +1,6 @@
 """`davy rules`: look at rule packs before they are used, and at those that Davy brings."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 
 from davy import rules_tools
 from davy.exits import CannotGoOn, Exit, disk_refused
+from davy.settings import Settings
 
 
 class Looked(msgspec.Struct, frozen=True):
@@ -48,13 +50,14 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
+    ctx: typer.Context,
     files: Annotated[list[str], typer.Argument(help="rule packs (TOML files, or names of built-in ones): together")],
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Say whether rule packs may be used together, or every fault with its line. Exit code 1 when they may not."""
     from davy.output import console, shown, write_json
 
-    looked = _look(files)
+    looked = _look(files, ctx.obj.settings)
     if as_json:
         write_json(looked)
     else:
@@ -114,7 +117,8 @@ def schema() -> None:
     typer.echo(pack_schema().decode(), nl=False)
 
 
-def _look(files: list[str]) -> Looked:
+def _look(files: list[str], settings: Callable[[], Settings]) -> Looked:
+    from davy.catalogue import catalogue
     from davy.rule_packs import pack_name, together
     from devices.fleet import build_fleet
     from devices.sites import Registry
@@ -139,7 +143,9 @@ def _look(files: list[str]) -> Looked:
     except ValueError as too_much:
         return Looked(called, False, (), (str(too_much),), pointed=("",))
     ids = tuple(rule.id for rule in pack.rules)
-    return Looked(called, True, ids, (), left_out(pack), warnings(pack), bytes_per_device=remembered)
+    return Looked(
+        called, True, ids, (), left_out(pack), warnings(pack, catalogue(settings())), bytes_per_device=remembered
+    )
 
 
 def _brought(name: str) -> Brought:

@@ -4,7 +4,11 @@ Such a pack is sound, but after an upgrade it may lack kinds that its writer nev
 said is nobody's alarm. So it is said wherever a pack is looked at.
 """
 
+from collections.abc import Sequence
+
+from devices.models import DeviceModel
 from rules.document import Kind, RulePack, RuleState
+from rules.doubtful import doubtful
 
 #: Of what nobody is told without a rule of the kind.
 _UNTOLD = {
@@ -32,9 +36,10 @@ def left_out(pack: RulePack) -> str:
     return f"no rule of kind {kinds}: nobody is told {words}; `davy rules default` shows such rules"
 
 
-def warnings(pack: RulePack) -> tuple[str, ...]:
-    """Rules of a sound pack that do less than they may seem to, each with the reason."""
-    found: list[str] = []
+def warnings(pack: RulePack, models: Sequence[DeviceModel] = ()) -> tuple[str, ...]:
+    """Rules of a sound pack that do less than they may seem to, or more than anybody means, each with the reason.
+    `models`: those that devices may be of, as far as they are known."""
+    found = list(doubtful(pack, models))
     for rule in pack.rules:
         if rule.state is RuleState.DRAFT:
             found.append(f"rule {rule.id!r} is a draft: nobody judges by it")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,12 @@ def test_a_fault_of_an_expression_is_pointed_at(offline: Settings, own: Path) ->
     assert line[caret.index("^") : caret.rindex("^") + 1] == "temprature_c"
     told = result(offline, "rules", "check", str(own), "--json", code=Exit.FAILED)
     assert told["pointed"] == [f"{line}\n{caret}"]
+
+
+def test_a_silence_that_is_shorter_than_a_known_device_is_silent_is_warned_of(offline: Settings, own: Path) -> None:
+    own.write_text(re.sub("condition = .*", 'condition = "missing(2 min)"', OWN), "utf-8")
+    said = davy(offline, "rules", "check", str(own)).stdout
+    assert "own.toml: rule 'hot': missing(2 min) is true between any two readings of sim_gateway (1 h)" in said
 
 
 def test_a_rule_that_is_only_tried_is_warned_of(offline: Settings, own: Path) -> None:
