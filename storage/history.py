@@ -64,18 +64,46 @@ def _windows(
     connection: psycopg.Connection[Any], asked: Asked, length_us: int, ahead: ThreadPoolExecutor
 ) -> Iterator[tuple[int, Rows]]:
     """(end of the window, its readings), windows in order, each fetched before the one before is worked on."""
-    start = asked.from_us
-    end = min(start + length_us, asked.to_us)
-    coming = ahead.submit(_window, connection, asked, start, end) if start < end else None
+    start, counted = asked.from_us, True
+    coming = ahead.submit(_fetched, connection, asked, start, length_us, counted) if start < asked.to_us else None
     while coming is not None:
-        rows, here = coming.result(), end
-        if len(rows) < AIMED_AT // 2:
-            length_us = min(2 * length_us, _LONGEST_US)
+        here, rows = coming.result()
+        length_us = here - start
+        # One that is longer than the last may hold any number: after a quiet time comes a dense one (H3).
+        counted = len(rows) < AIMED_AT // 2
+        if counted:
+            length_us = min(max(2 * length_us, _SHORTEST_US), _LONGEST_US)
         elif len(rows) > 2 * AIMED_AT:
             length_us = max(length_us // 2, _SHORTEST_US)
-        start, end = here, min(here + length_us, asked.to_us)
-        coming = ahead.submit(_window, connection, asked, start, end) if start < end else None
+        start = here
+        coming = ahead.submit(_fetched, connection, asked, start, length_us, counted) if start < asked.to_us else None
         yield here, rows
+
+
+def _fetched(
+    connection: psycopg.Connection[Any], asked: Asked, start: int, length_us: int, counted: bool
+) -> tuple[int, Rows]:
+    """(its end, the readings) of a window of at most this length; one that is to be counted is made shorter until it
+    has not far more than is aimed at."""
+    end = min(start + length_us, asked.to_us)
+    while counted and end - start > _SHORTEST_US and _too_many(connection, asked, start, end):
+        end = start + max((end - start) // 2, _SHORTEST_US)
+    return end, _window(connection, asked, start, end)
+
+
+def _too_many(connection: psycopg.Connection[Any], asked: Asked, start: int, end: int) -> bool:
+    where, values = _where(asked, start, end)
+    query = f"SELECT count(*) FROM (SELECT FROM reading{where} LIMIT %s) AS few"  # noqa: S608
+    most = 2 * AIMED_AT
+    found = connection.execute(query.encode(), (*values, most + 1)).fetchone()
+    return found is not None and int(found[0]) > most
+
+
+def _where(asked: Asked, start: int, end: int) -> tuple[str, list[Any]]:
+    values: list[Any] = [as_datetime(start), as_datetime(end)]
+    if asked.device_nos is None:
+        return " WHERE ts >= %s AND ts < %s", values
+    return " WHERE ts >= %s AND ts < %s AND device_no = ANY(%s)", [*values, list(asked.device_nos)]
 
 
 def _in_order(windows: Iterator[tuple[int, Rows]]) -> Iterator[Rows]:
@@ -113,13 +141,8 @@ def _columns(asked: Asked) -> tuple[str, ...]:
 
 def _window(connection: psycopg.Connection[Any], asked: Asked, start: int, end: int) -> Rows:
     names = _columns(asked)
-    query = (
-        f"SELECT {', '.join(f'array_agg({_column(name)})' for name in names)} FROM reading"  # noqa: S608
-        " WHERE ts >= %s AND ts < %s" + ("" if asked.device_nos is None else " AND device_no = ANY(%s)")
-    )
-    values: list[Any] = [as_datetime(start), as_datetime(end)]
-    if asked.device_nos is not None:
-        values.append(list(asked.device_nos))
+    where, values = _where(asked, start, end)
+    query = f"SELECT {', '.join(f'array_agg({_column(name)})' for name in names)} FROM reading{where}"  # noqa: S608
     with connection.cursor(binary=True) as cursor:
         cursor.execute(query.encode(), values, prepare=False)
         result = cursor.pgresult

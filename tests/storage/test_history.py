@@ -92,3 +92,22 @@ def test_windows_of_any_length_give_the_same_order(delays: list[int], window_s: 
         start, end = end, end + window_us
         found.append((end, rows[(rows["ts"] >= start) & (rows["ts"] < end)]))
     _same(list(history._in_order(iter(found))), _in_order(rows))
+
+
+async def test_a_dense_time_behind_a_quiet_one_does_not_come_in_one_piece(
+    plain_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = readings(6_000, step=SECOND)
+    await write(plain_url, [cycle(1, rows)])
+    monkeypatch.setattr(history, "AIMED_AT", 300)
+    fetched: list[int] = []
+    window = history._window
+
+    def counted(*asked: object) -> Rows:
+        found = window(*asked)  # type: ignore[arg-type]
+        fetched.append(len(found))
+        return found
+
+    monkeypatch.setattr(history, "_window", counted)
+    assert sum(map(len, stored_readings(plain_url, Asked(T0 - 20 * DAY, T0 + DAY)))) == len(rows)
+    assert max(fetched) <= 4 * 300
