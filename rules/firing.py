@@ -39,8 +39,10 @@ def fire(state: State, out: Out, until: int, back: int = 0) -> None:
                 overlays.service_due(state, out, slot, due, at)
             case Timer.PERMIT:
                 permits.permit_due(state, out, slot, due, at)
-            case _:
+            case Timer.RELEASE:
                 budget.release_due(state, out, number, due, at)
+            case _:
+                interlock.unseen_due(state, out, slot, due, at)
 
 
 def _hold_due(state: State, out: Out, slot: int, rule: int, due: int, at: int) -> None:

@@ -20,7 +20,7 @@ from rules.alarms import Out
 from rules.attempts import find, record
 from rules.decisions import AlarmState, Outcome, Step, wanted_id
 from rules.lifecycle import FORBIDS_OPEN, IS_ACTIVE
-from rules.state import OpenAlarm, State
+from rules.state import OpenAlarm, State, Timer
 
 #: A position measured by so much before the first attempt left is from before it; also for how long after a closing was
 #: confirmed nothing from before it opens it again. Source: product choice; clocks that a network sets agree within a
@@ -143,6 +143,22 @@ def _opened_again(state: State, out: Out, slot: int, at: int) -> None:
     valve = state.fleet.valves.get(slot)
     if valve is not None and any(matrix.acts(state, *one) for one in standing):
         want_closed(state, out, valve, at=at, reason=because.rule, alarm=because.alarm)
+
+
+def unseen_due(state: State, out: Out, slot: int, due: int, at: int) -> None:
+    """A valve that an alarm did not tell to close, because it was seen closed, may have gone silent since."""
+    if slot not in state.relied:
+        return
+    later = wanting.unseen_at(state, slot)
+    if later > due:
+        state.remind(later, Timer.UNSEEN, slot, 0)
+        return
+    state.relied.discard(slot)
+    valve = state.fleet.valves.get(slot)
+    place = next((one for one in state.closed_for.get(slot, ()) if matrix.acts(state, *one)), None)
+    if valve is not None and place is not None:
+        because = state.open[place]
+        want_closed(state, out, valve, at=max(at, state.changed), reason=because.rule, alarm=because.alarm)
 
 
 def closed_by_a_person(state: State, out: Out, valve: ShutOffValve, *, at: int, reason: str, by: str) -> str:

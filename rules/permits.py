@@ -15,6 +15,7 @@ import msgspec
 
 from devices.commands import Verb
 from devices.fleet import MICROSECONDS
+from devices.quantities import ValvePosition
 from rules.alarms import Out
 from rules.decisions import (
     ApprovePermit,
@@ -87,6 +88,7 @@ def approve(state: State, out: Out, said: ApprovePermit) -> str:
         return refused
     permit = msgspec.structs.replace(permit, approved_by=said.by, granted=said.at, expires=said.at + LASTS_US)
     permit = _now_is(state, out, permit, PermitState.GRANTED, said.at, by=said.by)
+    _forget_seen(state, permit.slot)
     out.append(
         AttemptRequested(
             at=said.at,
@@ -129,7 +131,14 @@ def complete(state: State, out: Out, said: CompletePermit) -> str:
         return refused
     lel = said.combustible_lel
     _now_is(state, out, permit, PermitState.COMPLETED, said.at, by=said.by, comment=said.comment, combustible_lel=lel)
+    _forget_seen(state, permit.slot)
     return ""
+
+
+def _forget_seen(state: State, slot: int) -> None:
+    """From here on a person may open it: that it was seen closed says nothing any more."""
+    state.position[slot] = ValvePosition.UNKNOWN
+    state.unsee(slot)
 
 
 def closing(state: State, out: Out, slot: int, at: int) -> None:

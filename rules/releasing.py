@@ -55,7 +55,9 @@ def _leave(state: State, out: Out, place: Place, what: ShutOffValve | Fan, cause
     seen = wanting.seen_closed(state, what, at)
     known = state.closed_for.get(what.slot, ())
     state.closed_for[what.slot] = (*known, *(one for one in causes if one not in known))
-    if not seen:
+    if seen:
+        wanting.rely(state, what.slot)
+    else:
         wanting.want_closed(state, out, what, at=at, reason=alarm.rule, alarm=alarm.alarm)
         closed(state, out, what.slot, at)
 

@@ -31,6 +31,7 @@ class Replay:
         self._unheard = np.ones(len(state.heard), np.bool_)
         state.heard[:] = _FAR
         silence.remind_all(state)
+        state.valves_speak = False
 
     def advance(self, rows: Rows, slots: NDArray[np.int32], valve: NDArray[np.int16] | None = None) -> None:
         """Readings in the order of `received`, shape (n,), of registered devices; none before what came already. valve:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.fleet import Fleet
-from rules import alarms, budget, edits, incidents, interlock, overlays, permits, rewiring, silence, way_in
+from rules import alarms, budget, edits, incidents, interlock, overlays, permits, rewiring, silence, wanting, way_in
 from rules.alarms import Out
 from rules.columns import Columns
 from rules.decisions import AlarmState, Change, Decision
@@ -145,6 +145,8 @@ def remind_all(state: State) -> None:
         for made in wanted.attempts:
             if not made.over:
                 state.remind(made.expires, Timer.EXPIRY, slot, made.number)
+    for slot in state.relied:
+        state.remind(wanting.unseen_at(state, slot), Timer.UNSEEN, slot, 0)
     silence.remind_all(state)
     for module in (overlays, incidents, permits, budget):
         module.remind_all(state)

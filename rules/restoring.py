@@ -27,6 +27,8 @@ def restored(state: State, out: Out, at: int, least_epoch: int) -> None:
     commanded = [*state.fleet.valves, *state.fleet.fans]
     state.epoch[commanded] = np.maximum(state.epoch[commanded] + 1, least_epoch)
     state.position[:] = 0
+    state.seen.clear()
+    state.relied.clear()
     state.unheard = {int(slot) for slot in np.flatnonzero(state.busy & state.fleet.present)}
     waited = list(state.held.values())
     held.rebuild(state)

@@ -43,6 +43,7 @@ class Records(msgspec.Struct, frozen=True):
     changed: int = 0
     #: Empty in snapshots of before it was kept: a valve's closing is then asked for once more, which is harmless.
     seen: dict[int, int] = {}
+    relied: tuple[int, ...] = ()
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -76,6 +77,7 @@ def snapshot(state: State) -> Snapshot:
             holding=tuple(state.compiled.rules[rule].id for rule in state.since.rules.tolist()),
             changed=state.changed,
             seen={slot: state.seen[slot] for slot in sorted(state.seen)},
+            relied=tuple(sorted(state.relied)),
         ),
     )
 
@@ -109,6 +111,7 @@ def restore(taken: Snapshot, fleet: Fleet, pack: RulePack) -> State:
     state.awake = dict(records.awake)
     state.changed = records.changed
     state.seen = dict(records.seen)
+    state.relied = set(records.relied)
     state.stand(records.standing)
     remembered = {name[len(_WINDOW) :]: array for name, array in taken.arrays.items() if name.startswith(_WINDOW)}
     state.windows = Windows.thawed(compiled, remembered)

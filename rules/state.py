@@ -147,6 +147,7 @@ class Timer(IntEnum):
     SERVICE = 7  # number: 0
     PERMIT = 8  # number: 0
     RELEASE = 9  # slot 0, number: rule
+    UNSEEN = 10  # number: 0
 
 
 class State:
@@ -165,7 +166,9 @@ class State:
     deaf_until: when the engine last began to hear everybody again; 0: it always did.
     awake: slot of a valve that sleeps -> when it was last surely awake; without those of which that is not known: they
         were never heard, or were last heard before it was kept.
-    seen: slot of a watched valve -> when its position was last seen.
+    seen: slot of a watched valve -> when its position was last seen. relied: slots of valves that an alarm did not tell
+        to close, because they counted as seen closed. valves_speak: false where history is tried out (backtest_world,
+        W2): a valve stands where it was put there, and does not go on saying so.
     by_command: command -> (valve slot, attempt), of open wanted positions.
     closed_for: valve slot -> alarms (slot, rule) that asked for its closing and are still open.
     windows: what expressions remember. incidents: by id, those not closed. permits: by valve slot, those that live.
@@ -209,6 +212,8 @@ class State:
         self.deaf_until = 0
         self.awake: dict[int, int] = {}
         self.seen: dict[int, int] = {}
+        self.relied: set[int] = set()
+        self.valves_speak = True
         self.windows = Windows(compiled)
         for array in self.windows.arrays().values():
             array.fill(0)
@@ -261,7 +266,12 @@ class State:
         """A valve is watched while its closing is wanted, or while an alarm that closed it is open."""
         self.watched[slot] = slot in self.wanted_by_slot or bool(self.closed_for.get(slot))
         if not self.watched[slot]:
-            self.seen.pop(slot, None)
+            self.unsee(slot)
+
+    def unsee(self, slot: int) -> None:
+        """What was seen of this valve says nothing any more of where it stands."""
+        self.seen.pop(slot, None)
+        self.relied.discard(slot)
 
     def standing(self) -> Standing:
         """The frozen records beside alarms and wanted positions, for a snapshot."""

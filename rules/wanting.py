@@ -7,7 +7,8 @@ V2  `confirmed` is an observed position, received after an attempt had left; an 
     alone where its model promises no answer.
 V3  Every attempt carries its expiry (G8). A fresh attempt follows while the position is still wanted.
 V4  A valve that was seen closed for an alarm that is still open, still reads closed and has not gone silent is not told
-    again by a further alarm. One of which that is not known is.
+    again by a further alarm. One of which that is not known is; and once it is not known any more while such an alarm
+    is active, it is told then.
 """
 
 import msgspec
@@ -38,6 +39,19 @@ def seen_closed(state: State, valve: ShutOffValve, at: int) -> bool:
     )
 
 
+def rely(state: State, slot: int) -> None:
+    """An alarm does not tell this valve to close, because it was seen closed: that holds until it is silent (V4)."""
+    if state.valves_speak:
+        state.relied.add(slot)
+        state.remind(unseen_at(state, slot), Timer.UNSEEN, slot, 0)
+
+
+def unseen_at(state: State, slot: int) -> int:
+    """When what was seen of a valve is too old. A time in which the engine did not listen is no silence."""
+    seen = max(state.seen.get(slot, 0), state.deaf_until)
+    return seen + SILENT_INTERVALS * int(state.fleet.interval_us[slot])
+
+
 def want_closed(
     state: State, out: Out, valve: ShutOffValve, *, at: int, reason: str, alarm: str = "", by: str = ""
 ) -> Wanted:
@@ -55,6 +69,7 @@ def want_closed(
         wanted, confirm_by=confirm_by, position=ValvePosition(seen), hears_by=hears_by, verb=Verb.CLOSE
     )
     state.wanted_by_slot[valve.slot] = wanted
+    state.relied.discard(valve.slot)
     state.remind(wanted.confirm_by, Timer.CONFIRM, valve.slot, wanted.epoch)
     out.append(
         CloseWanted(

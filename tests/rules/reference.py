@@ -284,6 +284,8 @@ class Reference(Told):
                 self.die(slot, due, "its time is over")
             elif kind == 9:
                 self.release_due(number, due)
+            elif kind == 10:
+                self.unseen(slot, due)
 
     def hold_due(self, slot: int, number: int, due: int, at: int) -> None:
         cell = self.cells[slot, number]
@@ -321,6 +323,8 @@ class Reference(Told):
             frees = self.frees_at(one.number, bool(self.fleet.simulated[one.slot])) if not one.unheard else None
             if frees is not None:
                 yield frees, 9, 0, one.number
+        for slot in self.relied:
+            yield self.unseen_at(slot), 10, slot, 0
 
     # ---- events -----------------------------------------------------------------------------------------------------
 

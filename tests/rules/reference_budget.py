@@ -38,6 +38,8 @@ class Budget(Matrix):
     heard: dict[int, int]
     #: Of watched valves: when their position was last seen.
     seen: dict[int, int]
+    #: Valves that an alarm did not tell to close, because they were seen closed.
+    relied: set[int]
     #: By rule number and what is commanded; in the order in which they came.
     held: dict[Place, Waits]
     #: By (rule number, simulated): when shut-offs left.
@@ -127,7 +129,9 @@ class Budget(Matrix):
         seen = self.seen_closed(what, at)
         known = self.causes.setdefault(what.slot, [])
         known += [cause for cause in causes if cause not in known]
-        if not seen:
+        if seen:
+            self.relied.add(what.slot)
+        else:
             self.want_closed(what.slot, named, cell.alarm, "", at)
             self.closed(what.slot, at)
 

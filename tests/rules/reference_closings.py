@@ -28,7 +28,7 @@ class Closings(People):
         super().__init__(fleet, pack)
         self.heard = dict.fromkeys(range(len(fleet)), now)
         self.epochs = dict.fromkeys(range(len(fleet)), 0)
-        self.positions, self.seen = {}, {}
+        self.positions, self.seen, self.relied = {}, {}, set()
         self.wants: dict[int, Want] = {}
         self.ended: set[str] = set()
         self.confirmed: dict[int, tuple[int, int]] = {}  # by valve: when the first attempt left, when it was confirmed
@@ -79,7 +79,22 @@ class Closings(People):
 
     def forget_seen(self, slot: int) -> None:
         if not self.watched(slot):
-            self.seen.pop(slot, None)
+            self.unsee(slot)
+
+    def unsee(self, slot: int) -> None:
+        self.seen.pop(slot, None)
+        self.relied.discard(slot)
+
+    def unseen_at(self, slot: int) -> int:
+        """When what was seen of a valve is too old."""
+        return max(self.seen.get(slot, 0), self.deaf_until) + 3 * int(self.fleet.interval_us[slot])
+
+    def unseen(self, slot: int, at: int) -> None:
+        """An alarm relied on it that it was seen closed: it is told to close now."""
+        self.relied.discard(slot)
+        place = next((one for one in self.causes.get(slot, []) if self.in_force(*one)), None)
+        if place is not None:
+            self.want_closed(slot, self.rules[place[1]].id, self.cells[place].alarm, "", at)
 
     def watched(self, slot: int) -> bool:
         """Its closing is wanted, or an alarm that closed it is open."""
@@ -90,6 +105,7 @@ class Closings(People):
             return self.wants[slot]
         valve = self.fleet.valves[slot]
         self.die(slot, at, "the valve's closing is wanted")
+        self.relied.discard(slot)
         self.epochs[slot] += 1
         epoch = self.epochs[slot]
         confirm_by = at + round(valve.actuator.confirm_within_s * SECOND)
@@ -287,6 +303,8 @@ class Closings(People):
         for slot in (*self.fleet.valves, *self.fleet.fans):
             self.epochs[slot] = max(self.epochs[slot] + 1, least_epoch)
         self.positions.clear()
+        self.seen.clear()
+        self.relied.clear()
         self.confirmed.clear()
         self.unheard = {slot for (slot, _), cell in self.cells.items() if cell.state is not S.NORMAL or cell.since}
         waited = list(self.held.values())

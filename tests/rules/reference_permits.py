@@ -69,6 +69,7 @@ class Permits(Budget):
                 return False
             permit.granted, permit.expires = True, said.at + 30 * MINUTE
             self.tell_permit(permit, PermitState.GRANTED, said.at, said.by)
+            self.not_seen(permit.slot)
             self.out.append(
                 AttemptRequested(
                     at=said.at,
@@ -95,7 +96,14 @@ class Permits(Budget):
                 return False
             del self.permits[permit.slot]
             self.tell_permit(permit, PermitState.COMPLETED, said.at, said.by, said.comment, said.combustible_lel)
+            self.not_seen(permit.slot)
         return True
+
+    def not_seen(self, valve: int) -> None:
+        """It may be open by now."""
+        self.positions.pop(valve, None)
+        self.seen.pop(valve, None)
+        self.relied.discard(valve)
 
     def end_permit(self, permit: Permit, what: PermitState, at: int, by: str = "", comment: str = "") -> None:
         del self.permits[permit.slot]

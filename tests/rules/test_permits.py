@@ -155,6 +155,21 @@ def test_a_valve_that_is_opened_with_a_permit_is_not_opened_again_without_leave(
     assert not of(AlarmRaised, world.hear("b0", 4, valve=ValvePosition.OPEN))
 
 
+def test_what_was_seen_of_a_valve_is_forgotten_when_its_permit_is_granted_and_when_it_is_completed() -> None:
+    world = street()
+    b0 = world.slot("b0")
+    world.tell(CloseValve(at=at(0.1), id="c", by="anna", device_no=B0, reason="smell"))
+    world.seen_closed("b0", 0.2)
+    world.tell(request())
+    assert world.state.position[b0] == ValvePosition.CLOSED
+    world.tell(approve())
+    assert world.state.position[b0] == ValvePosition.UNKNOWN
+    world.hear("b0", 2.5, valve=ValvePosition.CLOSED)
+    world.tell(complete())
+    assert world.state.position[b0] == ValvePosition.UNKNOWN
+    assert [one.device_no for one in of(CloseWanted, world.hear("a0", 4, 80))] == [B0]
+
+
 # ---- two people -----------------------------------------------------------------------------------------------------
 
 
