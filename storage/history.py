@@ -64,29 +64,23 @@ def _windows(
     connection: psycopg.Connection[Any], asked: Asked, length_us: int, ahead: ThreadPoolExecutor
 ) -> Iterator[tuple[int, Rows]]:
     """(end of the window, its readings), windows in order, each fetched before the one before is worked on."""
-    start, counted = asked.from_us, True
-    coming = ahead.submit(_fetched, connection, asked, start, length_us, counted) if start < asked.to_us else None
+    start = asked.from_us
+    coming = ahead.submit(_fetched, connection, asked, start, length_us) if start < asked.to_us else None
     while coming is not None:
         here, rows = coming.result()
-        length_us = here - start
-        # One that is longer than the last may hold any number: after a quiet time comes a dense one (H3).
-        counted = len(rows) < AIMED_AT // 2
-        if counted:
-            length_us = min(max(2 * length_us, _SHORTEST_US), _LONGEST_US)
-        elif len(rows) > 2 * AIMED_AT:
-            length_us = max(length_us // 2, _SHORTEST_US)
+        length_us = max(here - start, _SHORTEST_US)
+        if len(rows) < AIMED_AT // 2:
+            length_us = min(2 * length_us, _LONGEST_US)
         start = here
-        coming = ahead.submit(_fetched, connection, asked, start, length_us, counted) if start < asked.to_us else None
+        coming = ahead.submit(_fetched, connection, asked, start, length_us) if start < asked.to_us else None
         yield here, rows
 
 
-def _fetched(
-    connection: psycopg.Connection[Any], asked: Asked, start: int, length_us: int, counted: bool
-) -> tuple[int, Rows]:
-    """(its end, the readings) of a window of at most this length; one that is to be counted is made shorter until it
-    has not far more than is aimed at."""
+def _fetched(connection: psycopg.Connection[Any], asked: Asked, start: int, length_us: int) -> tuple[int, Rows]:
+    """(its end, the readings) of a window of at most this length. It is counted first, and made shorter until it has
+    not far more than is aimed at: what follows on a quiet time may be any number (H3)."""
     end = min(start + length_us, asked.to_us)
-    while counted and end - start > _SHORTEST_US and _too_many(connection, asked, start, end):
+    while end - start > _SHORTEST_US and _too_many(connection, asked, start, end):
         end = start + max((end - start) // 2, _SHORTEST_US)
     return end, _window(connection, asked, start, end)
 
