@@ -37,11 +37,11 @@ def raise_alarm(
     note: str = "",
     expected: int = 0,
     priority: Priority | None = None,
-    device_says: bool = False,
+    device_bits: int = 0,
 ) -> OpenAlarm | None:
     """The condition holds. A new alarm, or a re-alarm of one that had returned; None when it is active already.
-    `priority`: what holds at the reading, if it is not the rule's own. `device_says`: an alarm bit of the device itself
-    raises it."""
+    `priority`: what holds at the reading, if it is not the rule's own. `device_bits`: the alarm bits of the device
+    itself, as of Flag, that raise it."""
     before = AlarmState(state.phase[slot, rule])
     now_in = after(before, Happening.CONDITION)
     state.since[slot, rule] = state.due[slot, rule] = 0
@@ -51,7 +51,7 @@ def raise_alarm(
     state.busy[slot] = True
     priority = priority or state.compiled.rules[rule].priority
     if before is AlarmState.NORMAL:
-        said = _Said(onset, at, value, because, note, expected, priority, device_says)
+        said = _Said(onset, at, value, because, note, expected, priority, device_bits)
         return _new(state, out, slot, rule, said)
     state.open[slot, rule] = msgspec.structs.replace(
         state.open[slot, rule],
@@ -60,21 +60,25 @@ def raise_alarm(
         told=at,
         unsaid=False,
         priority=priority,
-        device_says=device_says,
-        trial=is_trial(state, rule, slot, device_says=device_says),
+        device_says=bool(device_bits),
+        device_bits=device_bits,
+        trial=is_trial(state, rule, slot, device_says=bool(device_bits)),
     )
     record(state, out, slot, rule, Change.REALARMED, at, comment=note, expected=expected)
     _come_out(state, out, slot, rule, at)
     return _follow(state, out, slot, rule, at, explained_others=False)
 
 
-def raise_late(state: State, out: Out, slot: int, rule: int, *, onset: int, at: int, value: float | None) -> None:
-    """A late alarm bit: people are told of an alarm that may be over; nothing moves (G10)."""
+def raise_late(
+    state: State, out: Out, slot: int, rule: int, *, onset: int, at: int, value: float | None, device_bits: int
+) -> None:
+    """Late alarm bits: people are told of an alarm that may be over; nothing moves (G10)."""
     if state.phase[slot, rule] == AlarmState.NORMAL:
         state.phase[slot, rule] = AlarmState.RETURNED_UNACKNOWLEDGED
         state.busy[slot] = True
         priority = state.compiled.rules[rule].priority
-        _new(state, out, slot, rule, _Said(onset, at, value, priority=priority, device_says=True, late=True))
+        said = _Said(onset, at, value, priority=priority, device_bits=device_bits, late=True)
+        _new(state, out, slot, rule, said)
 
 
 class _Said(NamedTuple):
@@ -87,7 +91,7 @@ class _Said(NamedTuple):
     note: str = ""
     expected: int = 0
     priority: Priority = Priority.LOW
-    device_says: bool = False
+    device_bits: int = 0
     late: bool = False
 
 
@@ -117,8 +121,9 @@ def _new(state: State, out: Out, slot: int, rule: int, said: _Said) -> OpenAlarm
         acknowledged_by="",
         note=said.note,
         expected=said.expected,
-        trial=is_trial(state, rule, slot, device_says=said.device_says),
-        device_says=said.device_says,
+        trial=is_trial(state, rule, slot, device_says=bool(said.device_bits)),
+        device_says=bool(said.device_bits),
+        device_bits=said.device_bits,
         until=until,
         told=said.at,
     )
@@ -200,13 +205,14 @@ def escalate(state: State, out: Out, slot: int, rule: int, priority: Priority, a
     incident_life.follow(state, out, slot, rule, at)
 
 
-def device_said(state: State, out: Out, slot: int, rule: int, at: int) -> bool:
-    """An alarm bit of the device itself came for an active alarm: one that was only tried because its rule was taken
-    back is in force from now on. Whether it is the first."""
+def device_said(state: State, out: Out, slot: int, rule: int, bits: int, at: int) -> bool:
+    """Alarm bits of the device itself came for an active alarm: one that was only tried because its rule was taken back
+    is in force from now on. Whether one of them is new."""
     alarm = state.open.get((slot, rule))
-    if alarm is None or alarm.device_says or not is_active(state, slot, rule):
+    if alarm is None or not bits & ~alarm.device_bits or not is_active(state, slot, rule):
         return False
-    state.open[slot, rule] = msgspec.structs.replace(alarm, device_says=True)
+    known = alarm.device_bits | bits
+    state.open[slot, rule] = msgspec.structs.replace(alarm, device_says=True, device_bits=known)
     tried(state, out, slot, rule, at)
     return True
 

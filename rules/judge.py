@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.quantities import ALARM_FLAGS
-from rules import alarms, budget, interlock, silence
+from rules import alarms, budget, interlock, matrix, silence
 from rules.alarms import Out
 from rules.decisions import Priority
 from rules.kernels import Conditions
@@ -168,7 +168,8 @@ def _apply(
                 silence.end(state, out, slot, rule, at)
             case _What.LATE:
                 value = _value(state, piece, item)
-                alarms.raise_late(state, out, slot, rule, onset=item.onset, at=at, value=value)
+                bits = int(piece.flags[item.row]) & int(ALARM_FLAGS)
+                alarms.raise_late(state, out, slot, rule, onset=item.onset, at=at, value=value, device_bits=bits)
             case _What.RAISE:
                 _raise(state, out, piece, item, at)
             case _What.RETURN:
@@ -177,7 +178,7 @@ def _apply(
             case _What.ESCALATE:
                 alarms.escalate(state, out, slot, rule, Priority(item.priority), at)
             case _What.BIT:
-                _bit(state, out, slot, at)
+                _bit(state, out, slot, int(piece.flags[item.row]) & int(ALARM_FLAGS), at)
 
 
 def _value(state: State, piece: Piece, item: _Item) -> float | None:
@@ -195,14 +196,16 @@ def _raise(state: State, out: Out, piece: Piece, item: _Item, at: int) -> None:
         at=at,
         value=_value(state, piece, item),
         priority=Priority(item.priority),
-        device_says=bool(piece.flags[item.row] & int(ALARM_FLAGS)),
+        device_bits=int(piece.flags[item.row]) & int(ALARM_FLAGS),
     )
     if alarm is not None:
         interlock.alarm_raised(state, out, alarm, item.rule, at)
 
 
-def _bit(state: State, out: Out, slot: int, at: int) -> None:
-    """An alarm bit of the device: what stands there for its rules, the device itself says now."""
+def _bit(state: State, out: Out, slot: int, bits: int, at: int) -> None:
+    """Alarm bits of the device: what stands there for its rules, the device itself says now. With the first of them,
+    and with one by which it acts although it did not before, what it asks for is asked for again."""
     for rule in np.flatnonzero(IS_ACTIVE[state.phase[slot]] & state.traits.judged).tolist():
-        if alarms.device_said(state, out, slot, rule, at):
+        known = state.open[slot, rule].device_says and matrix.acts(state, slot, rule)
+        if alarms.device_said(state, out, slot, rule, bits, at) and not known:
             interlock.device_said(state, out, state.open[slot, rule], rule, at)

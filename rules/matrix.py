@@ -67,8 +67,7 @@ def acts(state: State, slot: int, rule: int) -> bool:
 
 
 def _own_high(state: State, slot: int, rule: int) -> bool:
-    listens = int(state.compiled.flags[rule]) & int(Flag.HIGH_ALARM)
-    return bool(listens) and state.open[slot, rule].device_says
+    return bool(int(state.compiled.flags[rule]) & state.open[slot, rule].device_bits & int(Flag.HIGH_ALARM))
 
 
 def unheard(state: State, slot: int, rule: int) -> bool:

@@ -115,7 +115,8 @@ def _moves(state: State, slots: NDArray[np.int32], flags: NDArray[np.int64], say
     moves: Which = going.any(axis=1) | state.since.some(slots)
     told = np.flatnonzero(~moves & (active & state.traits.judged).any(axis=1) & ((flags & int(ALARM_FLAGS)) != 0))
     for row, rule in zip(*np.nonzero(active[told] & state.traits.judged), strict=True):
-        moves[told[row]] |= not state.open[int(slots[told[row]]), int(rule)].device_says
+        known = state.open[int(slots[told[row]]), int(rule)].device_bits
+        moves[told[row]] |= bool(int(flags[told[row]]) & int(ALARM_FLAGS) & ~known)
     rising = state.traits.escalates
     worse = active[:, rising] & (says.priority[:, rising] < state.compiled.priority[rising])
     for row, which in zip(*np.nonzero(worse), strict=True):

@@ -67,6 +67,8 @@ class OpenAlarm(msgspec.Struct, frozen=True):
     incident: str = ""
     #: An alarm bit of the device itself raised it, now or since: no budget holds what it asks for.
     device_says: bool = False
+    #: Which ones, bits of Flag; 0 in snapshots of before this was kept, until the device says it again.
+    device_bits: int = 0
     #: What a person said it was: a word of Resolution, or empty.
     resolution: str = ""
     #: Until when it is shelved or out of service; 0: no limit, or neither.

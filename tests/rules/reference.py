@@ -111,14 +111,14 @@ class Reference(Told):
                 self.heard_again(slot, number, at)
             if late and self.here[slot, number].looks:
                 if one.flags & mask(rule) & ALARM_FLAGS:
-                    self.raise_late(slot, number, one.ts, at, value)
+                    self.raise_late(slot, number, one.ts, at, value, int(one.flags & ALARM_FLAGS))
             elif not late and self.here[slot, number].looks and rule.kind in JUDGED:
                 self.judge(slot, number, says[number], one, value, at)
                 self.worse(slot, number, says[number].priority, at)
         if not one.stale:
             self.quiet.discard(slot)
         if not late and one.flags & ALARM_FLAGS:
-            self.bit(slot, at)
+            self.bit(slot, int(one.flags & ALARM_FLAGS), at)
 
     def position(self, row: Rows, slot: int, at: int, late: bool, stale: bool) -> None:
         """Where a valve was seen, and that it is awake."""
@@ -136,18 +136,20 @@ class Reference(Told):
         if not late and self.sleeps(slot) and slot in self.wants:
             self.attempt_soon(self.wants[slot], at)
 
-    def bit(self, slot: int, at: int) -> None:
+    def bit(self, slot: int, bits: int, at: int) -> None:
         """The device itself says so: what stands there for its rules is confirmed."""
         for number, rule in enumerate(self.rules):
             cell = self.cells[slot, number]
             judged = rule.kind in JUDGED and self.here[slot, number].silent_us is None
-            if judged and cell.active and not cell.bit:
-                cell.bit = True
+            if judged and cell.active and bits & ~cell.bit:
+                known = cell.bit and self.in_force(slot, number)
+                cell.bit |= bits
                 if cell.trial and not self.trial(slot, number):
                     cell.trial = False
                     self.changed(slot, number, Change.TRIED, at)
                     self.follow(slot, number, at)
-                self.acts(slot, number, at)
+                if not known:
+                    self.acts(slot, number, at)
 
     # ---- what rules say ---------------------------------------------------------------------------------------------
 
@@ -191,7 +193,7 @@ class Reference(Told):
                 if cell.active:
                     self.lower(slot, number, at)
                 else:
-                    bit = bool(one.flags & ALARM_FLAGS)
+                    bit = int(one.flags & ALARM_FLAGS)
                     self.raised(slot, number, since, at, value, priority=said.priority, bit=bit)
             else:
                 cell.due = since + hold + (at - ts) if cell.since is None else cell.due

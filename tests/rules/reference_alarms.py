@@ -62,7 +62,7 @@ class Alarms:
         note: str = "",
         expected: int = 0,
         priority: Priority | None = None,
-        bit: bool = False,
+        bit: int = 0,
     ) -> None:
         if number < 0:
             return
@@ -84,10 +84,10 @@ class Alarms:
             self.follow(slot, number, at)
         self.acts(slot, number, at)
 
-    def raise_late(self, slot: int, number: int, onset: int, at: int, value: float) -> None:
+    def raise_late(self, slot: int, number: int, onset: int, at: int, value: float, bit: int) -> None:
         cell = self.cells[slot, number]
         if cell.state is S.NORMAL:
-            cell.state, cell.priority, cell.bit = S.RETURNED_UNACKNOWLEDGED, self.rules[number].priority, True
+            cell.state, cell.priority, cell.bit = S.RETURNED_UNACKNOWLEDGED, self.rules[number].priority, bit
             self.born(slot, number, onset, at, value, "", True, "", 0)
 
     def born(

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from devices.fleet import Effects, Fan, ShutOffValve
+from devices.quantities import Flag
 from tests.rules.reference_alarms import Alarms
 from tests.rules.reference_terms import S
 
@@ -27,7 +28,7 @@ class Matrix(Alarms):
         cell = self.cells[slot, number]
         if not cell.active or cell.trial:
             return False
-        return slot not in self.service or (cell.bit and "high_alarm" in self.rules[number].flags)
+        return slot not in self.service or bool(cell.bit & Flag.HIGH_ALARM and "high_alarm" in self.rules[number].flags)
 
     def remembered(self, slot: int, number: int) -> bool:
         return slot in self.unheard and not self.cells[slot, number].bit

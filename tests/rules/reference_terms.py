@@ -37,8 +37,8 @@ class Cell:
     priority: Priority = Priority.LOW
     trial: bool = False
     incident: str = ""
-    #: An alarm bit of the device itself says so.
-    bit: bool = False
+    #: The alarm bits of the device itself that say so.
+    bit: int = 0
     resolution: str = ""
     value: float | None = None
     #: In what order alarms were raised.

@@ -50,7 +50,7 @@ def same_alarms(state: State, model: Reference) -> None:
             one.state,
             one.priority,
             one.trial,
-            one.device_says,
+            one.device_bits,
             one.note,
             one.incident,
         )

@@ -175,11 +175,11 @@ def test_what_is_not_active_does_not_rise_and_says_nothing_of_the_device() -> No
     alarms.escalate(home.state, out, *place, Priority.CRITICAL, at(4))
     alarms.escalate(home.state, out, place[0] + 1, place[1], Priority.CRITICAL, at(4))
     assert not out
-    assert not alarms.device_said(home.state, out, *place, at(5))
+    assert not alarms.device_said(home.state, out, *place, int(Flag.LOW_ALARM), at(5))
     home.hear("a1", 5, combustible_lel=30)
-    assert alarms.device_said(home.state, out, *place, at(5))
-    assert not alarms.device_said(home.state, out, *place, at(5))
-    assert not alarms.device_said(home.state, out, place[0] + 1, place[1], at(5))
+    assert alarms.device_said(home.state, out, *place, int(Flag.LOW_ALARM), at(5))
+    assert not alarms.device_said(home.state, out, *place, int(Flag.LOW_ALARM), at(5))
+    assert not alarms.device_said(home.state, out, place[0] + 1, place[1], int(Flag.LOW_ALARM), at(5))
 
 
 def test_only_an_active_alarm_acts_when_it_comes_into_force() -> None:

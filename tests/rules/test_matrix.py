@@ -1,11 +1,14 @@
 """The cause-and-effect matrix: rows of several detectors, valves and fans, with votes; what hides and what acts."""
 
+import pytest
+
 from devices.fleet import build_fleet
 from devices.quantities import Flag, ValvePosition
 from devices.sites import Link, MatrixRow, Registry
 from rules.decisions import (
     Acknowledge,
     AlarmRaised,
+    CancelClose,
     CloseWanted,
     Decision,
     FanWanted,
@@ -144,6 +147,25 @@ def test_its_own_high_alarm_closes_all_the_same_and_its_low_alarm_does_not() -> 
     world.tell(TakeOutOfService(at=at(1), id="o", by="anna", device_no=number("a0"), until=at(3600), reason="test gas"))
     assert not closed(world.hear("a0", 2, flags=Flag.LOW_ALARM))
     assert closed(world.hear("a0", 3, flags=Flag.HIGH_ALARM)) == ["b0"]
+
+
+@pytest.mark.parametrize("bit", [Flag.LOW_ALARM, Flag.CO_ALARM])
+def test_out_of_service_an_alarm_that_another_bit_says_closes_nothing_until_the_high_alarm_comes(bit: Flag) -> None:
+    world = street()
+    world.tell(TakeOutOfService(at=at(1), id="o", by="anna", device_no=number("a0"), until=at(3600), reason="test gas"))
+    assert not closed(world.hear("a0", 2, 30))
+    assert not closed(world.hear("a0", 3, 30, bit))
+    world.state = restore(decode_snapshot(encode_snapshot(snapshot(world.state))), world.fleet, world.rules)
+    assert not closed(world.tick(4))
+    assert closed(world.hear("a0", 5, 30, bit | Flag.HIGH_ALARM)) == ["b0"]
+
+
+def test_a_further_bit_of_the_device_does_not_undo_what_a_person_cancelled() -> None:
+    world = street()
+    world.hear("a0", 1, 30, Flag.LOW_ALARM)
+    wanted = world.state.wanted_by_slot[world.slot("b0")].wanted
+    world.tell(CancelClose(at=at(2), id="c", by="anna", wanted=wanted, reason="it is shut by hand"))
+    assert not closed(world.hear("a0", 3, 30, Flag.LOW_ALARM | Flag.HIGH_ALARM))
 
 
 def test_a_device_that_is_back_in_service_with_its_alarm_standing_closes() -> None:
