@@ -16,6 +16,8 @@ from devices.models import DeviceModel
 from devices.sites import Device, Site
 
 _DAY_US = 86_400_000_000
+#: What a site is of which no class is said. Source: product choice: of a town's sites nearly all are homes.
+HOUSEHOLD = "household"
 
 
 class Group(StrEnum):
@@ -30,8 +32,8 @@ class Group(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeviceClass:
-    """Everything a rule may select by. `model` is None for devices that left the registry. `tags`: of the device and
-    its site, sorted."""
+    """Everything a rule may select by. `model` is None for devices that left the registry. `site_class`: HOUSEHOLD
+    for a site that has none. `tags`: of the device and its site, sorted."""
 
     model: DeviceModel | None = None
     enterprise: str = ""
@@ -70,8 +72,9 @@ def classify(
             one = DeviceClass()
         else:
             tags = tuple(sorted({*device.tags, *site.tags}))
-            key = (model.key, site.enterprise, site.area, site.site_class, tags, site.timezone)
-            one = DeviceClass(model, site.enterprise, site.area, site.site_class, tags, site.timezone)
+            of_site = site.site_class or HOUSEHOLD
+            key = (model.key, site.enterprise, site.area, of_site, tags, site.timezone)
+            one = DeviceClass(model, site.enterprise, site.area, of_site, tags, site.timezone)
         at = index.setdefault(key, len(found))
         if at == len(found):
             found.append(one)

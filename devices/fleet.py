@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.addresses import is_bus_address, parse_bus_address, parse_unit_address
-from devices.classes import Classes, Group, Grouping, classify, days_us, group
+from devices.classes import HOUSEHOLD, Classes, Group, Grouping, classify, days_us, group
 from devices.codecs.frame import NOWHERE, map_digest, place_of
 from devices.codecs.registers import FrameDecoder, compile_map
 from devices.models import Actuator, DeviceKind, DeviceModel
@@ -21,14 +21,13 @@ from devices.sites import Device, Registry, Site, registry_faults
 MICROSECONDS = 1_000_000
 #: How long a device may be used where its model does not say, in days from its installation. Source: CJJ/T 146-2011:
 #: detectors 5 years in homes and 3 in commerce and industry, shut-off valves 10. That a self-closing valve is one of
-#: them, and that a site of no class is a home: product choice.
+#: them: product choice.
 LIFE_DAYS = {
     DeviceKind.DETECTOR: 5 * 365,
     DeviceKind.SHUT_OFF_VALVE: 10 * 365,
     DeviceKind.SELF_CLOSING_VALVE: 10 * 365,
 }
 LIFE_OF_OTHER_DETECTORS_DAYS = 3 * 365
-RESIDENTIAL = ("", "household")
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +223,7 @@ def life_days(model: DeviceModel, site_class: str) -> int:
     """For how many days from its installation a device may be used at a site of this class; 0: not known."""
     if model.life_days is not None:
         return model.life_days
-    if model.kind is DeviceKind.DETECTOR and site_class not in RESIDENTIAL:
+    if model.kind is DeviceKind.DETECTOR and (site_class or HOUSEHOLD) != HOUSEHOLD:
         return LIFE_OF_OTHER_DETECTORS_DAYS
     return LIFE_DAYS.get(model.kind, 0)
 

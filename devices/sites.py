@@ -34,7 +34,7 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     building: str = ""
     #: The riser (vertical pipe) it hangs on, as named within its building.
     riser: str = ""
-    #: household, catering, school, ... (free words; rules may name them).
+    #: household, catering, school, ... (free words; rules may name them). Empty: household.
     site_class: str = ""
     tags: tuple[str, ...] = ()
 

@@ -101,7 +101,7 @@ def fits(only: Selection, model: DeviceModel, site: Site, tags: set[str]) -> boo
             not only.measures or bool(set(only.measures) & set(model.measures)),
             not only.enterprises or site.enterprise in only.enterprises,
             not only.areas or any(site.area.startswith(area) for area in only.areas),
-            not only.site_classes or site.site_class in only.site_classes,
+            not only.site_classes or (site.site_class or "household") in only.site_classes,
             not only.tags or bool(set(only.tags) & tags),
         )
     )
