@@ -10,6 +10,8 @@ V7  A reading that was measured before, by a clock that is believed, waited in s
 (V1 to V4: rules/wanting.py. How many shut-offs leave at once: rules/budget.py. Who asks for what: rules/matrix.py.)
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from devices.commands import Verb
@@ -20,6 +22,7 @@ from rules.alarms import Out
 from rules.attempts import find, record
 from rules.decisions import AlarmState, Outcome, Step, wanted_id
 from rules.lifecycle import FORBIDS_OPEN, IS_ACTIVE
+from rules.matrix import Place
 from rules.state import OpenAlarm, State, Timer
 
 #: A position measured by so much before the first attempt left is from before it; also for how long after a closing was
@@ -36,6 +39,17 @@ def alarm_raised(state: State, out: Out, alarm: OpenAlarm, rule: int, at: int) -
     if trials.raised(state, out, state.open[alarm.slot, rule], rule, at):
         budget.drop(state, out, alarm.rule, at)
     act(state, out, alarm.slot, rule, at)
+
+
+def came_into_force(state: State, out: Out, places: Sequence[Place], at: int) -> None:
+    """Active alarms were trials and are not any more. They count as raised, all of them before the first one acts: a
+    rule that stood on trial at a whole city is taken back before it has closed a valve."""
+    for place in places:
+        alarm = state.open[place]
+        if trials.raised(state, out, alarm, place[1], at):
+            budget.drop(state, out, alarm.rule, at)
+    for place in places:
+        act(state, out, *place, at)
 
 
 def device_said(state: State, out: Out, alarm: OpenAlarm, rule: int, at: int) -> None:

@@ -71,15 +71,17 @@ def _rename(state: State, renumbered: dict[int, int]) -> None:
 
 def _try_anew(state: State, out: Out, now: int) -> None:
     """H5: an alarm that is in force from now on does what it would have done; one that is only tried holds nothing."""
+    came = []
     for slot, rule in list(state.open):
         once = state.open[slot, rule].trial
         if alarms.tried(state, out, slot, rule, now):
-            interlock.act(state, out, slot, rule, now)
+            came.append((slot, rule))
         elif state.open[slot, rule].trial and not once:
             budget.settled(state, out, slot, rule, now)
             for valve in tuple(state.closed_for):
                 if (slot, rule) in state.closed_for[valve]:
                     interlock.forget_cause(state, out, valve, (slot, rule), now)
+    interlock.came_into_force(state, out, came, now)
 
 
 def _end_orphans(state: State, out: Out, fleet: Fleet, compiled: Compiled, looks: NDArray[np.bool_], now: int) -> None:

@@ -4,10 +4,11 @@ D1  A trial alarm lives its whole life and moves nothing.
 D2  Whether a site belongs to a canary depends on the names of rule and site alone, so a larger share keeps those of a
     smaller one, and every engine says the same.
 D3  A rule that came into force, or was edited, proves itself: if within its time (rules/proving.py: ten minutes, and
-    what it has to wait for) software raises it at more than its share of the devices it looks at, it is taken back to
-    a dry run, all that software judged by it, until it is edited (canary, Y3). What a device's own alarm bit raised
-    does not count, nor does a rule that listens to flags alone, or that is about what the register says alone (lives,
-    calibrations). Simulated devices do not count, unless the rule looks at no other (G10).
+    what it has to wait for) software raises it at more than its share of the devices it looks at, or alarms that
+    stood on trial come into force there, it is taken back to a dry run, all that software judged by it, until it is
+    edited (canary, Y3). What a device's own alarm bit raised does not count, nor does a rule that listens to flags
+    alone, or that is about what the register says alone (lives, calibrations). Simulated devices do not count, unless
+    the rule looks at no other (G10).
 """
 
 import numpy as np

@@ -162,6 +162,18 @@ def test_a_rule_that_is_raised_at_more_than_twenty_devices_within_ten_minutes_of
     assert not closed(world.hear("a21", 700, 30))  # all that software judges by it is a trial now
 
 
+@pytest.mark.parametrize("tried", ['"dry_run"', '"canary"\ncanary_pct = 0.01'])
+def test_alarms_that_stood_on_trial_count_when_they_come_into_force_and_none_closes_before(tried: str) -> None:
+    world = Street(rules(CLOSES + WIDE + f"\nstate = {tried}"), registry(25))
+    for n in range(21):
+        world.hear(f"a{n}", 1 + n / 100, 30)
+    world.hear("a21", 2, 30, Flag.HIGH_ALARM)
+    decided = edit(world, rules(CLOSES + WIDE), 100)
+    assert [one.rule for one in reverted(decided)] == ["rises"]
+    assert closed(decided + world.tick(4_000)) == ["b21"]
+    assert {one.device_no for one in world.state.alarms() if one.rule == "rises" and not one.trial} == {number("a21")}
+
+
 def test_the_same_device_again_and_the_devices_own_bits_do_not_count() -> None:
     world = quarantine()
     for n in range(20):
