@@ -498,10 +498,13 @@ class Outcome(StrEnum):
     CONFIRMED = "confirmed"
     UNVERIFIABLE = "unverifiable"
     CANCELLED = "cancelled"
+    #: Of a fan: nothing asks for it any more.
+    OVER = "over"
 
 
 class WantedEnded(_Decision, frozen=True, tag="wanted_ended"):
-    """Attempts stop: the valve was seen closed, or cannot be seen, or a named person cancelled."""
+    """Attempts stop: the valve was seen closed, or cannot be seen, or a named person cancelled; or of a fan, the alarms
+    that asked for it are over."""
 
     wanted: str
     device_no: int

@@ -83,10 +83,22 @@ def alarm_settled(state: State, out: Out, slot: int, rule: int, at: int) -> None
     if no_valve >= 0 and not still:
         alarms.return_alarm(state, out, slot, no_valve, at=at)
     budget.settled(state, out, slot, rule, at)
+    if action.ventilates:
+        _stop_asking(state, out, slot, rule, at)
     if state.phase[slot, rule] != AlarmState.NORMAL:
         return
     for valve in matrix.reach(state.fleet, slot, state.compiled.rules[rule].id):
         forget_cause(state, out, valve.slot, (slot, rule), at)
+
+
+def _stop_asking(state: State, out: Out, slot: int, rule: int, at: int) -> None:
+    """A fan that does not run yet, and that no alarm asks for any more, need not run. (A closing goes on: G6.)"""
+    for row in matrix.rows_for(state.fleet, slot, state.compiled.rules[rule].id):
+        for fan in row.fans:
+            wanted = state.wanted_by_slot.get(fan.slot)
+            asked = any(matrix.asks_for(state, fan.slot, number) for number in range(len(state.compiled)))
+            if wanted is not None and wanted.verb is Verb.FAN_ON and not asked:
+                end(state, out, wanted, Outcome.OVER, at)
 
 
 def replied(state: State, out: Out, command: str, device_no: int, position: ValvePosition, at: int) -> None:

@@ -95,9 +95,12 @@ def want_running(state: State, out: Out, fan: Fan, *, at: int, reason: str, alar
     if before is not None:
         return before
     wanted = msgspec.structs.replace(
-        _new(state, fan, at=at, reason=reason, alarm=alarm, by=""), confirm_by=0, verb=Verb.FAN_ON
+        _new(state, fan, at=at, reason=reason, alarm=alarm, by=""),
+        confirm_by=at + round(fan.actuator.confirm_within_s * MICROSECONDS),
+        verb=Verb.FAN_ON,
     )
     state.wanted_by_slot[fan.slot] = wanted
+    state.remind(wanted.confirm_by, Timer.CONFIRM, fan.slot, wanted.epoch)
     number, epoch = fan.device.device_no, wanted.epoch
     out.append(FanWanted(at=at, wanted=wanted.wanted, device_no=number, epoch=epoch, reason=reason, alarm=alarm))
     return attempts.attempt(state, out, wanted, at)
@@ -149,11 +152,9 @@ def runs(state: State, out: Out, command: str, at: int) -> None:
 
 
 def confirm_due(state: State, out: Out, slot: int, epoch: int, at: int) -> None:
-    """The deadline of the model has passed and nobody has seen the valve closed (G7)."""
+    """The deadline of the model has passed and nobody has seen the valve closed (G7), or heard of the fan."""
     wanted = state.wanted_by_slot.get(slot)
-    if wanted is None or wanted.verb is not Verb.CLOSE:
-        return
-    if wanted.epoch == epoch and state.compiled.unconfirmed >= 0:
+    if wanted is not None and wanted.epoch == epoch and state.compiled.unconfirmed >= 0:
         alarms.raise_alarm(
             state, out, slot, state.compiled.unconfirmed, onset=wanted.since, at=at, because=wanted.alarm
         )

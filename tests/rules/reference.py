@@ -7,7 +7,6 @@ vectorised engine is compared with, so plainness is all it is for. Ids and decis
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from devices.commands import Verb
 from devices.fleet import Fleet
 from devices.quantities import ALARM_FLAGS, Flag, ValvePosition
 from devices.readings import Rows
@@ -312,7 +311,7 @@ class Reference(Told):
             for number, attempt in enumerate(want.tries, 1):
                 if not attempt.over:
                     yield attempt.expires, 3, slot, number
-            if not want.unconfirmed_told and want.verb is Verb.CLOSE and self.only(Kind.UNCONFIRMED) >= 0:
+            if not want.unconfirmed_told and self.only(Kind.UNCONFIRMED) >= 0:
                 yield want.confirm_by, 4, slot, want.epoch
         for (slot, number), shelf in self.shelves.items():
             yield shelf.until, 6, slot, number

@@ -18,7 +18,7 @@ from rules.decisions import (
 from rules.document import Kind, RulePack
 from tests.rules.reference_matrix import FORBIDS
 from tests.rules.reference_people import People
-from tests.rules.reference_terms import NEVER, PAUSES_S, SECOND, S, Try, Want
+from tests.rules.reference_terms import PAUSES_S, SECOND, S, Try, Want
 
 WHY = "the engine's store was brought back from a copy"
 
@@ -63,6 +63,12 @@ class Closings(People):
         if not any(self.cells[slot, n].active for n, rule in enumerate(self.rules) if rule.action.closes):
             self.lower(slot, self.only(Kind.NO_VALVE), at)
         self.no_longer(slot, number, at)
+        if action.ventilates:
+            for fan in [fan for row in self.fleet.rows_of.get(slot, ()) for fan in row.fans]:
+                running = self.wants.get(fan.slot)
+                asks = any(self.asked_for(fan.slot, n) for n in range(len(self.rules)))
+                if running is not None and running.verb is Verb.FAN_ON and not asks:
+                    self.end(running, Outcome.OVER, at)
         if self.cells[slot, number].state is S.NORMAL:
             for valve in self.reach(slot, number):
                 self.forget_cause(valve, (slot, number), at)
@@ -135,7 +141,8 @@ class Closings(People):
         self.epochs[fan.slot] += 1
         epoch, number = self.epochs[fan.slot], fan.device.device_no
         name = wanted_id(number, epoch)
-        want = self.wants[fan.slot] = Want(name, fan.slot, epoch, reason, alarm, at, NEVER, verb=Verb.FAN_ON)
+        confirm_by = at + round(fan.actuator.confirm_within_s * SECOND)
+        want = self.wants[fan.slot] = Want(name, fan.slot, epoch, reason, alarm, at, confirm_by, verb=Verb.FAN_ON)
         self.out.append(FanWanted(at=at, wanted=name, device_no=number, epoch=epoch, reason=reason, alarm=alarm))
         self.attempt(want, at)
         return want

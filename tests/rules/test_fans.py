@@ -51,7 +51,6 @@ def test_a_fan_is_wanted_and_attempted_with_fan_on_again_and_again() -> None:
     assert [(one.verb, one.at, one.attempt) for one in attempts] == [
         (Verb.FAN_ON, at(t), n) for n, t in enumerate((1, 2, 4, 8, 16), 1)
     ]
-    assert not [one for one in of(AlarmRaised, world.tick(100)) if one.device_no == F0]
 
 
 def test_an_acknowledgement_ends_it_unverifiable_where_the_model_promises_no_answer() -> None:
@@ -120,3 +119,17 @@ def test_a_registry_change_leaves_it_wanted_and_without_the_fan_it_ends() -> Non
     (ended,) = of(WantedEnded, reshape(world.state, fleet, compile_pack(world.rules, fleet), at(3)))
     assert ended.outcome is Outcome.CANCELLED
     assert ended.comment == "the fan has left the registry, or its model no longer takes commands"
+
+
+def test_a_fan_that_never_answers_is_told_of_at_its_deadline() -> None:
+    world = blowing()
+    (told,) = of(AlarmRaised, world.tick(100))
+    assert (told.rule, told.device_no, told.onset) == ("valve-not-closed", F0, at(1))
+
+
+def test_a_fan_that_nothing_asks_for_any_more_is_not_attempted_any_more() -> None:
+    world = blowing()
+    decided = world.hear("c0", 20, 0)
+    (ended,) = of(WantedEnded, decided)
+    assert (ended.device_no, ended.outcome) == (F0, Outcome.OVER)
+    assert not [one for one in of(AttemptRequested, world.tick(86_400)) if one.device_no == F0]
