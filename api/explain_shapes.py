@@ -32,6 +32,20 @@ class Timer(Shape):
     passed_s: float
 
 
+class Stood(Shape):
+    """An alarm as it was written then, with its newest step."""
+
+    alarm: str
+    state: AlarmStateWord
+    priority: PriorityWord
+    trial: bool
+    onset: Utc
+    at: Utc
+    change: str
+    by: str | None
+    comment: str | None
+
+
 class RuleSaid(Shape):
     """What one rule made of the device by then."""
 
@@ -52,6 +66,9 @@ class RuleSaid(Shape):
     trial: bool
     timer: Timer | None
     predicates: list[Predicate]
+    stood: Stood | None = Field(description="The alarm as it was shown then; null: none was. All above is recomputed")
+    differs_zh: str | None
+    differs_en: str | None = Field(description="In what what was shown is another than what is recomputed")
 
 
 class LastReading(Shape):
@@ -124,6 +141,23 @@ def _rule(rule: e.RuleExplained) -> RuleSaid:
         trial=rule.trial,
         timer=None if rule.running is None else _timer(rule.running),
         predicates=[_predicate(one) for one in rule.predicates],
+        stood=None if rule.stood is None else _stood(rule.stood),
+        differs_zh=rule.differs_zh or None,
+        differs_en=rule.differs_en or None,
+    )
+
+
+def _stood(one: e.Stood) -> Stood:
+    return Stood(
+        alarm=one.alarm,
+        state=one.state,
+        priority=one.priority,
+        trial=one.trial,
+        onset=one.onset,
+        at=one.at,
+        change=one.change,
+        by=one.by or None,
+        comment=one.comment or None,
     )
 
 

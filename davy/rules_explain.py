@@ -79,7 +79,7 @@ def _show(explained: "Explained", *, zh: bool, asked: bool) -> None:
         line(f"  {'最近读数' if zh else 'last reading'} {spoken_time(explained.last.ts)}: {said or '-'}")
     quiet = 0
     for rule in explained.rules:
-        if not asked and not (rule.predicates or rule.alarm or rule.running):
+        if not asked and not (rule.predicates or rule.alarm or rule.running or rule.stood):
             quiet += 1
             continue
         _show_rule(rule, line, zh=zh)
@@ -94,6 +94,9 @@ def _show_rule(rule: "RuleExplained", line: "Callable[[str], None]", *, zh: bool
     title, sentence = (rule.title_zh, rule.sentence_zh) if zh else (rule.title_en, rule.sentence_en)
     state = f" [{rule.state.name.lower()}]" if rule.alarm else ""
     line(f"{rule.rule} ({title}){state}: {sentence}")
+    differs = rule.differs_zh if zh else rule.differs_en
+    if differs:
+        line(f"    {'当时' if zh else 'then'}: {differs}")
     for one in rule.predicates:
         line(f"    {_predicate(one, zh=zh)}")
 

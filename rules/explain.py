@@ -3,7 +3,9 @@
 X1  Nothing is judged anew here: states, timers and alarms are those of `step` over the stored readings, values and what
     predicates say are those of the Evaluation of the device's last live reading.
 X2  What is explained is what the engine knew at `at`: readings that were received by then, in their order.
-X3  Before the first reading given nothing is known (backtest B4): history begins early enough that the windows and
+X3  What people saw may be another: shelves, devices out of service, rules that took themselves back and answers of
+    valves are not in the readings. So what stood then, as the engine wrote it, is told beside (explain_written).
+X4  Before the first reading given nothing is known (backtest B4): history begins early enough that the windows and
     holds are full, and before the oldest alarm that stood (`since`).
 """
 
@@ -22,7 +24,8 @@ from rules.document import RulePack
 from rules.evaluation import evaluate
 from rules.explain_predicates import Look
 from rules.explain_rules import RuleReader
-from rules.explain_types import Explained, Said, Turn
+from rules.explain_types import Explained, Said, Turn, Written
+from rules.explain_written import beside
 from rules.replay import Replay
 from rules.snapshot import restore, snapshot
 from rules.state import State
@@ -34,7 +37,8 @@ _NIBBLE = (1 << QUALITY_BITS) - 1
 class Question(msgspec.Struct, frozen=True):
     """Why, at this device and time. `fleet`: the device and all that rules look at with it (explain_fleet). `since`:
     when the history that is given begins. `rules`: ids; empty: all that the pack has. `people`: what people are known
-    to have done meanwhile. `too_large`: rules that vote in a group of more devices than are looked at."""
+    to have done meanwhile. `too_large`: rules that vote in a group of more devices than are looked at.
+    `written`: what stood then; None: not known."""
 
     fleet: Fleet
     pack: RulePack
@@ -44,6 +48,7 @@ class Question(msgspec.Struct, frozen=True):
     rules: tuple[str, ...] = ()
     people: tuple[Event, ...] = ()
     too_large: frozenset[str] = frozenset()
+    written: Written | None = None
 
 
 #: Readings that wait for the device's next one, at most: some 90 MiB. Source: product choice.
@@ -79,7 +84,9 @@ def explain(question: Question, history: Iterable[Rows], spoken: Callable[[int],
         readings=course.readings,
         heard=course.heard,
         last=None if look is None else _said(look.row[0]),
-        rules=tuple(reader.read(course.replay.state.compiled.by_id[rule]) for rule in wanted),
+        rules=tuple(
+            beside(reader.read(course.replay.state.compiled.by_id[rule]), question.written, spoken) for rule in wanted
+        ),
         turns=tuple(course.turns),
     )
 

@@ -89,9 +89,41 @@ class Running(msgspec.Struct, frozen=True):
     passed_s: float
 
 
+class Stood(msgspec.Struct, frozen=True):
+    """An alarm as it was shown then, by what the engine wrote and not by what is recomputed: with what people did, what
+    hid it and what was taken back. `at`, `change`, `by`, `comment`: its newest step by then."""
+
+    alarm: str
+    rule: str
+    state: AlarmState
+    priority: Priority
+    trial: bool
+    onset: int
+    at: int
+    change: str
+    by: str
+    comment: str
+
+
+class Reverted(msgspec.Struct, frozen=True):
+    """A rule that had taken itself back by then: its alarms were trials."""
+
+    rule: str
+    at: int
+    what: str
+
+
+class Written(msgspec.Struct, frozen=True):
+    """What the engine wrote of a device's alarms, and of rules, as it was at a time."""
+
+    stood: tuple[Stood, ...] = ()
+    reverted: tuple[Reverted, ...] = ()
+
+
 class RuleExplained(msgspec.Struct, frozen=True):
     """`raised`, `cleared`: what its conditions said at the device's last live reading. `state`: what is shown; `phase`:
-    the true state. `alarm` empty: none is open."""
+    the true state. `alarm` empty: none is open. All these are recomputed from readings. `stood`: the alarm as it was
+    shown then (None: none was, or nobody asked). `differs_zh`, `differs_en`: in what that is another, or empty."""
 
     rule: str
     title_zh: str
@@ -110,6 +142,9 @@ class RuleExplained(msgspec.Struct, frozen=True):
     trial: bool = False
     running: Running | None = None
     predicates: tuple[Predicate, ...] = ()
+    stood: Stood | None = None
+    differs_zh: str = ""
+    differs_en: str = ""
 
 
 class Said(msgspec.Struct, frozen=True):

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rules.backtest_types import Label
-from rules.decisions import Resolution
+from rules.decisions import AlarmState, Priority, Resolution
+from rules.explain_types import Reverted, Stood, Written
 from rules.health_events import AlarmWords
 from storage.database import Connection, translated
 from storage.times import as_datetime
@@ -24,6 +25,18 @@ coalesce(s.enterprise, ''), coalesce(e.priority, a.priority), e.change, e.state,
 FROM alarm_event e JOIN alarm a USING (alarm) LEFT JOIN device d USING (device_no) LEFT JOIN site s ON s.key = a.site
 WHERE e.at < %(to)s AND a.raised < %(to)s AND (a.state <> 0 OR a.changed >= %(from)s)
 ORDER BY e.at, e.cycle, e.n LIMIT %(most)s"""
+#: Alarms of one device that stood at a time, each with its newest step by then.
+_STOOD: LiteralString = """
+SELECT DISTINCT ON (a.alarm) a.alarm, a.rule, e.state, coalesce(e.priority, a.priority), e.trial, davy_us(a.onset),
+davy_us(e.at), e.change, e.by, e.comment
+FROM alarm a JOIN alarm_event e USING (alarm)
+WHERE a.device_no = %(device)s AND a.raised <= %(at)s AND (a.state <> 0 OR a.changed >= %(at)s) AND e.at <= %(at)s
+ORDER BY a.alarm, e.at DESC, e.cycle DESC, e.n DESC"""
+#: What was said of each rule last; an edit ends a revert.
+_NOTES: LiteralString = """
+SELECT rule, davy_us(at), what FROM
+(SELECT DISTINCT ON (rule) rule, at, what, reverted FROM rule_note WHERE at <= %s
+ORDER BY rule, at DESC, cycle DESC, n DESC) AS newest WHERE reverted ORDER BY rule"""
 #: `until`: when its condition was last gone.
 _LABELS: LiteralString = """
 SELECT a.alarm, a.rule, a.device_no, davy_us(a.onset), coalesce((SELECT davy_us(max(e.at)) FROM alarm_event e
@@ -49,6 +62,23 @@ async def alarm_words(
         cursor = await connection.execute(_STEPS, values)
         rows = await cursor.fetchall()
     return _columns(rows, desks)
+
+
+async def written(connection: Connection, device_no: int, at_us: int) -> Written:
+    """What stood at a device at a time, as it was shown then, and which rules had taken themselves back."""
+    with translated():
+        cursor = await connection.execute(_STOOD, {"device": device_no, "at": as_datetime(at_us)})
+        stood = await cursor.fetchall()
+        cursor = await connection.execute(_NOTES, (as_datetime(at_us),))
+        notes = await cursor.fetchall()
+    return Written(
+        stood=tuple(
+            Stood(alarm, rule, AlarmState(state), Priority(priority), *rest)
+            for alarm, rule, state, priority, *rest in stood
+            if state != AlarmState.NORMAL
+        ),
+        reverted=tuple(Reverted(*note) for note in notes),
+    )
 
 
 async def labels(connection: Connection, *, from_us: int, to_us: int) -> tuple[Label, ...]:

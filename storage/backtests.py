@@ -19,7 +19,7 @@ from rules.decisions import Acknowledge, Event, Reset
 from rules.document import RulePack, load_pack
 from rules.explain import Question, look_back_us
 from rules.explain_fleet import neighbourhood, part_of
-from storage.alarm_history import labels
+from storage.alarm_history import labels, written
 from storage.database import Connection, DatabaseRefused, translated
 from storage.history import Asked, stored_readings
 from storage.rule_packs import rules_at, rules_body
@@ -97,7 +97,8 @@ async def ask(connection: Connection, identity: str, at_us: int, pack: RulePack,
     lead = max(lead_us(pack), _longest_silence_us(fleet))
     since = look_back_us(lead, at_us, oldest)
     people = await acknowledgements(connection, numbers, since, at_us)
-    question = Question(fleet, pack, device.device_no, at_us, since, rules, people, too_large)
+    then = await written(connection, device.device_no, at_us)
+    question = Question(fleet, pack, device.device_no, at_us, since, rules, people, too_large, then)
     # What was received by then may be about a time that the device's fast clock says is later.
     return Asking(question, Asked(since, at_us + FUTURE_US + 1, device_nos=numbers))
 

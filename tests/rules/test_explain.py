@@ -9,12 +9,13 @@ from devices.readings import Rows
 from rules import explain as explain_module
 from rules import explain_fleet
 from rules import explain_words as words
-from rules.decisions import Acknowledge, AlarmState, alarm_id
+from rules.decisions import Acknowledge, AlarmState, Priority, alarm_id
 from rules.document import RulePack
 from rules.explain import Question, explain
 from rules.explain_fleet import neighbourhood
-from rules.explain_types import Certainty, Explained, Reason, RuleExplained, Says
+from rules.explain_types import Certainty, Explained, Reason, Reverted, RuleExplained, Says, Stood, Written
 from rules.explain_words import SENTENCES
+from rules.explain_written import _STATES
 from tests.rules.world import NUMBERS, T0, at, pack, reading, registry
 
 GAS = 'id = "gas"\napplies_to = ["detector"]\nquantity = "combustible_lel"\nat_or_above = 20\nclear_below = 15\n'
@@ -184,3 +185,26 @@ def test_every_why_has_its_chinese() -> None:
 def test_every_reason_has_its_sentences() -> None:
     assert set(SENTENCES) == set(Reason)
     assert all(zh.strip() and en.strip() for zh, en in SENTENCES.values())
+
+
+def test_what_was_shown_then_stands_beside_what_is_recomputed() -> None:
+    def told(stood: Stood | None, *reverted: Reverted, rows: list[Rows]) -> RuleExplained:
+        near, _ = neighbourhood(registry(), "davysim/d1", pack(GAS))
+        written = Written(() if stood is None else (stood,), reverted)
+        question = Question(build_fleet(near), pack(GAS), NUMBERS["d1"], at(12), at(0), written=written)
+        return _rule(explain(question, rows, lambda us: f"{(us - T0) / 1e6:g}"))
+
+    alarm = alarm_id("gas", NUMBERS["d1"], at(0))
+    shelved = Stood(
+        alarm, "gas", AlarmState.SHELVED, Priority.LOW, False, at(0), at(5), "shelved", "anna", "works in the kitchen"
+    )
+    found = told(shelved, rows=_gas(25, 25))
+    assert (found.state, found.stood) == (AlarmState.UNACKNOWLEDGED, shelved)
+    assert "it was shown as shelved (shelved at 5 by anna: works in the kitchen)" in found.differs_en
+    assert "已搁置" in found.differs_zh
+    assert "no such alarm was written then" in told(None, rows=_gas(25, 25)).differs_en
+    assert "an alarm stood then, shown as shelved" in told(shelved, rows=_gas(1, 1)).differs_en
+    assert told(None, rows=_gas(1, 1)).differs_en == ""
+    reverted = told(None, Reverted("gas", at(3), "reverted: too many"), rows=_gas(1, 1))
+    assert "had taken itself back at 3 (reverted: too many)" in reverted.differs_en
+    assert set(_STATES) == set(AlarmState)
