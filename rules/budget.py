@@ -4,7 +4,7 @@ B1  Software judged a shut-off unless one of the alarms that ask for it was rais
     bit of its own device. A person's CLOSE never comes here, and what a device's own bit asks for is never held.
 B2  Of each rule at most `limit` shut-offs leave within its budget's window, whatever the batches are; what is more is
     held, and leaves as the window moves on: worst first, then by the numbers of detector and valve. What a person
-    releases is not counted.
+    releases is not counted. An edit of the rule changes the budget, and refills nothing.
 B3  What is held is over when no alarm of its rule asks for it any more. A veto holds until the alarm has returned: only
     an alarm that becomes active, or a device's own alarm bit, asks again.
 B4  Simulated devices have a budget of their own, so that a drill never holds up what is real (G10).

@@ -16,6 +16,7 @@ from rules.waiting import Line
 from rules.worst import worst_by
 
 _NOT_HEARD = "its detector was not heard since the engine's store was brought back from a copy"
+_SIMULATED = "|simulated"
 _NO_MORE = "no alarm asks for it any more"
 
 
@@ -83,7 +84,7 @@ def limit(state: State, rule: int) -> int:
 
 
 def _name(line: Line) -> str:
-    return line.rule + ("|simulated" if line.simulated else "")
+    return line.rule + (_SIMULATED if line.simulated else "")
 
 
 def _window_us(state: State, line: Line) -> int:
@@ -100,7 +101,8 @@ def _room(state: State, line: Line, at: int) -> int:
 
 
 def _spend(state: State, line: Line, at: int) -> None:
-    state.tokens[_name(line)] = Tokens(_name(line), (*_counted(state, line, at), at))
+    spent = (*_counted(state, line, at), at)
+    state.tokens[_name(line)] = Tokens(_name(line), spent, _window_us(state, line))
 
 
 def _used_up(state: State, rule: int) -> str:
@@ -116,10 +118,13 @@ def remind(state: State, line: Line) -> None:
         state.remind(tokens.released[-most] + _window_us(state, line), Timer.RELEASE, 0, rule)
 
 
-def forget_spent(state: State, rule: str) -> None:
-    """The rule is another now: its budget is whole."""
-    for simulated in (False, True):
-        state.tokens.pop(_name(Line(rule, simulated)), None)
+def forget_spent(state: State, at: int) -> None:
+    """Rules were edited. What a rule has spent stays spent, whatever version of it asked; of a rule that is gone, and
+    may come back, it is forgotten when its window has passed."""
+    for name, tokens in list(state.tokens.items()):
+        gone = name.removesuffix(_SIMULATED) not in state.compiled.by_id
+        if gone and at - tokens.released[-1] >= tokens.window_us:
+            del state.tokens[name]
 
 
 # ---- holding and releasing ------------------------------------------------------------------------------------------

@@ -18,8 +18,8 @@ _WORD = {Verb.CLOSE: "valve", Verb.FAN_ON: "fan"}
 def rewire(state: State, out: Out, before: Fleet, rules_before: Compiled, now: int) -> None:
     """`before`, `rules_before`: what was in force until now; the state holds what is in force from now on."""
     budget.laid_out(state, out, now)
-    for rule in trials.edited(state, out, rules_before, now):
-        releasing.forget_spent(state, rule)
+    trials.edited(state, out, rules_before, now)
+    releasing.forget_spent(state, now)
     _end_unactuated(state, out, before, now)
     _hear_otherwise(state, out, before, now)
     _free(state, out, now)

@@ -100,11 +100,13 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class Tokens(msgspec.Struct, frozen=True):
-    """What the budget of one rule version has left: when each of the last shut-offs was released (microseconds UTC).
-    `rule`: its id, followed by "|simulated" for the shut-offs of simulated devices, which are counted apart (G10)."""
+    """What the budget of a rule has spent, whatever its version: when each of the last shut-offs was released
+    (microseconds UTC). `rule`: its id, followed by "|simulated" for the shut-offs of simulated devices, which are
+    counted apart (G10). `window_us`: of the budget when it was last spent; 0 in snapshots of before this was kept."""
 
     rule: str
     released: tuple[int, ...] = ()
+    window_us: int = 0
 
 
 class Proving(msgspec.Struct, frozen=True):

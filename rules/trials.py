@@ -70,9 +70,8 @@ def _tell(state: State, out: Out, slot: int, note: str, because: str, at: int) -
         alarms.say(state, out, slot, rule, f"{state.open[slot, rule].note}; {note}", at=at)
 
 
-def edited(state: State, out: Out, before: Compiled, now: int) -> list[str]:
-    """The rules are others now: one that was edited is in force as it says itself, with a whole budget, and proves
-    itself anew. Returns the ids of those that are new or were edited."""
+def edited(state: State, out: Out, before: Compiled, now: int) -> None:
+    """The rules are others now: one that was edited is in force as it says itself, and proves itself anew."""
     known = {rule.id: _document(before, rule) for rule in before.rules}
     fresh = [rule.id for rule in state.compiled.rules if known.get(rule.id) != _document(state.compiled, rule)]
     gone = [rule for rule in {*state.reverted, *state.proving} if rule not in state.compiled.by_id]
@@ -86,7 +85,6 @@ def edited(state: State, out: Out, before: Compiled, now: int) -> list[str]:
     for slot in [slot for slot, rule in state.open if rule == number]:
         if not any(f"rule {rule}:" in state.open[slot, number].note for rule in state.reverted):
             alarms.return_alarm(state, out, slot, number, at=now, comment="the rule was edited")
-    return fresh
 
 
 def _document(compiled: Compiled, rule: Rule) -> tuple[Rule, tuple[Override, ...]]:

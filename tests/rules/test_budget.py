@@ -191,13 +191,29 @@ def test_what_is_simulated_has_a_budget_of_its_own() -> None:
     assert closed(world.tick(601)) == ["y2"]
 
 
-def test_an_edited_rule_has_its_whole_budget_again_and_what_waits_gets_its_turn() -> None:
+def test_an_edit_refills_no_budget_and_a_larger_one_has_room_at_once() -> None:
     world = street()
     leaks(world, {"a0": 12, "a1": 13, "a2": 14, "a3": 15, "a4": 16})
-    edited = rules(CLOSES + BUDGET.replace("600", "900"))
-    decided = reshape(world.state, world.fleet, compile_pack(edited, world.fleet), at(10))
-    assert closed(decided) == ["b4", "b3"]
-    assert list(world.state.held) == [("rises", world.slot("b2"))]
+    for edited, t in ((CLOSES + BUDGET + '\nnotify = "duty"', 10), (CLOSES + BUDGET.replace("600", "900"), 20)):
+        decided = reshape(world.state, world.fleet, compile_pack(rules(edited), world.fleet), at(t))
+        assert not of(CloseWanted, decided)
+    assert not closed(world.tick(700))
+    assert closed(world.tick(902)) == ["b4", "b3"]
+    three = rules(CLOSES + BUDGET.replace("600", "900").replace("least = 2", "least = 3"))
+    assert closed(reshape(world.state, world.fleet, compile_pack(three, world.fleet), at(903))) == ["b2"]
+
+
+def test_what_a_rule_that_is_gone_has_spent_is_known_while_its_window_lasts() -> None:
+    world = street()
+    leaks(world, {"a0": 12, "a1": 13})
+    for pack, t, known in ((rules(), 2, True), (rules(CLOSES + BUDGET), 3, True), (rules(), 4, True)):
+        reshape(world.state, world.fleet, compile_pack(pack, world.fleet), at(t))
+        assert ("rises" in world.state.tokens) == known
+        if pack.rules[0].id == "rises":
+            world.rules = pack
+            assert not closed(world.hear("a2", t, 30))
+    reshape(world.state, world.fleet, compile_pack(rules(), world.fleet), at(700))
+    assert not world.state.tokens
 
 
 def test_a_rule_that_is_not_edited_keeps_what_it_has_spent_when_others_are() -> None:
