@@ -205,8 +205,9 @@ class People(Permits):
         return True
 
     def family(self, case: Case) -> list[Case]:
-        """The parts of its parts first."""
-        return [one for part in case.parts for one in self.family(self.cases.open[part])] + [case]
+        """The parts of its parts first, in the order in which they were opened."""
+        parts = sorted((self.cases.open[part] for part in case.parts), key=lambda part: (part.opened, part.name))
+        return [one for part in parts for one in self.family(part)] + [case]
 
     def measured_on_site(self, case: Case, said: FieldReading) -> bool:
         place = said.place.strip()
