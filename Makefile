@@ -1,14 +1,15 @@
 # Davy's two commands are `make demo` and `make test`. Each sets up everything it needs in .venv by itself, from nothing
 # but python3 >= 3.11 and PyPI, as root and as an ordinary user; a second run starts at once.
 #
-#   make demo    200 simulated homes, a leak, and its story on the terminal; Ctrl-C prints the ledger
-#   make test    lint, types, and every test (or TESTS=path); says at its end what was skipped and why
-#   make lock    resolve the dependencies of pyproject.toml anew into the hashed lock files
-#   make clean   remove what the above made (never your data)
+#   make demo       200 simulated homes, a leak, and its story on the terminal; Ctrl-C prints the ledger
+#   make test       lint, types, and every test (or TESTS=path); says at its end what was skipped and why
+#   make test-deep  the rule engine against its naive reference on 10,000 random cases of each property (or EXAMPLES=n)
+#   make lock       resolve the dependencies of pyproject.toml anew into the hashed lock files
+#   make clean      remove what the above made (never your data)
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test lock clean run-ready test-ready
+.PHONY: help demo test test-deep lock clean run-ready test-ready
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,7 +22,7 @@ export PIP_NO_INPUT := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 help:
-	@sed -n '4,9s/^# //p' Makefile
+	@sed -n '4,10s/^# //p' Makefile
 
 # -m: on a terminal davy gets a process group of its own, so that Ctrl-C ends it and not make (status 130) too.
 demo: $(VENV)/.ready-run
@@ -29,6 +30,12 @@ demo: $(VENV)/.ready-run
 
 test: $(VENV)/.ready-test
 	@PYTHON=$(BIN)/python .ci/test $(TESTS)
+
+# Hours, on as many cores as there are: every test that DAVY_TEST_EXAMPLES speaks to. What was tried is said at the end.
+EXAMPLES ?= 10000
+test-deep: $(VENV)/.ready-test
+	@DAVY_TEST_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q -n "$${DAVY_TEST_WORKERS:-auto}" --dist worksteal \
+		--hypothesis-show-statistics $$(grep -rl --include='*.py' DAVY_TEST_EXAMPLES tests/rules)
 
 # $(1): name of the lock file
 define install
