@@ -63,8 +63,11 @@ def to_end(state: State, slot: int) -> list[int]:
     """The rules that a reading of this silent device ends, or that count it no longer, ascending."""
     came = state.deadlines.number[state.compiled.class_of[slot], : int(state.stage[slot])].tolist()
     counted = [rule for rule in came if rule in state.outages]
-    active = [rule for rule in state.compiled.silence if IS_ACTIVE[state.phase[slot, rule]]]
-    return sorted(counted + active)
+    return sorted(counted + _active(state, slot))
+
+
+def _active(state: State, slot: int) -> list[int]:
+    return [rule for rule in state.compiled.silence if IS_ACTIVE[state.phase[slot, rule]]]
 
 
 def heard_again(state: State, slots: NDArray[np.int32], at: NDArray[np.int64]) -> None:
@@ -96,14 +99,14 @@ def came_to(state: State) -> dict[int, set[str]]:
     found = {}
     for slot in np.flatnonzero(state.silent).tolist():
         came = state.deadlines.number[state.compiled.class_of[slot], : int(state.stage[slot])].tolist()
-        active = [rule for rule in state.compiled.silence if IS_ACTIVE[state.phase[slot, rule]]]
-        found[slot] = {state.compiled.rules[rule].id if rule != VOTES else "" for rule in (*came, *active)}
+        every = (*came, *_active(state, slot))
+        found[slot] = {state.compiled.rules[rule].id if rule != VOTES else "" for rule in every}
     return found
 
 
 def reshaped(state: State, out: Out, came: dict[int, set[str]], now: int) -> None:
-    """The registry or the rules are others now. Silences that have come (`came`) have come; one that is new, of a
-    device that has been silent for longer, comes now."""
+    """The registry or the rules are others now. Silences that have come (`came`) have come, save those that are longer
+    now; one that is new, of a device that has been silent for longer, comes now."""
     state.deadlines = deadlines(state.compiled)
     state.stage[:] = 0
     state.silent[:] = False
@@ -112,11 +115,13 @@ def reshaped(state: State, out: Out, came: dict[int, set[str]], now: int) -> Non
     for slot, rules in came.items():
         if not state.fleet.present[slot] or state.heard[slot] >= now:
             continue  # gone, or registered again
-        chain = state.deadlines.number[state.compiled.class_of[slot]].tolist()[:-1]
+        number = state.compiled.class_of[slot]
+        passed = int(np.count_nonzero(state.heard[slot] + state.deadlines.after_us[number] <= now))
+        chain = state.deadlines.number[number, :passed].tolist()
         called = [state.compiled.rules[rule].id if rule != VOTES else "" for rule in chain]
         stage = max((at + 1 for at, name in enumerate(called) if name in rules), default=0)
         state.stage[slot] = stage
-        state.silent[slot] = bool(stage)
+        state.silent[slot] = bool(stage) or bool(_active(state, slot))
         mute += [slot] if VOTES in chain[:stage] else []
         fresh += [(slot, rule) for rule, name in zip(chain[:stage], called, strict=False) if name not in rules]
     state.outages = tally(state.compiled, state.deadlines, state.stage)

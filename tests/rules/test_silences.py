@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -17,7 +18,7 @@ from rules.reshape import reshape
 from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
 from rules.state import State
 from rules.step import step
-from tests.rules.world import MODELS, NUMBERS, SECOND, T0, World, at, changed, of, pack, registry
+from tests.rules.world import MODELS, NUMBERS, SECOND, T0, World, at, changed, of, pack, raised, registry
 
 SILENT = 'id = "silent"\nkind = "silence"'
 MISSING = 'id = "missing"\ncondition = "missing(70 s)"\napplies_to = ["detector"]'
@@ -98,6 +99,53 @@ def test_a_rule_of_silence_that_is_gone_leaves_the_other_to_come() -> None:
     world.tick(30)
     assert ("d1", "soon", "NORMAL") in changed(changed_rules(world, 40, pack(MISSING)))
     assert of_d1(world.tick(80)) == [("missing", 75)]
+
+
+def test_an_edit_brings_no_silence_before_its_time() -> None:
+    """Models with more silences than d1's make no difference to it."""
+    asks = 'condition = "any(site, combustible_lel >= 10 %LEL)"'
+    of_valves = 'id = "shut"\ncondition = "missing(1 min)"\napplies_to = ["shut_off_valve"]'
+    world = World(
+        pack(asks, MISSING, SILENT, of_valves, of_valves.replace("shut", "valve", 1).replace("1 min", "2 min"))
+    )
+    world.hear("d1", 5)
+    world.tick(40)  # nobody counts its vote any more
+    assert of_d1(changed_rules(world, 41, pack(asks.replace("10", "20"), MISSING, SILENT, of_valves))) == []
+    assert of_d1(world.tick(100)) == [("missing", 75)]
+
+
+def test_a_silence_that_is_longer_after_an_edit_stands_and_brings_no_shorter_one_before_its_time() -> None:
+    world = World(pack(SOON, MISSING))
+    world.hear("d1", 5)
+    assert of_d1(world.tick(30)) == [("soon", 25)]
+    assert of_d1(changed_rules(world, 31, pack(SOON.replace("2 *", "9 *"), MISSING))) == []
+    assert world.alarm("d1", "soon") is not None
+    assert of_d1(world.tick(74.9)) == []
+    assert of_d1(world.tick(200)) == [("missing", 75)]
+    assert [rule for _, rule, _ in changed(world.hear("d1", 201))] == ["soon", "missing"]
+
+
+def test_a_silence_that_is_longer_after_an_edit_is_over_at_the_next_reading() -> None:
+    world = World(pack(SOON))
+    world.hear("d1", 5)
+    assert of_d1(world.tick(30)) == [("soon", 25)]
+    changed_rules(world, 31, pack(SOON.replace("2 *", "9 *")))
+    assert changed(world.hear("d1", 40)) == [("d1", "soon", "RETURNED_UNACKNOWLEDGED")]
+    assert ("d1", "soon", "UNACKNOWLEDGED") not in changed(world.tick(129.9))
+    assert ("d1", "soon", "UNACKNOWLEDGED") in changed(world.tick(130))
+
+
+@pytest.mark.parametrize("faster", [False, True])
+def test_a_no_of_a_device_that_is_silent_is_unknown_once_its_model_reports_more_often(faster: bool) -> None:
+    """Silent for 21 s: two of its intervals so far, four of them now."""
+    rule = 'id = "all-well"\ncondition = "not any(site, combustible_lel >= 10 %LEL)"'
+    world = World(pack(rule, 'id = "soon"\ncondition = "missing(20 s)"'), registry(("d1", "d2")))
+    world.hear("d1", 5, combustible_lel=1.0)
+    world.tick(26)
+    models = [msgspec.structs.replace(one, report_interval_s=5.0 if faster else 10.0) for one in MODELS]
+    world.fleet = build_fleet(registry(("d1", "d2"), models=models), world.fleet)
+    reshape(world.state, world.fleet, compile_pack(world.rules, world.fleet), at(26))
+    assert bool(raised(world.hear("d2", 27, combustible_lel=1.0))) is not faster
 
 
 def test_a_device_registered_again_is_silent_from_then_on() -> None:
