@@ -66,7 +66,7 @@ def act(state: State, out: Out, slot: int, rule: int, at: int) -> None:
     if not (spec.action.closes or spec.action.ventilates) or not matrix.acts(state, slot, rule):
         return
     no_valve = state.compiled.no_valve
-    if spec.action.closes and alarm is not None and no_valve >= 0 and not matrix.reach(state.fleet, slot, spec.id):
+    if spec.action.closes and alarm is not None and no_valve >= 0 and not matrix.reaches(state, slot, rule):
         alarms.raise_alarm(state, out, slot, no_valve, onset=alarm.onset, at=at, because=alarm.alarm)
     for what, causes in matrix.asked(state, state.fleet, slot, rule):
         if matrix.acts(state, slot, rule):  # it may be taken back while it asks
@@ -78,10 +78,7 @@ def alarm_settled(state: State, out: Out, slot: int, rule: int, at: int) -> None
     action = state.compiled.rules[rule].action
     if not (action.closes or action.ventilates):
         return
-    no_valve = state.compiled.no_valve
-    still = any(state.compiled.closes[r] and alarms.is_active(state, slot, r) for r in range(len(state.compiled)))
-    if no_valve >= 0 and not still:
-        alarms.return_alarm(state, out, slot, no_valve, at=at)
+    end_no_valve(state, out, slot, at)
     budget.settled(state, out, slot, rule, at)
     if action.ventilates:
         _stop_asking(state, out, slot, rule, at)
@@ -99,6 +96,14 @@ def _stop_asking(state: State, out: Out, slot: int, rule: int, at: int) -> None:
             asked = any(matrix.asks_for(state, fan.slot, number) for number in range(len(state.compiled)))
             if wanted is not None and wanted.verb is Verb.FAN_ON and not asked:
                 end(state, out, wanted, Outcome.OVER, at)
+
+
+def end_no_valve(state: State, out: Out, slot: int, at: int) -> None:
+    """That a detector closes nothing is said until none of its alarms would close something that is not there."""
+    closing = [rule for rule in range(len(state.compiled)) if state.compiled.closes[rule]]
+    still = any(alarms.is_active(state, slot, rule) and not matrix.reaches(state, slot, rule) for rule in closing)
+    if state.compiled.no_valve >= 0 and not still:
+        alarms.return_alarm(state, out, slot, state.compiled.no_valve, at=at)
 
 
 def replied(state: State, out: Out, command: str, device_no: int, position: ValvePosition, at: int) -> None:

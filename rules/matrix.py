@@ -136,6 +136,11 @@ def reach(fleet: Fleet, slot: int, rule: str) -> list[ShutOffValve]:
     return list(found.values())
 
 
+def reaches(state: State, slot: int, rule: int) -> bool:
+    """Whether there is any valve that an alarm of this rule at this detector closes."""
+    return bool(reach(state.fleet, slot, state.compiled.rules[rule].id))
+
+
 def detectors_of(fleet: Fleet, target: int) -> list[int]:
     """Slots of the detectors that close this valve or run this fan, alone or with others."""
     linked = [slot for slot in fleet.closed_by.get(target, ()) if fleet.simulated[slot] == fleet.simulated[target]]

@@ -12,6 +12,8 @@ P3  It ends on site: a person says what was measured at the appliance. While gas
 """
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from devices.commands import Verb
 from devices.fleet import MICROSECONDS
@@ -31,7 +33,7 @@ from rules.decisions import (
     permit_id,
 )
 from rules.document import Kind
-from rules.lifecycle import FORBIDS_OPEN
+from rules.lifecycle import FORBIDS_OPEN, IS_ACTIVE
 from rules.matrix import detectors_of, reach
 from rules.standing import Permit
 from rules.state import State, Timer
@@ -181,9 +183,11 @@ def restored(state: State, out: Out, at: int) -> None:
 
 
 def reshaped(state: State, out: Out, now: int) -> None:
-    """A permit needs its valve, and no rule that is new may forbid it."""
+    """A permit needs its valve, and is dead with an alarm that closes it now. (One that has returned, or came late, did
+    not end it then; an edit of something else does not either.)"""
     for slot in sorted(state.permits):
-        refused = _forbidden(state, slot) if slot in state.fleet.valves else "the valve takes no commands any more"
+        there = slot in state.fleet.valves
+        refused = _forbidden(state, slot, IS_ACTIVE) if there else "the valve takes no commands any more"
         if refused:
             _die(state, out, slot, now, refused)
 
@@ -206,14 +210,14 @@ def _find(state: State, name: str) -> Permit | None:
     return next((permit for permit in state.permits.values() if permit.permit == name), None)
 
 
-def _forbidden(state: State, slot: int) -> str:
-    """Why this valve must not be opened now, or empty."""
+def _forbidden(state: State, slot: int, phases: NDArray[np.bool_] = FORBIDS_OPEN) -> str:
+    """Why this valve must not be opened now, or empty. phases: those of the alarms that forbid it."""
     if slot in state.wanted_by_slot:
         return "the valve's closing is wanted: it must be seen closed first, or a named person cancels that"
     for detector in detectors_of(state.fleet, slot):
         for rule, spec in enumerate(state.compiled.rules):
             alarm = state.open.get((detector, rule)) if spec.action.closes else None
-            if alarm is None or alarm.trial or not FORBIDS_OPEN[state.phase[detector, rule]]:
+            if alarm is None or alarm.trial or not phases[state.phase[detector, rule]]:
                 continue
             if any(valve.slot == slot for valve in reach(state.fleet, detector, spec.id)):
                 return f"alarm {spec.id} at {alarm.identity} stands: {_WHAT_IT_NEEDS[spec.latch]}"

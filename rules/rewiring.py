@@ -72,13 +72,13 @@ def _ask_anew(state: State, out: Out, before: Fleet, rules_before: Compiled, now
         for what, causes in matrix.asked(state, state.fleet, slot, rule):
             if what.slot not in known:
                 budget.ask(state, out, (slot, rule), what, causes, now)
-        if spec.action.closes and not matrix.reach(state.fleet, slot, spec.id):
+        if spec.action.closes and not matrix.reaches(state, slot, rule):
             unprotected.setdefault(slot, alarm)
     no_valve = state.compiled.no_valve
     if no_valve < 0:
         return
-    for slot in [slot for slot, rule in state.open if rule == no_valve and slot not in unprotected]:
-        alarms.return_alarm(state, out, slot, no_valve, at=now)
+    for slot in [slot for slot, rule in state.open if rule == no_valve]:
+        interlock.end_no_valve(state, out, slot, now)
     for slot, alarm in unprotected.items():
         alarms.raise_alarm(state, out, slot, no_valve, onset=alarm.onset, at=now, because=alarm.alarm)
 

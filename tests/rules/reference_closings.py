@@ -60,7 +60,8 @@ class Closings(People):
         action = self.rules[number].action
         if not (action.closes or action.ventilates):
             return
-        if not any(self.cells[slot, n].active for n, rule in enumerate(self.rules) if rule.action.closes):
+        closing = [n for n, rule in enumerate(self.rules) if rule.action.closes and not self.reach(slot, n)]
+        if not any(self.cells[slot, n].active for n in closing):
             self.lower(slot, self.only(Kind.NO_VALVE), at)
         self.no_longer(slot, number, at)
         if action.ventilates:
