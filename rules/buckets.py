@@ -2,6 +2,8 @@
 
 B1  A window is K buckets of window // K microseconds. The bucket of a reading is its time divided by that width, but
     never one before the device's newest (`head`): time does not go back. The window is the K buckets that end there.
+    Only when it lies more than K buckets before is a clock believed that was set back: the ring begins anew there, or
+    nothing would be remembered until the clock is where it was.
 B2  A bucket with number b stands at b % K; those that the head leaves behind are emptied when it moves.
 B3  Sums over the window are kept beside the buckets and changed by whole numbers, so they are what a sum over all
     buckets would be.
@@ -18,6 +20,9 @@ BUCKETS = 12
 STEL_BUCKETS = 15
 #: Of `twa`: five minutes of an eight-hour shift each.
 TWA_BUCKETS = 96
+
+#: Means are rounded to what readings and limits are: else a value that stays at its limit would lie beside it.
+_AS_READ = np.float32
 
 Slots = NDArray[np.int32]
 Times = NDArray[np.int64]
@@ -60,9 +65,12 @@ class Ring:
         where in the cells that bucket stands, (n,)."""
         sums = self.sums[slots]
         before = sums[:, 0].copy()
-        head = np.maximum(t // self.width_us, before)
+        head = newest(t // self.width_us, before, self.buckets)
+        anew = head < before
         sums[:, 0] = head
-        steps = np.where(before == 0, 0, np.minimum(head - before, self.buckets))
+        steps = np.where(before == 0, 0, np.where(anew, self.buckets, np.minimum(head - before, self.buckets)))
+        if self.MORE and anew.any():
+            sums[anew, 1 + self.SUMS :] = 0
         rows = np.flatnonzero(steps)
         if len(rows):
             at, begins = self.stretch(slots[rows], before[rows] + 1, steps[rows])
@@ -108,7 +116,8 @@ class Mean(Ring):
         sums[:, 3] += ~good
         self.sums[slots] = sums
         known = (sums[:, 2] > 0) & (sums[:, 3] <= sums[:, 2])
-        return np.where(known, sums[:, 1] / 1000.0 / np.maximum(sums[:, 2], 1), np.nan)
+        mean = (sums[:, 1] / 1000.0 / np.maximum(sums[:, 2], 1)).astype(_AS_READ)
+        return np.where(known, mean, np.nan).astype(np.float64)
 
 
 class Average(Ring):
@@ -140,8 +149,8 @@ class Average(Ring):
             sums[good] = mine
         self.sums[slots] = sums
         held = sums[:, 2]
-        found = np.where(held > 0, sums[:, 1] / (1000.0 * self.buckets), np.nan)
-        return found, 4 * held < 3 * self.buckets
+        average = (sums[:, 1] / (1000.0 * self.buckets)).astype(_AS_READ)
+        return np.where(held > 0, average, np.nan).astype(np.float64), 4 * held < 3 * self.buckets
 
     def _add(self, at: Places, sums: NDArray[np.int64], milli: NDArray[np.int64]) -> None:
         before = [cells[at] for cells in self.cells]
@@ -188,6 +197,11 @@ class Tally(Ring):
             sums[:, 1 + number] += more
         self.sums[slots] = sums
         return sums[:, 1].astype(np.float64), sums[:, 2] > 0
+
+
+def newest(number: NDArray[np.int64], head: NDArray[np.int64], buckets: int) -> NDArray[np.int64]:
+    """The heads after readings whose times lie in these buckets: B1."""
+    return np.where(number + buckets < head, number, np.maximum(number, head))
 
 
 def in_milli(value: Values, good: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 D1  A dose is advanced in whole seconds by a table of decays, with additions and multiplications alone, so that it is
     the same number on every machine and for every way of batching (G5).
 D2  What nobody knows (a value that is not good, a condition that is unknown) changes nothing here.
+D3  A clock that was set back is believed: what began after the reading begins with it, and goes on from there.
 """
 
 import math
@@ -63,9 +64,9 @@ class Dose(Remembered):
         who, now, at = slots[good], np.maximum(value[good], 0.0), t[good]
         last, ppm = self.fields["last"][who], self.fields["ppm"][who].astype(np.float64)
         first = last == 0
-        last = np.where(first, at, last)
+        last = np.where(first, at, np.minimum(last, at))
         gap_us = at - last
-        seconds = np.maximum(gap_us, 0) // _MICROSECONDS
+        seconds = gap_us // _MICROSECONDS
         holds = gap_us <= np.maximum(3 * interval_us[good], _HOLDS_US)
         used = np.where(holds, np.maximum(ppm, now), 0.0)
         left = DECAY[np.minimum(seconds, LONGEST_S)]
@@ -92,7 +93,7 @@ class Still(Remembered):
         who, now, at = slots[good], value[good], t[good]
         since = self.fields["since"][who]
         same = (self.fields["value"][who] == now) & (since != 0)
-        since = np.where(same, since, at)
+        since = np.where(same, np.minimum(since, at), at)
         many = np.where(same, np.minimum(self.fields["many"][who], LEAST_STILL - 1) + 1, 1)
         self.fields["value"][who], self.fields["since"][who], self.fields["many"][who] = now, since, many
         found[good] = np.where(many >= LEAST_STILL, at - since, -1)
@@ -107,6 +108,7 @@ class Lasting(Remembered):
     def advance(self, slots: Slots, t: Times, true: NDArray[np.bool_], false: NDArray[np.bool_]) -> Values:
         """For how long, in seconds; 0 while it is false, NaN where nobody knows."""
         start = self.fields["start"][slots]
-        start = np.where(true & (start == 0), t, np.where(false, 0, start))
+        began = np.where(start == 0, t, np.minimum(start, t))
+        start = np.where(true, began, np.where(false, 0, start))
         self.fields["start"][slots] = start
         return np.where(true, (t - start) / 1e6, np.where(false, 0.0, np.nan))

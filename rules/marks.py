@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.buckets import Slots, Times, Values
+from rules.buckets import Slots, Times, Values, newest
 
 Words = NDArray[np.int64]
 
@@ -47,8 +47,8 @@ class Marked:
         """The heads moved to t's bucket, and the sets as they are counted from there, shape (n,) each."""
         words = self.words.take(slots)
         old = words >> self._bits
-        head = np.maximum(t // self.width_us, old)
-        steps = np.minimum(head - old, self.buckets)
+        head = newest(t // self.width_us, old, self.buckets)
+        steps = np.where(head < old, self.buckets, np.minimum(head - old, self.buckets))
         return head, [(self._set(words, number) << steps) & self._all for number in range(self.SETS)]
 
     def _set(self, words: Words, number: int) -> Words:

@@ -143,9 +143,14 @@ class Expressions:
             if key[1] == slot and vote == FALSE:
                 self.votes[key] = UNKNOWN
 
-    def put(self, memory: Memory, width: int, ts: int, value: float | None) -> int:
-        """Into its bucket, which is never one before the newest."""
-        bucket = ts // width if memory.head is None else max(ts // width, memory.head)
+    def put(self, memory: Memory, width: int, many: int, ts: int, value: float | None) -> int:
+        """Into its bucket, which is never one before the newest, save of a clock that was set back by more than the
+        window: nothing is known of before then."""
+        bucket = ts // width
+        if memory.head is not None and bucket < memory.head - many:
+            memory.entries, memory.good = [], None
+        elif memory.head is not None:
+            bucket = max(bucket, memory.head)
         memory.head = bucket
         memory.entries.append((bucket, ts, value))
         return bucket
@@ -153,7 +158,7 @@ class Expressions:
     def window(self, rule: int, slot: int, node: Windowed, one: Reading) -> None:
         memory, many = self.memory(rule, slot, node), BUCKETS.get(node.statistic, 12)
         width, now = node.window_us // many, one.good.get(node.quantity)
-        head = self.put(memory, width, one.ts, now)
+        head = self.put(memory, width, many, one.ts, now)
         if now is not None:
             if node.statistic in BUCKETS and memory.good is not None:
                 last_bucket, last_ts = memory.good
@@ -177,13 +182,13 @@ class Expressions:
                 means.append(sum(values) // len(values))
             if not means:
                 return NOBODY_KNOWS
-            return known(sum(means) / (1000 * many), EXACT if 4 * len(means) >= 3 * many else AT_LEAST)
+            return known(as_read(sum(means) / (1000 * many)), EXACT if 4 * len(means) >= 3 * many else AT_LEAST)
         if not good:
             return NOBODY_KNOWS
         match node.statistic:
             case Statistic.MEAN:
                 total = sum(milli(value) for _, _, value in good)
-                return NOBODY_KNOWS if missed > len(good) else known(total / 1000 / len(good))
+                return NOBODY_KNOWS if missed > len(good) else known(as_read(total / 1000 / len(good)))
             case Statistic.MIN:
                 return NOBODY_KNOWS if missed else known(min(value for _, _, value in good))
             case Statistic.MAX:
@@ -196,7 +201,7 @@ class Expressions:
 
     def count(self, rule: int, slot: int, node: Count, one: Reading) -> None:
         memory, width = self.memory(rule, slot, node), node.window_us // 12
-        head = self.put(memory, width, one.ts, self.truth(rule, slot, node.condition, one, False))
+        head = self.put(memory, width, 12, one.ts, self.truth(rule, slot, node.condition, one, False))
         memory.entries = [entry for entry in memory.entries if entry[0] > head - 12]
         held = [value for _, _, value in memory.entries]
         memory.said = known(held.count(TRUE), AT_LEAST if UNKNOWN in held else EXACT)
@@ -204,7 +209,7 @@ class Expressions:
     def since(self, rule: int, slot: int, node: Since, one: Reading) -> None:
         memory, truth = self.memory(rule, slot, node), self.truth(rule, slot, node.condition, one, False)
         if truth == TRUE:
-            memory.start = one.ts if memory.start is None else memory.start
+            memory.start = one.ts if memory.start is None else min(memory.start, one.ts)
             memory.said = known((one.ts - memory.start) / SECOND)
         elif truth == FALSE:
             memory.start, memory.said = None, known(0.0)
@@ -218,7 +223,7 @@ class Expressions:
         elif memory.value is None or now != memory.value:
             memory.value, memory.last, memory.many, memory.truth = now, one.ts, 1, FALSE
         else:
-            memory.many += 1
+            memory.last, memory.many = min(memory.last, one.ts), memory.many + 1
             memory.truth = int(memory.many >= 12 and one.ts - memory.last >= node.window_us)
 
     def dose(self, memory: Memory, slot: int, one: Reading) -> None:
@@ -229,7 +234,8 @@ class Expressions:
         if memory.value is None:
             memory.value, memory.last, memory.ppm = 0.0, one.ts, max(0.0, now)
         else:
-            elapsed_s = max(0, (one.ts - memory.last) // SECOND)
+            memory.last = min(memory.last, one.ts)
+            elapsed_s = (one.ts - memory.last) // SECOND
             if elapsed_s == 0:
                 memory.ppm = max(memory.ppm, now)
             else:
@@ -334,6 +340,10 @@ def has_a_vote(model: DeviceModel, condition: Condition) -> bool:
     if valve or alarm:
         return (valve and "valve" in kind) or (alarm and kind == "detector")
     return True
+
+
+def as_read(value: float) -> float:
+    return float(np.float32(value))
 
 
 def milli(value: float) -> int:

@@ -134,3 +134,13 @@ def test_a_clock_that_steps_back_takes_nothing_away_and_adds_nothing() -> None:
 
 def test_less_than_nothing_counts_as_nothing() -> None:
     assert Desk.of(COHB).series([0, 60], "co_ppm", [-5, -5])[-1][0] == pytest.approx(218 * (1 - DECAY[60]) * 0.0003)
+
+
+def test_a_dose_goes_on_from_where_a_clock_was_set_back_to() -> None:
+    right, wrong = Dose(1), Dose(1)
+    for step in range(120):
+        t, value = BEGIN + 50_000 * SECOND + step * 10 * SECOND, np.array([400.0])
+        one = right.advance(ONE, np.array([t]), value, INTERVAL_US)
+        back_us = 0 if step < 30 else 8 * 3_600 * SECOND
+        other = wrong.advance(ONE, np.array([t - back_us]), value, INTERVAL_US)
+    assert other[0] == pytest.approx(one[0], rel=0.02)  # the ten seconds of the step are in neither

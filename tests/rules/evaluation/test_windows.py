@@ -3,6 +3,7 @@
 import math
 import random
 
+import numpy as np
 import pytest
 
 from devices.quantities import Flag, Quality
@@ -46,7 +47,14 @@ def test_a_long_pause_empties_the_window() -> None:
 
 
 def test_a_mean_counts_in_thousandths_of_the_unit() -> None:
-    assert Desk.of(f"mean({LEL}, 60 s) >= 20 %LEL").series([0], LEL, [1.23456]) == [known(1.235)]
+    assert Desk.of(f"mean({LEL}, 60 s) >= 20 %LEL").series([0], LEL, [1.23456]) == [known(float(np.float32(1.235)))]
+
+
+@pytest.mark.parametrize("function", ["mean", "stel"])
+def test_a_mean_of_a_value_that_stays_at_the_limit_is_at_the_limit(function: str) -> None:
+    """20.1 as a reading and as a limit is a little more than twenty and a tenth."""
+    desk = Desk.of(f"{function}({LEL}, 15 min) >= 20.1 %LEL")
+    assert [desk.says(reading("m1", t, combustible_lel=20.1))[0] for t in range(0, 900, 10)][-1] == 1
 
 
 def test_a_mean_is_unknown_when_more_readings_were_not_good_than_good() -> None:
@@ -278,6 +286,25 @@ def test_time_does_not_go_back_a_reading_from_before_counts_in_the_newest_bucket
     desk = Desk.of(f"mean({LEL}, 60 s) >= 20 %LEL")
     assert desk.series([0, 58, 1], LEL, [10, 20, 60])[-1] == known(30)
     assert desk.series([65, 114.9], LEL, [0, 0])[-1] == known((20 + 60) / 4)  # 10 is gone, 60 is not
+
+
+@pytest.mark.parametrize("function", ["mean", "max", "stel", "twa", "count", "rate", "stuck"])
+def test_a_clock_that_was_set_back_is_believed_and_the_window_begins_anew(function: str) -> None:
+    condition = {
+        "count": f"count({LEL} >= 10 %LEL, 60 s) >= 5",
+        "rate": f"rate({LEL}, 60 s) >= 1 %LEL/min",
+        "stuck": f"stuck({LEL}, 60 s)",
+    }.get(function, f"{function}({LEL}, 60 s) >= 10 %LEL")
+    desk, rises = Desk.of(condition), 0.5 if function == "rate" else 0
+    for begins in (43_200, 14_400):  # noon, and then four in the morning
+        said = [desk.says(reading("m1", begins + t, combustible_lel=30 + rises * t))[0] for t in range(0, 120, 5)]
+        assert said[-1] == 1
+
+
+def test_nothing_from_before_a_clock_was_set_back_is_in_the_window() -> None:
+    desk = Desk.of(f"max({LEL}, 60 s) >= 20 %LEL")
+    assert desk.series([1_000, 940], LEL, [90, 7])[-1] == known(90)  # twelve buckets back
+    assert desk.series([1_000, 939.9], LEL, [90, 7])[-1] == known(7)
 
 
 def test_whole_days_make_no_difference_to_where_buckets_begin() -> None:

@@ -1,7 +1,7 @@
 """What a function over a window says is what going through all the readings that were ever heard gives.
 
 The readings of four devices come in batches of one of each at most, at times that move by nothing, by parts of a
-bucket, by a few buckets, by nearly a window, by exactly one, by many, and backwards.
+bucket, by a few buckets, by nearly a window, by exactly one, by many, and backwards, by a little and by far.
 """
 
 import math
@@ -21,8 +21,13 @@ from tests.rules.evaluation.desk import BEGIN, SECOND, Desk, pack, reading, regi
 NAMES = ("m1", "m2", "m3", "m4")
 INTERVAL_US = 10 * SECOND
 STEPS = (0.0, 0.3, 0.7, 1.0, 1.0, 1.0, 1.0, 2.0, 3.0, 4.0, 5.0, 9.0, 11.0, 12.0, 13.0, 15.0, 16.0, 40.0, -1.0, -5.0)
+FAR_BACK = (-12.0, -13.0, -14.0, -15.0, -16.0, -17.0, -96.0, -97.0, -98.0, -400.0)
 Said = tuple[float, int]
 UNKNOWN = (math.nan, NOT_KNOWN)
+
+
+def as_read(value: float) -> float:
+    return float(np.float32(value))
 
 
 @dataclass
@@ -46,7 +51,10 @@ class Told:
     last_good: One | None = None
 
     def hear(self, t: int, value: float | None, *, fills: bool) -> None:
-        self.head = max(self.head, t // self.width)
+        bucket = t // self.width
+        if bucket < self.head - self.buckets:
+            self.said, self.last_good, self.head = [], None, 0
+        self.head = max(self.head, bucket)
         one = One(self.head, t, None if value is None else round(value * 1000), value or 0.0)
         before = self.last_good
         if fills and value is not None and before is not None and t - before.t <= 3 * INTERVAL_US:
@@ -67,7 +75,7 @@ class Told:
         good, many = self.good(), len(self.window())
         if not good or many > 2 * len(good):
             return UNKNOWN
-        return sum(one.milli or 0 for one in good) / 1000 / len(good), EXACT
+        return as_read(sum(one.milli or 0 for one in good) / 1000 / len(good)), EXACT
 
     def highest(self) -> Said:
         if not self.good():
@@ -96,7 +104,7 @@ class Told:
             means.append(sum(milli) // len(milli))
         if not means:
             return UNKNOWN
-        return sum(means) / (1000 * self.buckets), EXACT if 4 * len(means) >= 3 * self.buckets else AT_LEAST
+        return as_read(sum(means) / (1000 * self.buckets)), EXACT if 4 * len(means) >= 3 * self.buckets else AT_LEAST
 
     def count(self) -> Said:
         unknown = len(self.window()) > len(self.good())
@@ -118,11 +126,12 @@ WINDOWS: dict[str, tuple[int, int, Callable[[Told], Said], bool]] = {
 def history(seed: int, width_s: float) -> list[list[tuple[str, float, float | None]]]:
     """Batches of (device, second, value or None)."""
     drawn, found = random.Random(seed), []
-    clock = {name: float(drawn.randrange(200)) for name in NAMES}
+    clock = {name: 5_000.0 + drawn.randrange(200) for name in NAMES}
     for _ in range(80):
         batch = []
         for name in drawn.sample(NAMES, drawn.randint(1, len(NAMES))):
-            clock[name] = max(0.0, clock[name] + drawn.choice(STEPS) * width_s)
+            steps = drawn.choice(STEPS if drawn.random() < 0.97 else FAR_BACK)
+            clock[name] = max(0.0, clock[name] + steps * width_s)
             value = None if drawn.random() < 0.15 else drawn.choice((0.0, 0.25, 7.5, 20.0, 150.0, -3.5))
             batch.append((name, clock[name], value))
         found.append(batch)
