@@ -49,6 +49,12 @@ def condition(rng: random.Random, depth: int = 2, *, plain: bool = False, voting
     return f"({_comparison(rng, plain=plain)})"
 
 
+def of_others(rng: random.Random) -> str:
+    """A condition that asks what other devices say, or whether a closing is wanted."""
+    first = rng.choice(("commanded_closed", "not commanded_closed", _vote(rng), _vote(rng)))
+    return f"({first} {rng.choice(('and', 'or'))} {condition(rng, 1)})"
+
+
 def _vote(rng: random.Random) -> str:
     group, inner = rng.choice(GROUPS), condition(rng, 1, voting=True)
     least = rng.choice((1, 2, 2, 3))

@@ -57,11 +57,16 @@ PEOPLE = ("anna", "li", "wang")
 
 
 class Moment(NamedTuple):
-    """What came in at one time: events, then readings."""
+    """What came in: events, at `now`; readings, at one time or a few up to then, ascending."""
 
     now: int
     events: tuple[Event, ...]
     rows: Rows
+
+    @property
+    def begins(self) -> int:
+        """When the first of it came in."""
+        return min(self.now, int(self.rows["received"][0])) if len(self.rows) else self.now
 
     @property
     def of_everybody(self) -> bool:
@@ -81,6 +86,7 @@ def random_life(rng: random.Random, fleet: Fleet, pack: RulePack, moments: int) 
     model = Reference(fleet, pack, T0)
     history: list[Moment] = []
     decided: list[list[Decision]] = []
+    behind: dict[int, int] = {}
     t = 0.0
     for _ in range(moments):
         t += rng.choice((0.001, 0.5, 1, 1, 2, 3, 7, 15, 29.5, 62))
@@ -98,11 +104,21 @@ def random_life(rng: random.Random, fleet: Fleet, pack: RulePack, moments: int) 
         elif chance < 0.06:
             events.append(rng.choice((Paused(at=now), Listening(at=now))))
         many = rng.choice((0, 1, 1, 2, 5, 20))
-        rows = random_rows(rng, many, t) if many else blank(0)
+        rows = random_rows(rng, many, t, behind) if many else blank(0)
+        if rng.random() < 0.3 and not any(isinstance(event, Resumed | Restored) for event in events):
+            _spread(rng, rows, now - (history[-1].now if history else T0))
         moment = Moment(now, tuple(events), rows[fleet.slots(rows["device_no"]) >= 0])
         history.append(moment)
         decided.append(model.step(moment.rows, fleet.slots(moment.rows["device_no"]).tolist(), moment.events, now))
     return Life(history, decided, model)
+
+
+def _spread(rng: random.Random, rows: Rows, most_us: int) -> None:
+    """Over the time since the moment before: each was measured and received so much earlier."""
+    sooner = sorted((rng.choice((0, 1, rng.randrange(most_us))) for _ in rows), reverse=True)
+    for row, by_us in zip(rows, sooner, strict=True):
+        row["received"] -= by_us
+        row["ts"] -= by_us
 
 
 def _event(rng: random.Random, now: int, number: int, model: Reference) -> Event:

@@ -24,7 +24,7 @@ from rules.document import (
 from rules.expression import parse_condition
 from rules.tree import Missing, Parsed
 from rules.units import parse_number
-from tests.rules.random_expressions import OWN, condition
+from tests.rules.random_expressions import OWN, condition, of_others
 
 TITLE = Title("规", "r")
 DIMENSIONS = {name: parse_number(text)[1] for name, text in OWN.items()}
@@ -120,7 +120,7 @@ def _judged(rng: random.Random, number: int) -> tuple[Rule, Parsed]:
         return _rule(f"rule-{number}", Kind.QUALITY, **facts, flags=rng.choice(((), ("fault",)))), Parsed()
     texts = {"condition": "", "clear_condition": "", "escalate": ""}
     if rng.random() < 0.65:
-        texts["condition"] = condition(rng)
+        texts["condition"] = of_others(rng) if rng.random() < 0.3 else condition(rng)
         texts["clear_condition"] = condition(rng) if rng.random() < 0.25 else ""
         facts |= {"numbers": OWN, "flags": rng.choice(((), (), (), ("tamper",), ("high_alarm",)))}
     else:

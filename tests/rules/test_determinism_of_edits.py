@@ -16,19 +16,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices.fleet import Fleet, build_fleet
+from devices.models import DeviceKind, DeviceModel
 from devices.readings import Batch, blank
+from devices.sites import Device, Registry, Site
 from rules.decisions import Decision
-from rules.document import RulePack
+from rules.document import Action, Kind, RulePack, RuleState, Selection
 from rules.kernels import compile_pack
 from rules.lifecycle import IS_ACTIVE
 from rules.reshape import reshape
 from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
 from rules.state import State
 from rules.step import step
+from rules.tree import Missing
 from tests.rules.district import district, district_fleet
 from tests.rules.random_lives import Moment, random_life
 from tests.rules.random_packs import random_edit, random_pack
-from tests.rules.test_determinism import first_difference
+from tests.rules.test_determinism import first_difference, plain
 from tests.rules.world import T0
 
 EXAMPLES = int(os.environ.get("DAVY_TEST_EXAMPLES", "0"))
@@ -59,10 +62,10 @@ def live(state: State, history: Sequence[Edited], now: int) -> list[Decision]:
     together: list[Moment] = []
     for moment, change in history:
         if change is not None:
-            decided += run(state, together, moment.now)
+            decided += run(state, together, moment.begins)
             together = []
             fleet, pack = change
-            decided += reshape(state, fleet, compile_pack(pack, fleet), moment.now)
+            decided += reshape(state, fleet, compile_pack(pack, fleet), moment.begins)
             sound(state)
         together.append(moment)
     return decided + run(state, together, now)
@@ -119,11 +122,72 @@ def test_any_way_of_cutting_a_history_with_edits_gives_the_same_decisions_and_st
         if taken:
             now = taken[-1].moment.now
         if history and not history[0].moment.of_everybody:
-            now = rng.choice((now, now, rng.randint(now, history[0].moment.now)))
+            now = rng.choice((now, now, rng.randint(now, history[0].moment.begins)))
         decided += live(state, taken, now)
     decided += live(state, [], end)
     assert not first_difference(decided, at_once)
     assert encode_snapshot(snapshot(state)) == encode_snapshot(snapshot(whole))
+
+
+# ---- what concerns nobody ------------------------------------------------------------------------------------------
+
+#: Of a sort that no device of the district is, and that never says anything.
+STRANGER = DeviceModel("stranger", "davysim", "s", DeviceKind.GATEWAY, "product choice", 0.0)
+FIRST_STRANGER = 900
+ONLY_STRANGERS = Selection(models=("stranger",))
+
+
+def with_strangers(rng: random.Random, registry: Registry) -> Registry:
+    strangers = [
+        Device(number, "davysim", f"stranger-{number}", "stranger", "elsewhere")
+        for number in range(FIRST_STRANGER, FIRST_STRANGER + 4)
+        if rng.random() < 0.6
+    ]
+    return msgspec.structs.replace(
+        registry,
+        models=(*registry.models, STRANGER),
+        sites=(*registry.sites, Site("elsewhere")),
+        devices=(*registry.devices, *strangers),
+    )
+
+
+def with_rules_for_strangers(rng: random.Random, pack: RulePack) -> RulePack:
+    """With copies of some rules, at any place, that look at strangers only, or at nobody."""
+    every = list(zip(pack.rules, pack.parsed, strict=True))
+    for rule, says in rng.sample(every, 2):
+        if rule.kind is not Kind.MEASURED or isinstance(says.condition, Missing):
+            continue
+        copy = msgspec.structs.replace(rule, id=f"{rule.id}-{rng.random()}", suppressed_by=(), action=Action.NONE)
+        facts = rng.choice(({"state": RuleState.DRAFT}, {"only": ONLY_STRANGERS, "applies_to": ()}))
+        every.insert(rng.randint(0, len(every)), (msgspec.structs.replace(copy, **facts), says))
+    rules, parsed = zip(*every, strict=True)
+    return msgspec.structs.replace(pack, rules=rules, parsed=parsed)
+
+
+@settings(max_examples=EXAMPLES or 30, deadline=None)
+@given(st.integers(0, 2**48))
+def test_an_edit_that_concerns_nobody_changes_nothing_of_what_the_reference_decides(seed: int) -> None:
+    rng = random.Random(seed)
+    registry, pack = district(rng), random_pack(rng)
+    first = build_fleet(registry)
+    life = random_life(rng, first, pack, 25)
+    state, fleet, rules = State.initial(first, pack, T0), first, pack
+    for number, (moment, decisions) in enumerate(zip(life.history, life.decided, strict=True)):
+        decided: list[Decision] = []
+        if rng.random() < 0.3 and not moment.of_everybody:
+            decided += run(state, [], moment.begins)
+            fleet = build_fleet(with_strangers(rng, registry), fleet) if rng.random() < 0.6 else fleet
+            rules = with_rules_for_strangers(rng, pack) if rng.random() < 0.6 else rules
+            decided += reshape(state, fleet, compile_pack(rules, fleet), moment.begins)
+        if rng.random() < 0.3:
+            state = restore(decode_snapshot(encode_snapshot(snapshot(state))), fleet, rules)
+        decided += run(state, [moment], moment.now)
+        decided = [one for one in decided if getattr(one, "device_no", 0) < FIRST_STRANGER]
+        wrong = first_difference(plain(decided), plain(decisions))
+        assert not wrong, f"moment {number}: {wrong}"
+
+
+# ---- the edits themselves ------------------------------------------------------------------------------------------
 
 
 def test_a_random_edit_changes_something() -> None:

@@ -81,15 +81,15 @@ def cut(
         if taken:
             now = taken[-1].now
         if history and not history[0].of_everybody:
-            now = rng.choice((now, now, rng.randint(now, history[0].now)))
+            now = rng.choice((now, now, rng.randint(now, history[0].begins)))
         decided += run(state, taken, now)
     return state, decided + run(state, [], end)
 
 
 def _split(taken: list[Moment], history: list[Moment], rng: random.Random) -> tuple[list[Moment], list[Moment]]:
-    """The later readings of the last moment come in a step of their own, received at the same time."""
+    """The later readings of the last moment, received at one time, come in a step of their own."""
     last = taken[-1]
-    keep = rng.randint(0, len(last.rows))
+    keep = rng.randint(0, len(last.rows)) if last.begins == last.now else len(last.rows)
     right = Moment(last.now, (), last.rows[keep:])
     return [*taken[:-1], Moment(last.now, last.events, last.rows[:keep])], [right, *history] if len(
         right.rows
