@@ -135,7 +135,7 @@ def split_options(words: Sequence[str], known: Sequence[str]) -> tuple[list[str]
     stands twice."""
     plain: list[str] = []
     options: dict[str, str] = {}
-    for is_option, some in groupby(words, key=lambda word: re.match(r"[a-z_]+=", word) is not None):
+    for is_option, some in groupby(words, key=lambda word: re.match(r"[a-z][a-z0-9_]*=", word) is not None):
         for word in some:
             if not is_option:
                 plain.append(word)

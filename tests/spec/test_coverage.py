@@ -2,10 +2,15 @@
 
 from functools import cache
 
+import msgspec
+
 from rules.decisions import AlarmState, Change
+from rules.document import Action, Kind, Rule
 from rules.lifecycle import HIDING, TRANSITIONS, Happening
 from rules.script import parse_script
 from rules.script_run import Ran, run_script
+from rules.units import UNITS
+from rules.vocabulary import FUNCTIONS, GROUPS, NAMES
 from tests.spec.test_scripts import FOLDER, SCRIPTS, _read
 
 #: What a change of what hides an alarm is called in decisions.
@@ -49,3 +54,29 @@ def test_scripts_expect_and_have_a_title() -> None:
     assert len({ran.title for ran in _all()}) == len(SCRIPTS)
     assert FOLDER.name == "spec"
     assert AlarmState.NORMAL not in {state for ran in _all() for state, what in ran.reached if what == "reset"}
+
+
+#: Inside a script, `m3/h` and the like stand beside a number; words of a valve and of its cause are of readings too.
+_OPERATORS = (">=", ">", "<=", "<", "==", "!=", " + ", " - ", " * ", " / ", " and ", " or ", "not ")
+#: Named where a script cannot reach: the flags of the delivery, which Davy sets.
+RULE_KEYS = {field.name for field in msgspec.structs.fields(Rule)} - {"title", "source", "notify"}
+#: A pack of a script that closes valves gets these by itself.
+_ADDED = (Kind.UNCONFIRMED, Kind.NO_VALVE, Kind.REOPENED, Kind.ASLEEP, Kind.HELD)
+_ELSEWHERE = {"no_identity", "hashed", "simulated"}
+
+
+def test_every_word_of_the_language_stands_in_a_script() -> None:
+    text = "\n".join(path.read_text("utf-8") for path in SCRIPTS)
+    words = {f"{name}(" for name in FUNCTIONS} | {*_OPERATORS, *GROUPS, *NAMES}
+    words |= {unit for unit in UNITS if unit not in ("s", "m", "h", "d")}
+    assert not sorted(word for word in words - _ELSEWHERE if word not in text)
+
+
+def test_every_kind_and_action_and_key_of_a_rule_stands_in_a_script() -> None:
+    text = "\n".join(path.read_text("utf-8") for path in SCRIPTS)
+    given = {f'"{kind}"' for kind in Kind if kind not in (Kind.MEASURED, *_ADDED)} | {
+        f'"{action}"' for action in Action if action
+    }
+    lacking = sorted(word for word in given - {'"none"'} if word not in text)
+    keys = sorted(name for name in RULE_KEYS if f"{name} =" not in text and f"{name}=" not in text)
+    assert not lacking + keys
