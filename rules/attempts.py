@@ -11,7 +11,7 @@ import msgspec
 from devices.fleet import MICROSECONDS
 from rules import permits, sleeping
 from rules.alarms import Out
-from rules.decisions import AttemptRequested, CommandStepped, Step, command_id
+from rules.decisions import AttemptRequested, CommandStepped, Step, command_id, wanted_id
 from rules.state import Attempt, State, StepRecord, Timer, Wanted
 
 #: So many attempts that failed or expired are remembered, for what is still said of them (product choice).
@@ -20,6 +20,20 @@ OVER_ATTEMPTS = 16
 LEAST_PAUSE_US = 1_000_000
 #: Steps of one wanted position that are kept: an hour and a half of attempts at a dead valve. The journal has them all.
 MOST_STEPS = 1_000
+
+
+def begin(state: State, out: Out, wanted: Wanted, at: int) -> Wanted:
+    """The first attempt: at once, unless the last one at this device, for a wanted position that has ended since, left
+    less than LEAST_PAUSE_US ago; then when that has passed. A valve that is opened as often as it is closed cannot make
+    more than that of it. (One of which the ended position is no longer known is attempted at once.)"""
+    before = state.ended.get(wanted_id(wanted.device_no, wanted.epoch - 1))
+    due = before.last_attempt + LEAST_PAUSE_US if before is not None else 0
+    if before is None or due <= at:
+        return attempt(state, out, wanted, at)
+    wanted = msgspec.structs.replace(wanted, last_attempt=before.last_attempt, next_attempt=due)
+    state.wanted_by_slot[wanted.slot] = wanted
+    state.remind(due, Timer.ATTEMPT, wanted.slot, wanted.epoch)
+    return wanted
 
 
 def attempt(state: State, out: Out, wanted: Wanted, at: int) -> Wanted:

@@ -86,7 +86,7 @@ def want_closed(
     )
     if wanted.hears_by:
         sleeping.tell(state, out, valve, at)
-    return attempts.attempt(state, out, wanted, at)
+    return attempts.begin(state, out, wanted, at)
 
 
 def want_running(state: State, out: Out, fan: Fan, *, at: int, reason: str, alarm: str) -> Wanted:
@@ -103,7 +103,7 @@ def want_running(state: State, out: Out, fan: Fan, *, at: int, reason: str, alar
     state.remind(wanted.confirm_by, Timer.CONFIRM, fan.slot, wanted.epoch)
     number, epoch = fan.device.device_no, wanted.epoch
     out.append(FanWanted(at=at, wanted=wanted.wanted, device_no=number, epoch=epoch, reason=reason, alarm=alarm))
-    return attempts.attempt(state, out, wanted, at)
+    return attempts.begin(state, out, wanted, at)
 
 
 def _new(state: State, what: ShutOffValve | Fan, *, at: int, reason: str, alarm: str, by: str) -> Wanted:

@@ -30,6 +30,8 @@ class Closings(People):
         self.epochs = dict.fromkeys(range(len(fleet)), 0)
         self.positions, self.seen, self.relied = {}, {}, set()
         self.wants: dict[int, Want] = {}
+        #: When each device was attempted last.
+        self.tried: dict[int, int] = {}
         self.ended: set[str] = set()
         self.confirmed: dict[int, tuple[int, int]] = {}  # by valve: when the first attempt left, when it was confirmed
         self.causes: dict[int, list[tuple[int, int]]] = {}
@@ -133,7 +135,7 @@ class Closings(People):
             )
         )
         self.still_asleep(slot, at)
-        self.attempt(want, at)
+        self.begin(want, at)
         return want
 
     def want_running(self, fan: Fan, reason: str, alarm: str, at: int) -> Want:
@@ -145,8 +147,16 @@ class Closings(People):
         confirm_by = at + round(fan.actuator.confirm_within_s * SECOND)
         want = self.wants[fan.slot] = Want(name, fan.slot, epoch, reason, alarm, at, confirm_by, verb=Verb.FAN_ON)
         self.out.append(FanWanted(at=at, wanted=name, device_no=number, epoch=epoch, reason=reason, alarm=alarm))
-        self.attempt(want, at)
+        self.begin(want, at)
         return want
+
+    def begin(self, want: Want, at: int) -> None:
+        """At once, or a second after the last attempt at this device."""
+        if at >= self.tried.get(want.slot, at - SECOND) + SECOND:
+            self.attempt(want, at)
+        else:
+            want.tried_at = self.tried[want.slot]
+            want.next_try = want.tried_at + SECOND
 
     # ---- valves that sleep ------------------------------------------------------------------------------------------
 
@@ -196,7 +206,7 @@ class Closings(People):
         actuator = self.fleet.actuator(want.slot)
         assert actuator is not None
         expires = at + round(actuator.attempt_expires_s * SECOND)
-        want.tried_at = at
+        want.tried_at = self.tried[want.slot] = at
         self.forget_tries(want)
         want.tries.append(Try(command_id(want.wanted, number), expires))
         want.unheard += 1
@@ -311,6 +321,7 @@ class Closings(People):
         for slot in (*self.fleet.valves, *self.fleet.fans):
             self.epochs[slot] = max(self.epochs[slot] + 1, least_epoch)
         self.positions.clear()
+        self.tried.clear()
         self.seen.clear()
         self.relied.clear()
         self.confirmed.clear()
