@@ -1,6 +1,7 @@
 """`davy rules explain`: why a rule did or did not raise an alarm at a device and time."""
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,8 +32,11 @@ def run_explain(
 
     if lang not in ("zh", "en"):
         raise CannotGoOn(Exit.USAGE, f"--lang {lang}: must be zh or en")
+    at_us = time_us("--at", at)
+    if at_us > time.time_ns() // 1_000:
+        raise CannotGoOn(Exit.USAGE, f"--at {at}: it is not that late yet")
     pack = pack_of(rules) if rules else None
-    explained = asyncio.run(_explain(ctx.obj.settings(), device, time_us("--at", at), pack, tuple(rule or ())))
+    explained = asyncio.run(_explain(ctx.obj.settings(), device, at_us, pack, tuple(rule or ())))
     if as_json:
         write_json(explained)
     else:

@@ -26,7 +26,7 @@ from rules.canonical import quantities, walk
 from rules.document import Kind, RulePack, RuleState
 from rules.replay import Replay
 from rules.state import State
-from rules.tree import Condition, Count, Dose, Node, Since, Stuck, Windowed
+from rules.tree import Condition, Count, Dose, Node, Parsed, Since, Stuck, Windowed
 
 _HOUR_US = 3_600 * MICROSECONDS
 #: Five time constants of the dose of carbon monoxide, after which nothing is left of what was before. Source: 2398 x B
@@ -111,14 +111,18 @@ def lead_us(*packs: RulePack) -> int:
     """How long before a period history must begin, so that what rules remember is as it was when it does: the longest
     window, dose or hold of them, overrides too, and LONGEST_LEAD_US at most. How long something has lasted
     (`since`) may have no such bound: LASTING_US are looked back."""
-    longest_s, longest = 0.0, 0
-    for pack in packs:
-        for rule in pack.rules:
-            longest_s = max(longest_s, rule.hold_s, rule.clear_hold_s)
-        for override in pack.overrides:
+    return max((rule_lead_us(pack, at) for pack in packs for at in range(len(pack.rules))), default=0)
+
+
+def rule_lead_us(pack: RulePack, at: int) -> int:
+    """lead_us of the rule in this place alone."""
+    rule = pack.rules[at]
+    longest_s = max(rule.hold_s, rule.clear_hold_s)
+    for override in pack.overrides:
+        if override.rule == rule.id:
             longest_s = max(longest_s, override.hold_s or 0.0, override.clear_hold_s or 0.0)
-        for tree in _trees(pack):
-            longest = max([longest, *(_remembers_us(node) for node in walk(tree))])
+    trees = _trees_of(pack.parsed[at]) if at < len(pack.parsed) else ()
+    longest = max((_remembers_us(node) for tree in trees for node in walk(tree)), default=0)
     return min(max(longest, round(longest_s * MICROSECONDS)), LONGEST_LEAD_US)
 
 
@@ -133,7 +137,11 @@ def quantities_of(*packs: RulePack) -> tuple[str, ...]:
 
 def _trees(pack: RulePack) -> Iterator[Condition]:
     for parsed in pack.parsed:
-        yield from (tree for tree in (parsed.condition, parsed.clear, *parsed.escalate) if tree is not None)
+        yield from _trees_of(parsed)
+
+
+def _trees_of(parsed: Parsed) -> Iterator[Condition]:
+    yield from (tree for tree in (parsed.condition, parsed.clear, *parsed.escalate) if tree is not None)
 
 
 def _remembers_us(node: Node) -> int:

@@ -38,7 +38,8 @@ class Question(msgspec.Struct, frozen=True):
     """Why, at this device and time. `fleet`: the device and all that rules look at with it (explain_fleet). `since`:
     when the history that is given begins. `rules`: ids; empty: all that the pack has. `people`: what people are known
     to have done meanwhile. `too_large`: rules that vote in a group of more devices than are looked at.
-    `written`: what stood then; None: not known."""
+    `written`: what stood then; None: not known. `heard`: device numbers and when each was last heard before `since`.
+    `in_force`: `pack` is what was in force, so that an alarm that stood then is one of these rules."""
 
     fleet: Fleet
     pack: RulePack
@@ -49,6 +50,8 @@ class Question(msgspec.Struct, frozen=True):
     people: tuple[Event, ...] = ()
     too_large: frozenset[str] = frozenset()
     written: Written | None = None
+    heard: tuple[tuple[int, int], ...] = ()
+    in_force: bool = True
 
 
 #: Readings that wait for the device's next one, at most: some 90 MiB. Source: product choice.
@@ -73,7 +76,8 @@ def explain(question: Question, history: Iterable[Rows], spoken: Callable[[int],
         course.take(chunk)
     course.end()
     look = course.look
-    reader = RuleReader(course.replay.state, slot, look, question, course.blind, spoken)
+    seen_from = (course.first or question.at) if course.goes_back else 0
+    reader = RuleReader(course.replay.state, slot, look, question, course.blind, spoken, seen_from)
     wanted = question.rules or tuple(rule.id for rule in question.pack.rules)
     return Explained(
         device_no=question.device_no,
@@ -94,18 +98,24 @@ def explain(question: Question, history: Iterable[Rows], spoken: Callable[[int],
 class _Course:
     """History on its way through the engine. What comes after the device's newest live reading waits, for the engine is
     asked about that one just before it takes it. look: its evaluation of the last. blind: the device's newest reading
-    is late or stale. heard: when it was last heard."""
+    is late or stale. heard: when it was last heard. first: ts of its first live reading. goes_back: it was heard
+    before that."""
 
     def __init__(self, question: Question, slot: int) -> None:
         self._question, self._slot = question, slot
         self._received = -(1 << 62)
         self._waiting: Rows = blank(0)  # begins with a live reading of the device
         self.look: Look | None = None
-        self.readings = self.heard = 0
+        self.readings = self.first = 0
         self.blind = False
         self.turns: list[Turn] = []
         world = World(question.fleet, Assumed(acknowledge_after_s=None), question.people)
-        self.replay = Replay(State.initial(question.fleet, question.pack, question.since), world, self._told)
+        slots = question.fleet.slot_of
+        before = {int(slots[number]): us for number, us in question.heard if slots[number] >= 0}
+        self.heard = before.get(slot, 0)
+        self.goes_back = slot in before
+        state = State.initial(question.fleet, question.pack, question.since)
+        self.replay = Replay(state, world, self._told, before)
 
     def take(self, chunk: Rows) -> None:
         received = chunk["received"]
@@ -119,6 +129,7 @@ class _Course:
         self._count(rows[mine])
         live = np.flatnonzero(mine & ((rows["flags"] & _LATE_OR_STALE) == 0))
         if len(live):
+            self.first = self.first or int(rows["ts"][live[0]])
             newest = int(live[-1])
             self._pass(self._waiting)
             self._pass(rows[:newest])

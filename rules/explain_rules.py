@@ -6,12 +6,14 @@ from typing import Protocol
 import numpy as np
 
 from devices.fleet import MICROSECONDS
+from rules.backtest import rule_lead_us
 from rules.decisions import AlarmState, Priority
-from rules.document import Kind, Rule, RuleState
+from rules.document import Kind, Rule, RulePack, RuleState
 from rules.explain_predicates import Look
-from rules.explain_types import Predicate, Reason, Role, RuleExplained, Running, Says
-from rules.explain_words import NOBODY_KNOWS, sentences
+from rules.explain_types import Predicate, Reason, Role, RuleExplained, Running, Says, Stood, Written
+from rules.explain_words import NOBODY_KNOWS, OLDER, OLDER_KNOWN, sentences
 from rules.lifecycle import IS_ACTIVE
+from rules.replay import FAR
 from rules.selection import fits
 from rules.state import State
 
@@ -27,11 +29,21 @@ class Asked(Protocol):
     def at(self) -> int: ...
 
     @property
+    def pack(self) -> RulePack: ...
+
+    @property
+    def written(self) -> Written | None: ...
+
+    @property
+    def in_force(self) -> bool: ...
+
+    @property
     def too_large(self) -> frozenset[str]: ...
 
 
 class RuleReader:
-    """state: as of `at`. look: at the last live reading, or None. blind: the newest reading is late or stale."""
+    """state: as of `at`. look: at the last live reading, or None. blind: the newest reading is late or stale.
+    seen_from: ts of the first live reading that was looked at, where there are older ones; 0: there are none."""
 
     def __init__(
         self,
@@ -41,9 +53,11 @@ class RuleReader:
         asked: Asked,
         blind: bool,
         spoken: Callable[[int], str],
+        seen_from: int = 0,
     ) -> None:
         self.state, self.slot, self.look, self.blind, self.spoken = state, slot, look, blind, spoken
-        self.at, self.too_large = asked.at, asked.too_large
+        self.at, self.too_large, self.pack, self.seen_from = asked.at, asked.too_large, asked.pack, seen_from
+        self.written = asked.written if asked.in_force else None
         self.of = int(state.compiled.class_of[slot])
 
     def read(self, rule: int) -> RuleExplained:
@@ -57,9 +71,16 @@ class RuleReader:
         cleared = self._says(rule, cleared=True) if judged else Says.UNKNOWN
         running = self._running(rule, clearing=bool(IS_ACTIVE[phase]))
         reason, known = self._reason(rule, spec, phase, raised, cleared, running, predicates)
-        if alarm is not None:
-            known["onset"] = self.spoken(alarm.onset)
+        older = alarm is not None and judged and self._older(rule, alarm.onset)
+        stood = self._stood(spec.id) if older else None
+        name, onset = ("", 0) if alarm is None else (alarm.alarm, alarm.onset)
+        if stood is not None:
+            name, onset = stood.alarm, stood.onset
+        known["onset"] = self.spoken(onset)
         sentence_zh, sentence_en = sentences(reason, known)
+        if older:
+            zh, en = OLDER_KNOWN if stood is not None else OLDER
+            sentence_zh, sentence_en = sentence_zh + zh, f"{sentence_en} {en}"
         return RuleExplained(
             rule=spec.id,
             title_zh=spec.title.zh,
@@ -73,12 +94,21 @@ class RuleReader:
             cleared=cleared,
             state=alarm.state if alarm is not None else AlarmState.NORMAL,
             phase=phase,
-            alarm=alarm.alarm if alarm is not None else "",
-            onset=alarm.onset if alarm is not None else 0,
+            alarm=name,
+            onset=onset,
+            older=older and stood is None,
             trial=alarm.trial if alarm is not None else False,
             running=running,
             predicates=predicates,
         )
+
+    def _older(self, rule: int, onset: int) -> bool:
+        """It was so as soon as it could be seen in what was looked at, and there is more before that."""
+        return self.seen_from > 0 and onset - self.seen_from <= rule_lead_us(self.pack, rule)
+
+    def _stood(self, rule: str) -> Stood | None:
+        found = () if self.written is None else self.written.stood
+        return next((one for one in found if one.rule == rule and one.onset <= self.seen_from), None)
 
     def _says(self, rule: int, *, cleared: bool) -> Says:
         assert self.look is not None
@@ -118,6 +148,8 @@ class RuleReader:
                 "passed": f"{running.passed_s:g} s",
             }
         if rule in self.state.compiled.silence:
+            if self.state.heard[self.slot] >= FAR:
+                return Reason.NOT_HEARD, known
             lasts_s = int(self.state.compiled.silent_us[self.of, rule]) / MICROSECONDS
             known |= {"heard": self.spoken(int(self.state.heard[self.slot])), "lasts": f"{lasts_s:g} s"}
             return (Reason.SILENT if IS_ACTIVE[phase] else Reason.HEARD), known

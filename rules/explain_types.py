@@ -123,7 +123,8 @@ class Written(msgspec.Struct, frozen=True):
 class RuleExplained(msgspec.Struct, frozen=True):
     """`raised`, `cleared`: what its conditions said at the device's last live reading. `state`: what is shown; `phase`:
     the true state. `alarm` empty: none is open. All these are recomputed from readings. `stood`: the alarm as it was
-    shown then (None: none was, or nobody asked). `differs_zh`, `differs_en`: in what that is another, or empty."""
+    shown then (None: none was, or nobody asked). `differs_zh`, `differs_en`: in what that is another, or empty.
+    `older`: it may have begun before `onset`: it was so from the first reading that was looked at on."""
 
     rule: str
     title_zh: str
@@ -139,6 +140,7 @@ class RuleExplained(msgspec.Struct, frozen=True):
     phase: AlarmState = AlarmState.NORMAL
     alarm: str = ""
     onset: int = 0
+    older: bool = False
     trial: bool = False
     running: Running | None = None
     predicates: tuple[Predicate, ...] = ()

@@ -69,6 +69,16 @@ SENTENCES: dict[Reason, tuple[str, str]] = {
     ),
 }
 
+#: Said besides of an alarm that began before what was looked at.
+OLDER_KNOWN = (
+    "起始早于所查的读数,取自当时的记录。",
+    "It began before what was looked at; its onset is as it was written then.",
+)
+OLDER = (
+    "所查的第一条读数时即已如此,可能开始得更早。",
+    "It was so from the first reading that was looked at on, and may have begun earlier.",
+)
+
 #: Why a predicate is unknown, beyond a quality.
 STALE = "the reading is stale"
 FEW_VOTES = "not enough of the group is known"

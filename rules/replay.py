@@ -1,11 +1,12 @@
 """History through the engine's own `step`, with what valves and people do in it, exactly in the order of times.
 
-P0  A device that was not heard yet is not silent: its silence counts from its first reading on.
+P0  A device that was not heard yet is not silent: its silence counts from its first reading on, or from when it is
+    known to have been heard before (`heard`).
 P1  Nothing is stepped at once that could decide something that is answered within it (backtest_world W1). So what is
     found does not depend on how history is cut.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,18 +19,27 @@ from rules.state import State
 from rules.step import step
 
 #: "Not heard yet", later than any history and far from the end of 64 bits.
-_FAR = 1 << 61
+FAR = 1 << 61
 #: Readings of one step, at most: more would only need more memory.
 MOST_ROWS = 65_536
 
 
 class Replay:
-    """One state on its way through history. `told` hears every decision."""
+    """One state on its way through history. `told` hears every decision. `heard`: by slot, when it was last heard
+    before history begins."""
 
-    def __init__(self, state: State, world: World, told: Callable[[Sequence[Decision]], None]) -> None:
+    def __init__(
+        self,
+        state: State,
+        world: World,
+        told: Callable[[Sequence[Decision]], None],
+        heard: Mapping[int, int] | None = None,
+    ) -> None:
         self.state, self._world, self._told = state, world, told
         self._unheard = np.ones(len(state.heard), np.bool_)
-        state.heard[:] = _FAR
+        state.heard[:] = FAR
+        for slot, us in (heard or {}).items():
+            state.heard[slot], self._unheard[slot] = us, False
         silence.remind_all(state)
         state.valves_speak = False
 

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from devices.fleet import MICROSECONDS, Fleet, build_fleet
+from devices.fleet import build_fleet
+from devices.quantities import Flag
 from devices.readings import Rows
 from devices.sites import Registry, decode_registry
 from ingest.admission import FUTURE_US
-from rules.backtest import Request, lead_us, quantities_of
+from rules.backtest import LONGEST_LEAD_US, Request, lead_us, quantities_of
 from rules.backtest_types import Assumed
 from rules.decisions import Acknowledge, Event, Reset
 from rules.document import RulePack, load_pack
@@ -86,19 +87,30 @@ async def prepare(connection: Connection, order: Order) -> Prepared:
     return Prepared(request, asked)
 
 
-async def ask(connection: Connection, identity: str, at_us: int, pack: RulePack, rules: tuple[str, ...] = ()) -> Asking:
-    """Why, at the device `vendor/serial` and this time, by the rules of `pack` (`rules`: these of them). Raises
-    ValueError for a device that is not registered."""
+async def ask(
+    connection: Connection,
+    identity: str,
+    at_us: int,
+    pack: RulePack,
+    rules: tuple[str, ...] = (),
+    *,
+    in_force: bool = True,
+    lead: int = 0,
+) -> Asking:
+    """Why, at the device `vendor/serial` and this time, by the rules of `pack` (`rules`: these of them). `in_force`:
+    `pack` is what was in force then. `lead`: so far back is looked at least, microseconds. Raises ValueError for a
+    device that is not registered, and for a time before its oldest stored reading."""
     near, too_large = neighbourhood(await registry_now(connection), identity, pack, rules)
     fleet = build_fleet(near)
     device = next(one for one in near.devices if one.identity == identity)
+    await _refuse_before_its_readings(connection, device.device_no, at_us)
     numbers = tuple(one.device_no for one in near.devices)
     oldest = await _oldest_onset(connection, device.device_no, at_us)
-    lead = max(lead_us(pack), _longest_silence_us(fleet))
-    since = look_back_us(lead, at_us, oldest)
+    since = look_back_us(max(lead_us(pack), lead), at_us, oldest)
+    heard = await _last_heard(connection, numbers, since)
     people = await acknowledgements(connection, numbers, since, at_us)
     then = await written(connection, device.device_no, at_us)
-    question = Question(fleet, pack, device.device_no, at_us, since, rules, people, too_large, then)
+    question = Question(fleet, pack, device.device_no, at_us, since, rules, people, too_large, then, heard, in_force)
     # What was received by then may be about a time that the device's fast clock says is later.
     return Asking(question, Asked(since, at_us + FUTURE_US + 1, device_nos=numbers))
 
@@ -142,6 +154,40 @@ async def acknowledgements(
     )
 
 
+async def _refuse_before_its_readings(connection: Connection, device_no: int, at_us: int) -> None:
+    """A device that was never heard is explained: that is what there is to say of it."""
+    with translated():
+        cursor = await connection.execute(
+            "SELECT davy_us(min(ts)), davy_us(min(received)) FROM (SELECT ts, received FROM reading"
+            " WHERE device_no = %s ORDER BY ts LIMIT 100) AS oldest",
+            (device_no,),
+        )
+        row = await cursor.fetchone()
+    if row is not None and row[0] is not None and at_us < min(row):
+        oldest = as_datetime(min(row)).strftime("%Y-%m-%d %H:%M:%S")
+        raise ValueError(f"at: before its oldest stored reading, which is of {oldest} UTC")
+
+
+async def _last_heard(
+    connection: Connection, device_nos: tuple[int, ...], before_us: int
+) -> tuple[tuple[int, int], ...]:
+    """When each was last heard before that time; none of a device that was not in LONGEST_LEAD_US before it."""
+    with translated():
+        cursor = await connection.execute(
+            "SELECT one.device_no, davy_us(newest.received) FROM unnest(%s::integer[]) AS one(device_no),"
+            " LATERAL (SELECT received FROM reading r WHERE r.device_no = one.device_no AND r.ts >= %s AND r.ts < %s"
+            " AND r.received < %s AND r.flags & %s = 0 ORDER BY r.ts DESC LIMIT 1) AS newest ORDER BY 1",
+            (
+                list(device_nos),
+                as_datetime(before_us - LONGEST_LEAD_US),
+                as_datetime(before_us),
+                as_datetime(before_us),
+                int(Flag.STALE),
+            ),
+        )
+        return tuple((int(number), int(us)) for number, us in await cursor.fetchall())
+
+
 async def _oldest_onset(connection: Connection, device_no: int, at_us: int) -> int:
     """Of the alarms of a device that stood then; 0: none stood."""
     with translated():
@@ -161,8 +207,3 @@ def _of_sites(registry: Registry, sites: tuple[str, ...]) -> set[str]:
             raise ValueError(f"site {site!r} is not registered")
     devices = {device.identity: device for device in registry.devices if device.site in sites}
     return devices.keys() | {device.gateway for device in devices.values() if device.gateway}
-
-
-def _longest_silence_us(fleet: Fleet) -> int:
-    """Three report intervals, of the slowest device, and a day at most."""
-    return min(86_400 * MICROSECONDS, 3 * int(fleet.interval_us.max(initial=0)))

@@ -111,7 +111,7 @@ def test_a_device_that_was_not_heard_and_one_that_is_silent() -> None:
     rules = pack(GAS, 'id = "silence"\nkind = "silence"')
     found = _why(rules, [], 12)
     assert _rule(found).reason is Reason.NOT_HEARD
-    assert _rule(found, "silence").reason is Reason.HEARD
+    assert _rule(found, "silence").reason is Reason.NOT_HEARD
     silent = _rule(_why(rules, _gas(1), 40), "silence")
     assert silent.reason is Reason.SILENT
     assert silent.sentence_en == "Nothing was heard since 0, which is longer than 30 s."
@@ -208,3 +208,47 @@ def test_what_was_shown_then_stands_beside_what_is_recomputed() -> None:
     reverted = told(None, Reverted("gas", at(3), "reverted: too many"), rows=_gas(1, 1))
     assert "had taken itself back at 3 (reverted: too many)" in reverted.differs_en
     assert set(_STATES) == set(AlarmState)
+
+
+def test_a_device_that_reports_once_a_day_was_last_heard_before_what_was_looked_at() -> None:
+    rules = pack('id = "silence"\nkind = "silence"')
+
+    def told(t: float) -> tuple[Explained, RuleExplained]:
+        heard = ((NUMBERS["d1"], at(-20)),)
+        question = Question(build_fleet(registry()), rules, NUMBERS["d1"], at(t), at(0), heard=heard)
+        found = explain(question, [], lambda us: f"{(us - T0) / 1e6:g}")
+        return found, _rule(found, "silence")
+
+    found, silence = told(5)
+    assert (found.heard, silence.reason) == (at(-20), Reason.HEARD)
+    assert silence.sentence_en == "Last heard at -20; an alarm after 30 s of silence."
+    _, silence = told(15)
+    assert (silence.reason, silence.onset) == (Reason.SILENT, at(10))
+    heard = ((NUMBERS["d1"], at(-200)),)
+    question = Question(build_fleet(registry()), rules, NUMBERS["d1"], at(1), at(0), heard=heard)
+    assert _rule(explain(question, []), "silence").onset == at(-170)
+
+
+def test_an_alarm_from_before_what_was_looked_at_has_the_onset_that_was_written_or_says_so() -> None:
+    def told(*, in_force: bool = True, heard: bool = True, stood: bool = True, rows: list[Rows]) -> RuleExplained:
+        before = ((NUMBERS["d1"], at(-5)),) if heard else ()
+        alarm = Stood(
+            "written", "gas", AlarmState.UNACKNOWLEDGED, Priority.LOW, False, at(-9000), at(-9000), "raised", "", ""
+        )
+        written = Written((alarm,) if stood else ())
+        fleet = build_fleet(registry())
+        question = Question(
+            fleet, pack(GAS), NUMBERS["d1"], at(25), at(0), written=written, heard=before, in_force=in_force
+        )
+        return _rule(explain(question, rows, lambda us: f"{(us - T0) / 1e6:g}"))
+
+    known = told(rows=_gas(25, 25))
+    assert (known.alarm, known.onset, known.older) == ("written", at(-9000), False)
+    assert known.sentence_en.startswith("In alarm since -9000;")
+    assert "as it was written" in known.sentence_en
+    for found in (told(stood=False, rows=_gas(25, 25)), told(in_force=False, rows=_gas(25, 25))):
+        assert (found.onset, found.older) == (at(0), True)
+        assert "may have begun earlier" in found.sentence_en
+        assert "可能开始得更早" in found.sentence_zh
+    assert not told(stood=False, rows=_gas(1, 25)).older
+    assert not told(stood=False, heard=False, rows=_gas(25, 25)).older

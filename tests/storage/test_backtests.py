@@ -11,6 +11,7 @@ import numpy as np
 import psycopg
 import pytest
 
+from davy.exits import Exit
 from devices.quantities import Flag, ValvePosition
 from devices.readings import Rows
 from devices.sites import encode_registry
@@ -184,6 +185,21 @@ async def test_an_alarm_that_was_shelved_then_is_explained_as_it_was_shown(datab
     assert "taken itself back" in rule.differs_en
 
 
+async def test_a_device_that_was_last_heard_long_before_is_not_heard_when_history_begins(
+    database: Connection, url: str
+) -> None:
+    decided = await _stored(database, url)
+    later = max(one.at for one in decided) + 5 * 86_400 * SECOND
+    pack = load_pack(RULES, "live.toml")
+    await database.execute("DELETE FROM alarm")
+    question, asked = await ask(database, "davysim/d1", later, pack, ("silence",))
+    newest = int(await one(database, f"SELECT davy_us(max(received)) FROM reading WHERE device_no = {NUMBERS['d1']}"))
+    assert dict(question.heard)[NUMBERS["d1"]] == newest
+    explained = explain(question, stored_readings(url, asked))
+    assert (explained.readings, explained.heard) == (0, newest)
+    assert (explained.rules[0].reason, explained.rules[0].onset) == (Reason.SILENT, newest + 30 * SECOND)
+
+
 async def test_without_a_registry_it_is_said_what_to_do(database: Connection) -> None:
     with pytest.raises(DatabaseRefused, match="registry import"):
         await registry_now(database)
@@ -197,13 +213,23 @@ async def test_the_commands_say_what_was_found(plain_url: str, tmp_path: Path) -
     url = f"postgresql://{parts['user']}@/{parts['dbname']}?host={quote(str(parts['host']), safe='')}"
     (tmp_path / "new.toml").write_bytes(RULES.replace(b"at_or_above = 20", b"at_or_above = 18"))
 
+    environ = {"PATH": "/usr/bin:/bin", "DAVY_DATABASE_URL": url, "DAVY_DATA": str(tmp_path / "data")}
+
     def davy(*words: str) -> str:
-        environ = {"PATH": "/usr/bin:/bin", "DAVY_DATABASE_URL": url, "DAVY_DATA": str(tmp_path / "data")}
         command = [sys.executable, "-m", "davy", "rules", *words]
         done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def refused(when: str) -> str:
+        asked = ["explain", "davysim/d1", "--at", when, "--rules", str(tmp_path / "new.toml")]
+        command = [sys.executable, "-m", "davy", "rules", *asked]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == Exit.USAGE, done.stdout
+        return " ".join(done.stderr.split())
+
+    assert "not that late yet" in refused("2999-01-01")
+    assert "before its oldest stored reading, which is of 2026-06-01" in refused("2026-05-31")
     period = ("--from", "2026-06-01T12:00+00:00", "--to", "2026-06-02")
     table = davy("backtest", "--rules", str(tmp_path / "new.toml"), *period, "--json-file", str(tmp_path / "all.json"))
     assert "alarm by alarm:" in table
