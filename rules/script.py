@@ -207,9 +207,9 @@ def _rules(block: Block, words: list[str]) -> Rules:
         if not block.raw.strip():
             raise ValueError("write `rules default`, `rules FILE`, or the rules below, indented")
         return Rules(block.head, "", block.raw)
-    if len(words) > 2 or block.body:
+    if block.body:
         raise ValueError("write `rules default`, `rules FILE`, or only `rules` and the rules below, indented")
-    return Rules(block.head, words[1], "")
+    return Rules(block.head, " ".join(words[1:]), "")
 
 
 def _load(block: Block, words: list[str]) -> Load:

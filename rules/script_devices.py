@@ -40,6 +40,8 @@ class Installation:
 
     models: dict[str, DeviceModel] = field(default_factory=lambda: {model.key: model for model in PLAIN_MODELS})
     sites: dict[str, Site] = field(default_factory=dict)
+    #: The sites that have a line of their own, in their order: where one has, a device stands at none without.
+    said: dict[str, None] = field(default_factory=dict)
     devices: dict[str, Device] = field(default_factory=dict)
     links: list[Link] = field(default_factory=list)
     matrix: dict[str, MatrixRow] = field(default_factory=dict)
@@ -83,6 +85,7 @@ class Installation:
     def _site(self, words: Sequence[str]) -> None:
         plain, options = split_options(words, _SITE_OPTIONS)
         for key in _many_names(plain, "site NAME"):
+            self.said[key] = None
             self.sites[key] = Site(
                 key,
                 enterprise=options.get("enterprise", ""),
@@ -117,14 +120,20 @@ class Installation:
 
     def _device(self, words: Sequence[str]) -> None:
         plain, options = split_options(words, _DEVICE_OPTIONS)
-        if len(plain) != 2:
+        if len(plain) < 2:
             raise ValueError("write: device NAME MODEL [at=SITE] [gateway=NAME]")
-        if plain[1] not in self.models:
-            raise ValueError(f"there is no model {plain[1]!r}; there are {', '.join(self.models)}")
-        devices = names(plain[0])
+        model = plain[-1]
+        if model not in self.models:
+            raise ValueError(f"there is no model {model!r}; there are {', '.join(self.models)}")
+        devices = [name for word in plain[:-1] for name in names(word)]
         sites = names(options.get("at", HOME))
         if len(sites) not in (1, len(devices)):
             raise ValueError(f"{len(devices)} devices at {len(sites)} sites; one site for all, or one for each")
+        unknown = next((one for one in sites if one not in (HOME, *self.said)), "") if self.said else ""
+        if unknown:
+            raise ValueError(
+                f"there is no site {unknown!r}; there are {', '.join(self.said)}: say it with a `site` line"
+            )
         for at, name in enumerate(devices):
             site = sites[at if len(sites) > 1 else 0]
             self.sites.setdefault(site, Site(site))
@@ -133,7 +142,7 @@ class Installation:
                 self.numbers.setdefault(name, len(self.numbers) + 1),
                 VENDOR,
                 name,
-                plain[1],
+                model,
                 site,
                 gateway=f"{VENDOR}/{gateway}" if gateway else "",
                 tags=_list(options.get("tags", "")),

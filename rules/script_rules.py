@@ -39,10 +39,19 @@ def pack_of(rules: Rules, read: Callable[[str], bytes]) -> RulePack:
         raise ScriptFault("\n".join(_placed(fault, rules, lines) for fault in str(wrong).splitlines())) from wrong
 
 
-def _body(name: str, read: Callable[[str], bytes]) -> bytes:
-    if name == "default":
+def _body(said: str, read: Callable[[str], bytes]) -> bytes:
+    """Of `default`, of packs that Davy brings (with what rules that close valves must have besides), or of a file."""
+    if said == "default":
         return default_pack()
-    return built_in_packs([name]) if name in built_in() else read(name)
+    names = said.split()
+    if not set(names) <= set(built_in()):
+        if len(names) > 1:
+            raise ValueError(
+                f"{said}: several are packs that Davy brings, {', '.join(built_in())}; a file is named alone"
+            )
+        return read(said)
+    body = built_in_packs(names).decode()
+    return "\n".join([body, *(line for line, _ in _of_a_closing(body, 0))]).encode()
 
 
 def _filled(rules: Rules) -> list[tuple[str, int]]:

@@ -214,3 +214,22 @@ def test_any_lines_are_a_script_or_a_fault_with_its_place(text: str) -> None:
     except ScriptFault as wrong:
         said = str(wrong)
     assert said.startswith("x.rules:")
+
+
+def test_packs_that_davy_brings_are_named_one_or_several_with_what_their_closings_need() -> None:
+    gas = "title t\ndevice d1 detector\ndevice v1 valve\nlink d1 -> v1\n{}\nat 1s\n    d1: flags=high_alarm\n"
+    for named in ("rules methane", "rules methane valves"):
+        ran = _run(gas.format(named) + "    expect alarm d1 ch4-high\n    expect close v1\n")
+        assert ran.ok, (named, ran.failures)
+    assert "a file is named alone" in _fault(gas.format("rules methane mine.toml"))
+
+
+def test_several_devices_of_one_model_are_one_line() -> None:
+    assert _run(
+        "title t\ndevice d1 d2 d4..d5 detector\nrules default\nat 1s\n    d5: flags=fault\n    expect alarm d5 fault"
+    ).ok
+
+
+def test_where_sites_have_lines_a_misspelt_one_is_refused_and_the_others_are_named() -> None:
+    said = _fault("title t\nsite noodle_bar class=catering\ndevice d1 detector at=noodlebar\nrules default\nat 1s\n")
+    assert "x.rules:3: there is no site 'noodlebar'; there are noodle_bar" in said
