@@ -20,6 +20,18 @@ def write_json_file(path: Path, tested: "Tested") -> None:
         raise disk_refused(path, wrong) from wrong
 
 
+def can_be_written(path: Path) -> None:
+    """Tried before a run of hours, and nothing is left behind. Raises CannotGoOn."""
+    was_there = path.exists()
+    try:
+        with path.open("ab"):
+            pass
+        if not was_there:
+            path.unlink()
+    except OSError as wrong:
+        raise disk_refused(path, wrong) from wrong
+
+
 def parquet_is_there() -> None:
     """Raises CannotGoOn where the library that writes it is not installed: it is an extra, and a large one."""
     if importlib.util.find_spec("pyarrow") is None:

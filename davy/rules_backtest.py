@@ -42,34 +42,47 @@ def run_backtest(
 ) -> None:
     """Replay stored readings through the rule engine: alarms, shut-offs, operators' load, and what is another than with
     the rules in force. Reads the database and nothing else; no engine, valve or person notices."""
-    from davy.backtest_files import parquet_is_there, write_json_file, write_parquet
+    from davy.backtest_files import can_be_written, parquet_is_there, write_json_file, write_parquet
     from davy.backtest_shown import show
     from davy.output import write_json
     from rules.backtest_types import Assumed
     from storage.backtests import Order
 
-    assumed = Assumed(acknowledge_after_s=acknowledge_after or None, as_active=not as_written)
+    assumed = Assumed(acknowledge_after_s=_acknowledges(acknowledge_after), as_active=not as_written)
     order = Order(
         new=pack_of(rules),
         from_us=time_us("--from", begin),
-        to_us=time_us("--to", end),
+        # Beyond now everybody would be silent.
+        to_us=min(time_us("--to", end), time.time_ns() // 1_000),
         old=pack_of(against) if against else None,
         sites=tuple(sites or ()),
         assumed=assumed,
     )
     if parquet is not None:
         parquet_is_there()
+    for path in (one for one in (json_file, parquet) if one is not None):
+        can_be_written(path)
     began = time.perf_counter()
     tested = asyncio.run(_run(ctx.obj.settings(), order, in_force=not against))
     took_s = time.perf_counter() - began
-    if json_file is not None:
-        write_json_file(json_file, tested)
-    if parquet is not None:
-        write_parquet(parquet, tested)
+    # What took hours is shown before anything else can fail.
     if as_json:
         write_json(tested)
     else:
         show(tested, took_s)
+    if json_file is not None:
+        write_json_file(json_file, tested)
+    if parquet is not None:
+        write_parquet(parquet, tested)
+
+
+def _acknowledges(after_s: float) -> float | None:
+    """Bounds as the API has them. Raises CannotGoOn."""
+    if after_s == 0:
+        return None
+    if not 1.0 <= after_s <= 31_536_000.0:
+        raise CannotGoOn(Exit.USAGE, f"--acknowledge-after {after_s:g}: from 1 to 31536000 (a year), or 0 for never")
+    return after_s
 
 
 async def _run(settings: Settings, order: "Order", *, in_force: bool) -> "Tested":
@@ -154,8 +167,3 @@ def time_us(option: str, text: str) -> int:
         raise CannotGoOn(Exit.USAGE, f"{option} {text}: write 2026-01-01, or 2026-01-01T08:00+08:00") from wrong
     when = when.replace(tzinfo=UTC) if when.tzinfo is None else when
     return round(when.timestamp() * 1_000_000)
-
-
-def shown_time(us: int) -> str:
-    """A time for people, in UTC."""
-    return datetime.fromtimestamp(us / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -25,7 +25,7 @@ from storage.database import Connection, DatabaseRefused, translated
 from storage.history import Asked, stored_readings
 from storage.rule_packs import rules_at, rules_body
 from storage.text import clean
-from storage.times import as_datetime
+from storage.times import DAY_US, as_datetime
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -79,7 +79,7 @@ async def prepare(connection: Connection, order: Order) -> Prepared:
         labels=tuple(label for label in said if label.device_no in known),
     )
     asked = Asked(
-        from_us=order.from_us - lead_us(*packs),
+        from_us=max(order.from_us - lead_us(*packs), await _oldest_day_us(connection)),
         to_us=order.to_us,
         quantities=quantities_of(*packs),
         device_nos=tuple(device.device_no for device in registry.devices) if order.sites else None,
@@ -152,6 +152,14 @@ async def acknowledgements(
         else Reset(at=at, id=f"then-{n}", by=by, alarm=alarm)
         for n, (at, change, alarm, by) in enumerate(rows)
     )
+
+
+async def _oldest_day_us(connection: Connection) -> int:
+    """The beginning of the oldest day of which readings are stored: a search from the year 1 on would take an hour."""
+    with translated():
+        cursor = await connection.execute("SELECT min(day) - date '1970-01-01' FROM reading_day WHERE stored > dropped")
+        row = await cursor.fetchone()
+    return 0 if row is None or row[0] is None else int(row[0]) * DAY_US
 
 
 async def _refuse_before_its_readings(connection: Connection, device_no: int, at_us: int) -> None:

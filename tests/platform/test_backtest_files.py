@@ -53,3 +53,15 @@ def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyP
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(CannotGoOn, match="cannot write"):
         backtest_files.write_parquet(tmp_path / "no" / "alarms.parquet", _tested())
+
+
+def test_a_path_is_tried_before_the_run_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    backtest_files.can_be_written(tmp_path / "all.json")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "old.json").write_text("{}")
+    backtest_files.can_be_written(tmp_path / "old.json")
+    assert (tmp_path / "old.json").read_text() == "{}"
+    with pytest.raises(CannotGoOn, match="cannot write"):
+        backtest_files.can_be_written(tmp_path / "nowhere" / "all.json")
+    with pytest.raises(CannotGoOn, match="cannot write"):
+        backtest_files.can_be_written(tmp_path)

@@ -200,6 +200,12 @@ async def test_a_device_that_was_last_heard_long_before_is_not_heard_when_histor
     assert (explained.rules[0].reason, explained.rules[0].onset) == (Reason.SILENT, newest + 30 * SECOND)
 
 
+async def test_a_backtest_from_long_ago_begins_where_readings_do(database: Connection, url: str) -> None:
+    decided = await _stored(database, url)
+    prepared = await prepare(database, Order(load_pack(RULES, "live.toml"), -62_135_596_800_000_000, _end(decided)))
+    assert prepared.asked.from_us == T0 // (86_400 * SECOND) * 86_400 * SECOND
+
+
 async def test_without_a_registry_it_is_said_what_to_do(database: Connection) -> None:
     with pytest.raises(DatabaseRefused, match="registry import"):
         await registry_now(database)
@@ -228,9 +234,19 @@ async def test_the_commands_say_what_was_found(plain_url: str, tmp_path: Path) -
         assert done.returncode == Exit.USAGE, done.stdout
         return " ".join(done.stderr.split())
 
+    def not_run(*words: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "davy", "rules", "backtest", "--rules", str(tmp_path / "new.toml"), *period]
+        done = subprocess.run([*command, *words], env=environ, capture_output=True, text=True, check=False, timeout=60)
+        return done.returncode, " ".join(done.stderr.split())
+
+    period = ("--from", "2026-06-01T12:00+00:00", "--to", "2026-06-02")
+    code, said = not_run("--json-file", str(tmp_path / "nowhere" / "all.json"))
+    assert (code, "cannot write" in said) == (Exit.DISK, True), said
+    for seconds in ("0.5", "nan", "-3", "1e9"):
+        code, said = not_run("--acknowledge-after", seconds)
+        assert (code, "--acknowledge-after" in said) == (Exit.USAGE, True), said
     assert "not that late yet" in refused("2999-01-01")
     assert "before its oldest stored reading, which is of 2026-06-01" in refused("2026-05-31")
-    period = ("--from", "2026-06-01T12:00+00:00", "--to", "2026-06-02")
     table = davy("backtest", "--rules", str(tmp_path / "new.toml"), *period, "--json-file", str(tmp_path / "all.json"))
     assert "alarm by alarm:" in table
     assert "ch4-low" in table
