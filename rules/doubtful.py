@@ -1,4 +1,5 @@
-"""Rules that may be used, and that hardly anybody means: true of a device that is well, or true between two readings.
+"""Rules that may be used, and that hardly anybody means: true of a device that is well, true between two readings, or
+never true, because what they look back at never holds two readings.
 
 They are no faults: a sensor that drifted below zero makes such a rule false, and a device may report more often than
 its model promises. So they are said where a pack is looked at, before it is brought in.
@@ -11,10 +12,11 @@ import msgspec
 from devices.models import DeviceModel
 from devices.quantities import GAS_QUANTITIES
 from rules.bounds import true_of_clean_air
+from rules.canonical import canonical, walk
 from rules.document import Kind, Override, Rule, RulePack, RuleState
 from rules.document_expressions import read_numbers, values
-from rules.selection import parsed_of
-from rules.tree import Condition, Missing
+from rules.selection import parsed_of, surely_measures
+from rules.tree import Condition, Missing, Statistic, Windowed
 from rules.units import DURATION, shown
 
 
@@ -29,6 +31,7 @@ def doubtful(pack: RulePack, models: Sequence[DeviceModel] = ()) -> Iterator[str
             yield f"rule {rule.id!r}{where} is true of clean air: it would stand at nearly every device that is well"
         if isinstance(condition, Missing):
             yield from _too_short(rule, condition, models)
+        yield from _too_narrow(pack, column, models)
 
 
 def _made(pack: RulePack, rule: Rule) -> Iterator[tuple[Rule, str]]:
@@ -59,13 +62,45 @@ def _too_short(rule: Rule, condition: Missing, models: Sequence[DeviceModel]) ->
         return
     slow = [one for one in models if _may_look(rule, one) and one.report_interval_s * 1e6 > condition.fixed_us]
     if slow:
-        slowest = max(slow, key=lambda one: one.report_interval_s)
-        silent, interval = (shown(one, DURATION) for one in (condition.fixed_us / 1e6, slowest.report_interval_s))
-        more = f" and {len(slow) - 1} more models" if len(slow) > 1 else ""
+        silent = shown(condition.fixed_us / 1e6, DURATION)
         yield (
-            f"rule {rule.id!r}: missing({silent}) is true between any two readings of {slowest.key} ({interval}){more};"
+            f"rule {rule.id!r}: missing({silent}) is true between any two readings of {_some(slow)};"
             " write 1 * interval or more, 3 is usual, or select the models that report more often"
         )
+
+
+def _too_narrow(pack: RulePack, column: int, models: Sequence[DeviceModel]) -> Iterator[str]:
+    """Of a rise over a window that a device reports in hardly twice: a rise is known from two readings in it, half the
+    window apart or more; the window is up to a twelfth shorter, and no reading is punctual."""
+    rule, parsed = pack.rules[column], parsed_of(pack, column)
+    rises: dict[str, Windowed] = {}
+    for tree in (parsed.condition, parsed.clear, *parsed.escalate):
+        for node in walk(tree) if tree is not None else ():
+            if isinstance(node, Windowed) and node.statistic in (Statistic.RATE, Statistic.DELTA):
+                rises.setdefault(canonical(node), node)
+    for text, node in rises.items():
+        for never in (True, False):
+            slow = [
+                one
+                for one in models
+                if _may_look(rule, one)
+                and node.quantity in surely_measures(one)
+                and node.window_us < 2e6 * one.report_interval_s
+                and (node.window_us <= 1e6 * one.report_interval_s) == never
+            ]
+            if slow:
+                known = "can never be known" if never else "is not known after a reading that is late or lost"
+                yield (
+                    f"rule {rule.id!r}: {text} {known} at {_some(slow)}: a window of two report intervals or more is"
+                    " needed, or select the models that report more often"
+                )
+
+
+def _some(models: Sequence[DeviceModel]) -> str:
+    """The slowest of them, and how many more."""
+    slowest = max(models, key=lambda one: one.report_interval_s)
+    more = f" and {len(models) - 1} more models" if len(models) > 1 else ""
+    return f"{slowest.key} ({shown(slowest.report_interval_s, DURATION)}){more}"
 
 
 def _may_look(rule: Rule, model: DeviceModel) -> bool:

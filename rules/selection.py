@@ -99,13 +99,17 @@ def _measures(model: DeviceModel, named: tuple[str, ...]) -> bool:
     return bool(named) and (not model.measures or any(name in model.measures for name in named))
 
 
+def surely_measures(model: DeviceModel) -> tuple[str, ...]:
+    """What a model says it measures; of a detector that does not say, gas."""
+    return model.measures or (GAS_QUANTITIES if model.kind is DeviceKind.DETECTOR else ())
+
+
 def may_vote(model: DeviceModel, condition: Condition) -> bool:
     """L3."""
     if model.kind is DeviceKind.GATEWAY and not model.report_interval_s:
         return False
     if named := quantities(condition):
-        says = model.measures or (GAS_QUANTITIES if model.kind is DeviceKind.DETECTOR else ())
-        return any(name in says for name in named)
+        return any(name in surely_measures(model) for name in named)
     speaks: set[DeviceKind] = set()
     for node in walk(condition):
         if isinstance(node, WordTest):

@@ -1,7 +1,10 @@
 """Rules that may be used and that hardly anybody means are told of where a pack is looked at."""
 
+import msgspec
 import pytest
 
+from devices.models import DeviceKind, DeviceModel, load_catalogue
+from rules.document import default_pack, load_pack
 from rules.doubtful import doubtful
 from tests.rules.world import MODELS, pack
 
@@ -72,3 +75,41 @@ def test_a_silence_that_is_shorter_than_a_device_is_silent_between_its_readings_
     found = " ".join(doubtful(pack(f'condition = "{said}"'), MODELS))
     assert told in found
     assert bool(told) == bool(found)
+
+
+SLOW = tuple(
+    DeviceModel(f"every_{every_s:g}_s", "v", "m", kind, "s", every_s, measures=measures)
+    for every_s, kind, measures in (
+        (10.0, DeviceKind.DETECTOR, ("combustible_lel",)),
+        (50.0, DeviceKind.DETECTOR, ()),
+        (60.0, DeviceKind.DETECTOR, ("combustible_lel", "co_ppm")),
+        (86_400.0, DeviceKind.DETECTOR, ("combustible_lel",)),
+        (3_600.0, DeviceKind.GATEWAY, ()),
+        (7_200.0, DeviceKind.DETECTOR, ("co_ppm",)),
+    )
+)
+NEVER = "can never be known at every_86400_s (1 d) and 1 more models: a window of two report intervals or more"
+LATE = "is not known after a reading that is late or lost at every_50_s (50 s): a window"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("rate(combustible_lel, 60 s) >= 10 %LEL/min", [f"rate(combustible_lel, 60 s) {NEVER}", LATE]),
+        ('rate(combustible_lel, 60 s) >= 10 %LEL/min"\nonly = { measures = ["humidity_pct"] }\nnotify = "x', []),
+        ("delta(combustible_lel, 2 min) >= 10 %LEL", ["can never be known at every_86400_s (1 d): a window"]),
+        ("delta(combustible_lel, 2 d) >= 10 %LEL", []),
+        ("max(combustible_lel, 5 s) >= 10 %LEL and mean(combustible_lel, 5 s) >= 5 %LEL", []),
+        ("rate(flow_m3h, 10 s) >= 1 m3/h/min", []),
+    ],
+)
+def test_a_rise_over_a_window_that_holds_no_two_readings_of_a_device_is_told_of(said: str, told: list[str]) -> None:
+    found = list(doubtful(pack(f'condition = "{said}"'), SLOW))
+    assert len(found) == len(told)
+    assert all(one in line for one, line in zip(told, found, strict=True))
+
+
+def test_the_rise_of_the_built_in_rules_is_known_at_a_device_that_reports_every_two_minutes() -> None:
+    rules = load_pack(default_pack(), "built-in rules")
+    minutes = [msgspec.structs.replace(SLOW[0], report_interval_s=60.0 * every) for every in (1, 2)]
+    assert not [one for one in doubtful(rules, (*load_catalogue(), *minutes)) if "known" in one]
