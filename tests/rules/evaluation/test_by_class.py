@@ -55,12 +55,14 @@ def test_a_registry_that_changes_keeps_what_is_remembered_and_a_new_number_begin
     assert other.says(reading("m1", 11, combustible_lel=30)) == [0]
 
 
-def test_what_is_remembered_of_a_device_that_leaves_is_forgotten() -> None:
+@pytest.mark.parametrize("homes", [4, 5], ids=["nobody comes", "others come"])
+def test_what_is_remembered_of_a_device_that_leaves_is_forgotten(homes: int) -> None:
     desk = Desk.of("since(combustible_lel >= 20 %LEL) >= 9 s")
     desk.hear(reading("m4", 0, combustible_lel=30))
-    gone = Desk(desk.compiled.pack, build_fleet(registry(3), FLEET))
+    without = tuple(one for one in registry(homes).devices if one.serial != "m4")
+    gone = Desk(desk.compiled.pack, build_fleet(msgspec.structs.replace(registry(homes), devices=without), FLEET))
     gone.windows = desk.windows.reshaped(gone.compiled)
-    back = Desk(desk.compiled.pack, build_fleet(registry(4), gone.fleet))
+    back = Desk(desk.compiled.pack, build_fleet(registry(homes), gone.fleet))
     back.windows = gone.windows.reshaped(back.compiled)
     assert back.says(reading("m4", 10, combustible_lel=30)) == [0]
 
