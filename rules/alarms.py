@@ -62,6 +62,7 @@ def raise_alarm(
         priority=priority,
         device_says=bool(device_bits),
         device_bits=device_bits,
+        worst=_known(value),
         trial=is_trial(state, rule, slot, device_says=bool(device_bits)),
     )
     record(state, out, slot, rule, Change.REALARMED, at, comment=note, expected=expected)
@@ -98,7 +99,7 @@ class _Said(NamedTuple):
 def _new(state: State, out: Out, slot: int, rule: int, said: _Said) -> OpenAlarm:
     device, spec = state.fleet.devices[slot], state.compiled.rules[rule]
     assert device is not None, "a device that left the registry sends nothing"
-    known = None if said.value is None or math.isnan(said.value) else float(said.value)
+    known = _known(said.value)
     suppression.explained(state, slot, rule, said.priority)
     _outgrow(state, slot, rule, said.priority)
     shows, until = seen(state, slot, rule)
@@ -114,8 +115,9 @@ def _new(state: State, out: Out, slot: int, rule: int, said: _Said) -> OpenAlarm
         onset=said.onset,
         raised=said.at,
         changed=said.at,
-        quantity=spec.quantity if known is not None else "",
+        quantity=state.traits.quantity[rule] if known is not None else "",
         value=known,
+        worst=known,
         late=said.late,
         because=said.because,
         acknowledged_by="",
@@ -132,6 +134,10 @@ def _new(state: State, out: Out, slot: int, rule: int, said: _Said) -> OpenAlarm
     state.by_alarm[alarm.alarm] = (slot, rule)
     out.append(told_first(alarm))
     return _follow(state, out, slot, rule, said.at, explained_others=False)
+
+
+def _known(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else float(value)
 
 
 def _outgrow(state: State, slot: int, rule: int, priority: Priority) -> bool:

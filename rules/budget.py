@@ -20,7 +20,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.quantities import QUALITY_BITS, Quality, quality_shift
 from devices.readings import Rows
 from rules import held, matrix, releasing, restoring
 from rules.alarms import Out
@@ -28,7 +27,7 @@ from rules.decisions import HeldChange, ReleaseHeld, VetoHeld
 from rules.standing import Held
 from rules.state import State
 from rules.waiting import Line
-from rules.worst import worst_by
+from rules.worst import good, worst_by
 
 _NO_COMMANDS, _OTHER_COMMANDS = "it takes no commands any more", "it takes other commands now"
 
@@ -116,11 +115,8 @@ def _confirmed(state: State, out: Out, slot: int, rule: int, at: int, *, first: 
 
 def _worsened(state: State, one: Held, row: Rows) -> None:
     by = worst_by(state.compiled.pack, state.compiled.by_id[one.rule])
-    if not by.quantity:
-        return
-    says = int(row["quality"][0]) >> quality_shift(by.quantity) & ((1 << QUALITY_BITS) - 1)
-    value = float(row[by.quantity][0])
-    if says == Quality.GOOD and by.worse(value, one.value):  # never true of NaN
+    value = good(row, by.quantity) if by.quantity else None
+    if value is not None and by.worse(value, one.value):
         held.wait(state, msgspec.structs.replace(one, value=value))
 
 

@@ -359,7 +359,8 @@ class _Decision(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
 class AlarmRaised(_Decision, frozen=True, tag="alarm_raised"):
     """A new alarm. `onset` is effective time, frozen. `late`: raised by a late alarm bit; people are told, no valve
-    moves (G10)."""
+    moves (G10). `quantity`, `value`: of the reading that raised it; of a rule that acts, the worst since its hold
+    began."""
 
     alarm: str
     rule: str

@@ -55,7 +55,8 @@ def _hold_due(state: State, out: Out, slot: int, rule: int, due: int, at: int) -
     elif not _in_schedule(state, slot, rule, due):
         state.since[slot, rule] = state.due[slot, rule] = 0
     else:
-        alarm = alarms.raise_alarm(state, out, slot, rule, onset=since, at=at)
+        value = state.worst.value(rule, state.worst.orders[slot])
+        alarm = alarms.raise_alarm(state, out, slot, rule, onset=since, at=at, value=value)
         if alarm is not None:
             interlock.alarm_raised(state, out, alarm, rule, at)
     state.refresh_busy([slot])

@@ -23,6 +23,7 @@ from rules.notable import Piece, may_wait
 from rules.passing import Passing
 from rules.rounds import Rounds
 from rules.state import State
+from rules.worst import good
 
 #: In an item, instead of a rule: before, or after all rules of the row.
 _BEFORE, _AFTER = -1, 1 << 30
@@ -42,13 +43,14 @@ class _What(IntEnum):
 
 class _Item(NamedTuple):
     """Something to apply. onset: of RAISE and LATE; of WAITED the place of the row among those judged with it.
-    priority: of RAISE and ESCALATE."""
+    priority: of RAISE and ESCALATE. worst: of RAISE, see Moved."""
 
     row: int
     rule: int
     what: _What
     onset: int = 0
     priority: int = 0
+    worst: float | None = None
 
 
 def asks_of_others(state: State, piece: Piece, mine: NDArray[np.intp], span: tuple[int, int]) -> bool:
@@ -72,7 +74,8 @@ def judge(state: State, out: Out, piece: Piece, mine: NDArray[np.intp], span: tu
         items = [item for item in items if item.row >= stop]
         found = piece.found.whole(part, state.watched) if len(part) else None
         if found is not None:
-            rounds = Rounds(state, piece.slots[part], piece.rows["ts"][part], piece.received[part], found)
+            said = state.worst.said(piece.rows, part, piece.stale)
+            rounds = Rounds(state, piece.slots[part], piece.rows["ts"][part], piece.received[part], found, said)
             now += _moved(rounds, part) + _said_more(state, piece, part, found)
         _apply(state, out, piece, sorted(now), found, passing)
         passing.finish(stop)
@@ -133,6 +136,7 @@ def _moved(rounds: Rounds, part: NDArray[np.intp]) -> list[_Item]:
             _What.RAISE if one.onset else _What.RETURN,
             one.onset,
             int(rounds.found.priority[one.place, one.rule]),
+            one.worst,
         )
         for one in rounds.run()
     ]
@@ -182,8 +186,14 @@ def _apply(
 
 
 def _value(state: State, piece: Piece, item: _Item) -> float | None:
+    """What an alarm says: the worst since its hold began, if that is kept; else the value of its rule's limit, whatever
+    is known of it, or the good one by which its shut-offs are compared."""
+    if item.worst is not None:
+        return item.worst
     quantity = state.compiled.rules[item.rule].quantity
-    return float(piece.rows[quantity][item.row]) if quantity else None
+    if quantity or item.what is not _What.RAISE or item.rule not in state.traits.by:
+        return float(piece.rows[quantity][item.row]) if quantity else None
+    return good(piece.rows[item.row : item.row + 1], state.traits.by[item.rule].quantity)
 
 
 def _raise(state: State, out: Out, piece: Piece, item: _Item, at: int) -> None:

@@ -212,4 +212,5 @@ def or_over(state: State, out: Out, one: Held, at: int) -> None:
 
 def _value(state: State, place: Place) -> float:
     alarm, by = state.open[place], worst_by(state.compiled.pack, place[1])
-    return alarm.value if alarm.value is not None and by.quantity else by.least_bad
+    value = alarm.value if alarm.worst is None else alarm.worst
+    return value if value is not None and by.quantity else by.least_bad

@@ -116,6 +116,7 @@ def _lay_out(state: State, slots: int, old_rules: list[int], now: int) -> None:
     running = set(state.since.used())
     held = {*state.traits.waits, *(new for new, old in kept if old in running)}
     state.since, state.due = (_columns(times, slots, old_rules, held) for times in (state.since, state.due))
+    state.worst = state.worst.laid_out(slots, state.traits.worsens, old_rules)
     for name in ("heard", "position", "epoch", "busy", "watched", "stage", "silent"):
         old_array = getattr(state, name)
         array = np.zeros(slots, old_array.dtype)

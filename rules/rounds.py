@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from rules.kernels import Conditions
 from rules.lifecycle import IS_ACTIVE, NEXT, Happening
 from rules.state import State, Timer
+from rules.worsening import Orders
 
 
 class Moved(NamedTuple):
@@ -16,12 +17,15 @@ class Moved(NamedTuple):
     place: int
     rule: int
     onset: int
+    #: Of one that was raised by a rule of which that is kept: the worst that was said since its hold began.
+    worst: float | None = None
 
 
 class Rounds:
     """Readings of some devices, in order; the copies that the rounds work on, until they are written back.
 
-    Shapes: slots (d,); phase, since, due (d, rules); device (m,): the place in slots of each reading's device."""
+    Shapes: slots (d,); phase, since, due (d, rules); worst (d, kept); device (m,): the place in slots of each reading's
+    device."""
 
     def __init__(
         self,
@@ -30,13 +34,16 @@ class Rounds:
         ts: NDArray[np.int64],
         received: NDArray[np.int64],
         found: Conditions,
+        said: Orders,
     ) -> None:
-        """slots, ts, received: shape (m,), of the readings; found: what every rule says of them, (m, rules)."""
-        self.state, self.ts, self.late_by, self.found = state, ts, received - ts, found
+        """slots, ts, received: shape (m,), of the readings; found: what every rule says of them, (m, rules); said: how
+        bad they are, (m, kept) (Worsening.said)."""
+        self.state, self.ts, self.late_by, self.found, self.said = state, ts, received - ts, found, said
         self.slots, self.device = np.unique(slots, return_inverse=True)
         self.phase = state.phase[self.slots]
         self.since = state.since[self.slots]
         self.due = state.due[self.slots]
+        self.worst = state.worst.orders[self.slots]
 
     def run(self) -> list[Moved]:
         """All rounds; what moved, in no order."""
@@ -72,11 +79,24 @@ class Rounds:
         # Readings do not move the end of a hold that runs: a clock that steps back must not put it off.
         ends = np.where(since == 0, held + hold + self.late_by[mine][:, None], self.due[device])
         self.due[device] = np.where(held == 0, 0, ends)
+        worst = self._worse(mine, (since != 0) & ~active, (held != 0) & ~active)
         which, rule = np.nonzero(fire)
         return [
-            Moved(int(mine[w]), int(r), 0 if active[w, r] else int(began[w, r]))
+            Moved(int(mine[w]), int(r), 0)
+            if active[w, r]
+            else Moved(int(mine[w]), int(r), int(began[w, r]), self.state.worst.value(int(r), worst[w]))
             for w, r in zip(which, rule, strict=True)
         ]
+
+    def _worse(self, mine: NDArray[np.intp], runs: NDArray[np.bool_], on: NDArray[np.bool_]) -> Orders:
+        """The worst of each of these readings and those before it since its holds began, (len(mine), kept). runs: of
+        every rule, whether a hold was running; on: whether one runs on."""
+        rules, device, said = self.state.worst.rules, self.device[mine], self.said[mine]
+        if len(rules):
+            before = self.worst[device]
+            said = np.where(runs[:, rules], np.minimum(before, said), said)
+            self.worst[device] = np.where(on[:, rules], said, before)
+        return said
 
     def write_back(self) -> None:
         """Holds that run on, and the reminders of those that are new."""
@@ -84,6 +104,7 @@ class Rounds:
         fresh = (self.since != 0) & (self.due != state.due[self.slots])
         state.since.put(self.slots, self.since)
         state.due.put(self.slots, self.due)
+        state.worst.orders[self.slots] = self.worst
         for device, rule in zip(*np.nonzero(fresh), strict=True):
             state.remind(int(self.due[device, rule]), Timer.HOLD, int(self.slots[device]), int(rule))
         state.refresh_busy(self.slots)

@@ -22,6 +22,8 @@ from rules.windows import Windows
 _WINDOW = "window:"
 _ARRAYS = ("phase", "heard", "position", "epoch", "busy", "watched", "stage", "silent")
 _COLUMNS = ("since", "due")
+#: Not in snapshots of before it was kept: a hold that ran then ends without a value.
+_WORST = "worst"
 
 
 class Records(msgspec.Struct, frozen=True):
@@ -62,6 +64,7 @@ def snapshot(state: State) -> Snapshot:
     return Snapshot(
         arrays={name: getattr(state, name).copy() for name in _ARRAYS}
         | {name: getattr(state, name).values.copy() for name in _COLUMNS}
+        | {_WORST: state.worst.orders.copy()}
         | {_WINDOW + name: array.copy() for name, array in state.windows.arrays().items()},
         records=Records(
             now=state.now,
@@ -90,10 +93,10 @@ def restore(taken: Snapshot, fleet: Fleet, pack: RulePack) -> State:
         raise ValueError("the snapshot was taken under other rules")
     state = State(fleet, compiled, records.now)
     arrays = _as_now(taken.arrays, records, state)
-    for name in (*_ARRAYS, *_COLUMNS):
-        array: NDArray[Any] = arrays[name]
+    for name in (*_ARRAYS, *_COLUMNS, _WORST):
         mine = getattr(state, name)
-        there = mine.values if name in _COLUMNS else mine
+        there = mine.orders if name == _WORST else mine.values if name in _COLUMNS else mine
+        array: NDArray[Any] = arrays.get(name, there) if name == _WORST else arrays[name]
         if array.shape != there.shape or array.dtype != there.dtype:
             raise ValueError(f"the snapshot's {name} is {array.dtype}{array.shape}, not {there.dtype}{there.shape}")
         there[...] = array

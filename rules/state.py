@@ -32,6 +32,7 @@ from rules.tally import deadlines, tally
 from rules.traits import traits
 from rules.waiting import Waiting
 from rules.windows import Windows
+from rules.worsening import Worsening
 
 #: In no row of a batch.
 NO_ROW = np.iinfo(np.int32).max
@@ -73,6 +74,9 @@ class OpenAlarm(msgspec.Struct, frozen=True):
     resolution: str = ""
     #: Until when it is shelved or out of service; 0: no limit, or neither.
     until: int = 0
+    #: By what its shut-offs are compared while they wait: what it was raised with the last time. `value` is that of the
+    #: first time.
+    worst: float | None = None
     #: When a decision last told `note` and `expected`; 0 in snapshots of before this was kept. `unsaid`: none has told
     #: what they are now.
     told: int = 0
@@ -161,6 +165,7 @@ class State:
 
     traits, deadlines, outages follow from the rest: what sort of rules there are; when devices fall silent; how many of
     each group are, by rule. first_row: per slot, i4, NO_ROW: room to work in for `notable`.
+    worst: what devices said while holds run, of rules that act.
     changed: when the rules or the registry last changed.
     sleeps: per slot, bool: a valve that hears a command only when it wakes.
 
@@ -190,6 +195,7 @@ class State:
         self.traits = traits(compiled)
         self.since = Columns(slots, rules, self.traits.waits)
         self.due = Columns(slots, rules, self.traits.waits)
+        self.worst = Worsening(slots, self.traits.worsens)
         self.heard = np.full(slots, now, np.int64)
         self.position = np.zeros(slots, np.uint8)
         self.epoch = np.zeros(slots, np.int32)

@@ -4,8 +4,11 @@ The quantity of the rule's limit, or the first one that its condition compares; 
 lowest where the condition is about something that falls. Source: product choice.
 """
 
+import math
 from typing import NamedTuple
 
+from devices.quantities import QUALITY_BITS, Flag, Quality, quality_shift
+from devices.readings import Rows
 from rules.document import RulePack
 from rules.tree import Arithmetic, Comparator, Comparison, Dose, Joined, Measured, Node, Not, Stuck, Votes, Windowed
 
@@ -29,6 +32,14 @@ class By(NamedTuple):
     def order(self, value: float) -> float:
         """Sorts the worst first."""
         return value if self.falls else -value
+
+
+def good(row: Rows, quantity: str) -> float | None:
+    """The value of a quantity in one reading, shape (1,), if it is good."""
+    says = (int(row["quality"][0]) >> quality_shift(quantity)) & ((1 << QUALITY_BITS) - 1)
+    value = float(row[quantity][0])
+    live = not int(row["flags"][0]) & int(Flag.STALE)
+    return value if live and says == Quality.GOOD and math.isfinite(value) else None
 
 
 def worst_by(pack: RulePack, rule: int) -> By:

@@ -185,6 +185,7 @@ class Reference(Told):
         rule, cell, ts = self.here[slot, number].rule, self.cells[slot, number], one.ts
         going = said.cleared == TRUE if cell.active else said.raised == TRUE
         stopped = said.cleared == FALSE if cell.active else said.raised == FALSE
+        worst = self.worst(slot, number, one)
         hold = round((rule.clear_hold_s if cell.active else rule.hold_s) * SECOND)
         if going:
             since = ts if cell.since is None else min(cell.since, ts)
@@ -193,12 +194,25 @@ class Reference(Told):
                     self.lower(slot, number, at)
                 else:
                     bit = int(one.flags & ALARM_FLAGS)
+                    value = value if worst is None else worst
                     self.raised(slot, number, since, at, value, priority=said.priority, bit=bit)
             else:
                 cell.due = since + hold + (at - ts) if cell.since is None else cell.due
                 cell.since = since
         elif stopped:
             cell.since = cell.due = None
+        cell.worst = worst if cell.since is not None else None
+
+    def worst(self, slot: int, number: int, one: Reading) -> float | None:
+        """Of a rule that acts: the worst good value of this reading and those before it since its hold began."""
+        rule, cell, by = self.rules[number], self.cells[slot, number], self.by(number)
+        if cell.active or not by.quantity or not (rule.action.closes or rule.action.ventilates):
+            return None
+        before = cell.worst if cell.since is not None else None
+        said = one.good.get(by.quantity) if not one.stale else None
+        if said is None or before is None:
+            return before if said is None else said
+        return said if by.worse(said, before) else before
 
     # ---- silence ----------------------------------------------------------------------------------------------------
 
@@ -294,7 +308,7 @@ class Reference(Told):
         if cell.active:
             self.lower(slot, number, at)
         elif self.here[slot, number].inside(due):
-            self.raised(slot, number, cell.since, at)
+            self.raised(slot, number, cell.since, at, float("nan") if cell.worst is None else cell.worst)
         else:
             cell.since = cell.due = None
 

@@ -7,6 +7,7 @@ from rules.canonical import quantities, walk
 from rules.decisions import AlarmChanged, AlarmRaised, AlarmState, Change, Decision, Priority, alarm_id
 from rules.document import Kind, RulePack
 from rules.tree import FlagTest
+from rules.worst import By, worst_by
 from tests.rules.reference_incidents import Cases
 from tests.rules.reference_rules import Here, every
 from tests.rules.reference_terms import MINUTE, Cell, S, Service, Shelved
@@ -33,6 +34,10 @@ class Alarms:
 
     def acts(self, slot: int, number: int, at: int) -> None:
         raise NotImplementedError
+
+    def by(self, number: int) -> By:
+        """By what shut-offs of a rule are compared."""
+        return worst_by(self.pack, number)
 
     def settled(self, slot: int, number: int, at: int) -> None:
         raise NotImplementedError
@@ -72,6 +77,7 @@ class Alarms:
                 self.say(slot, number, note, expected, at)
             return
         cell.since = cell.due = None
+        cell.ranked = None if math.isnan(value) else value
         fresh = cell.state is S.NORMAL
         cell.state, cell.priority, cell.bit = S.UNACKNOWLEDGED, priority or self.rules[number].priority, bit
         if fresh:
@@ -126,7 +132,7 @@ class Alarms:
                 onset=onset,
                 state=state,
                 late=late,
-                quantity="" if cell.value is None else rule.quantity,
+                quantity="" if cell.value is None else rule.quantity or self.by(number).quantity,
                 value=cell.value,
                 because=because,
                 note=note,

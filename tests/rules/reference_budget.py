@@ -8,7 +8,6 @@ from devices.fleet import Fan, ShutOffValve
 from devices.quantities import ValvePosition
 from rules.decisions import Change, HeldChange, ReleaseHeld, RuleNoted, ShutOffHeld, VetoHeld
 from rules.document import Kind, RuleState
-from rules.worst import By, worst_by
 from tests.rules.reference_expressions import Reading
 from tests.rules.reference_matrix import Matrix, Place
 from tests.rules.reference_terms import SECOND, S, Want
@@ -55,9 +54,6 @@ class Budget(Matrix):
 
     def want_running(self, fan: Fan, reason: str, alarm: str, at: int) -> Want:
         raise NotImplementedError
-
-    def by(self, number: int) -> By:
-        return worst_by(self.pack, number)
 
     def most(self, number: int) -> int:
         budget = self.rules[number].budget
@@ -157,7 +153,8 @@ class Budget(Matrix):
         self.page(at)
 
     def value(self, place: Place) -> float:
-        known, by = self.cells[place].value, self.by(place[1])
+        cell, by = self.cells[place], self.by(place[1])
+        known = cell.value if cell.ranked is None else cell.ranked
         return known if known is not None and by.quantity else by.least_bad
 
     def prove(self, place: Place, line: Line, at: int) -> None:

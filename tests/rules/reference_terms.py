@@ -41,6 +41,10 @@ class Cell:
     bit: int = 0
     resolution: str = ""
     value: float | None = None
+    #: The worst that was said since its hold began, of a rule that acts; while one runs.
+    worst: float | None = None
+    #: The value it was raised with the last time.
+    ranked: float | None = None
     #: In what order alarms were raised.
     serial: int = 0
     #: What was told last: the state that is shown, and until when.
