@@ -80,7 +80,7 @@ def test_the_packs_are_listed_with_what_they_need(offline: Settings) -> None:
     assert tuple(sorted(packs)) == built_in()
     assert packs["methane"]["needs"] == ["valves"]
     assert packs["methane"]["rules"] == ["ch4-low", "ch4-high", "ch4-pre", "ch4-rise"]
-    assert packs["pressure"]["overrides"] == 5
+    assert packs["pressure"]["overrides"] == 4
     assert (packs["methane"]["default"], packs["exposure_osha"]["default"]) == (True, False)
     assert "exposure_osha" in davy(offline, "rules", "packs").stdout
 
