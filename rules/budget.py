@@ -12,7 +12,8 @@ B5  A valve whose closing is wanted already, or that was seen closed for an alar
     the cause is kept. Nor does closing again a valve that was opened while its alarm stands. Fans are never held for a
     budget.
 B6  After the store was restored from a copy, what an alarm asks for that is only remembered waits until its detector
-    says in a live reading that the rule is raised, or until the alarm is over (rules/restored.py).
+    says in a live reading that the rule is raised, or until the alarm is over; a closing that was wanted already also
+    leaves for an alarm that is latched by then (rules/restoring.py).
 B7  A rule in its canary of which as many wait as may leave is taken back (rules/trials.py).
 """
 
@@ -80,8 +81,11 @@ def settled(state: State, out: Out, slot: int, rule: int, at: int) -> None:
     mine = [key for key in state.waiting.of_detector(slot) if key[0] == state.compiled.rules[rule].id]
     if not mine or matrix.acts(state, slot, rule):
         return
-    for key in mine:
-        releasing.or_over(state, out, state.held[key], at)
+    for one in [state.held[key] for key in mine]:
+        if one.unheard and slot not in state.unheard and releasing.latched(state, one):
+            releasing.was_heard(state, out, one, at)
+        elif not releasing.latched(state, one):
+            releasing.or_over(state, out, one, at)
     held.page(state, out, at)
 
 
@@ -94,6 +98,9 @@ def heard(state: State, out: Out, slot: int, row: Rows, raised: NDArray[np.int8]
     for rule in np.flatnonzero(raised == 1).tolist():
         if matrix.acts(state, slot, rule):
             _confirmed(state, out, slot, rule, at, first=first)
+    for one in [state.held[key] for key in state.waiting.of_detector(slot)]:
+        if one.unheard and one.again and raised[state.compiled.by_id[one.rule]] == 0:
+            releasing.was_heard(state, out, one, at)
     for key in state.waiting.of_detector(slot):
         _worsened(state, state.held[key], row)
     held.listen(state, slot)
@@ -132,8 +139,14 @@ def laid_out(state: State, out: Out, now: int) -> None:
         told = matrix.commanded(state.fleet, one.valve)
         if told is not one.verb:
             held.take(state, out, one, HeldChange.OVER, now, reason=_NO_COMMANDS if told is None else _OTHER_COMMANDS)
-        elif place is None or not matrix.acts(state, *place):
+        elif not _still_reached(state, one) and (place is None or not matrix.acts(state, *place)):
             releasing.or_over(state, out, one, now)
+
+
+def _still_reached(state: State, one: Held) -> bool:
+    """Whether a closing that was wanted before a restore goes on waiting for its detector."""
+    reached = matrix.reach(state.fleet, one.detector, one.rule) if one.again else []
+    return bool(state.fleet.present[one.detector]) and any(valve.slot == one.valve for valve in reached)
 
 
 def reshaped(state: State, out: Out, now: int) -> None:

@@ -161,6 +161,8 @@ def _as_array() -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
 NEXT = _as_array()
 #: IS_ACTIVE[true states], shape (states,), bool.
 IS_ACTIVE = np.array([state in ACTIVE for state in S], np.bool_)
+#: The condition is gone and a person has not reset it, shape (states,), bool.
+IS_LATCHED = np.array([state in (S.LATCHED_UNACKNOWLEDGED, S.LATCHED_ACKNOWLEDGED) for state in S], np.bool_)
 #: Of a true state: the condition is there, or nobody has acknowledged or reset it yet; its valves must not be open.
 #: Source: reopening is manual, after the cause is gone (GB 50028-2006 (2020) 10.8.4); that somebody must have seen the
 #: alarm: product choice.

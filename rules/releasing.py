@@ -9,13 +9,14 @@ from rules import held, matrix, trials, wanting
 from rules.alarms import Out
 from rules.decisions import HeldChange
 from rules.document import RuleState
+from rules.lifecycle import IS_ACTIVE, IS_LATCHED
 from rules.matrix import Place
 from rules.standing import Held, Tokens
-from rules.state import State, Timer
+from rules.state import State, Timer, Wanted
 from rules.waiting import Line
 from rules.worst import worst_by
 
-_NOT_HEARD = "its detector was not heard since the engine's store was brought back from a copy"
+NOT_HEARD = "its detector was not heard since the engine's store was brought back from a copy"
 _SIMULATED = "|simulated"
 _NO_MORE = "no alarm asks for it any more"
 
@@ -24,7 +25,7 @@ def ask(state: State, out: Out, place: Place, what: ShutOffValve | Fan, causes: 
     """The alarm at `place` asks for this valve to be closed, or this fan to run: now, or when its turn comes."""
     slot, rule = place
     if matrix.unheard(state, slot, rule):
-        hold(state, out, place, what, at, _NOT_HEARD, unheard=True)
+        hold(state, out, place, what, at, NOT_HEARD, unheard=True)
         return
     spent = _spends(state, what, causes, at)
     if spent:
@@ -110,6 +111,19 @@ def _used_up(state: State, rule: int) -> str:
     return f"the budget of rule {spec.id} is used up: {limit(state, rule)} in {spec.budget.per_s:g} s"
 
 
+def give_back(state: State, wanted: Wanted) -> None:
+    """What left is put aside, and will be counted when it leaves again."""
+    name = _name(Line(wanted.reason, bool(state.fleet.simulated[wanted.slot])))
+    tokens = state.tokens.get(name)
+    if tokens is not None and wanted.since in tokens.released:
+        left = list(tokens.released)
+        left.remove(wanted.since)
+        if left:
+            state.tokens[name] = msgspec.structs.replace(tokens, released=tuple(left))
+        else:
+            del state.tokens[name]
+
+
 def remind(state: State, line: Line) -> None:
     """When the next shut-off may leave."""
     rule = state.compiled.by_id[line.rule]
@@ -132,15 +146,28 @@ def forget_spent(state: State, at: int) -> None:
 
 def hold(state: State, out: Out, place: Place, what: ShutOffValve | Fan, at: int, why: str, *, unheard: bool) -> None:
     """It waits; told once. Asked for by two detectors, the worse one is waited for."""
-    one = held.asked(state.open[place], what, _value(state, place), at, unheard=unheard)
+    put(state, out, held.asked(state.open[place], what, _value(state, place), at, unheard=unheard), at, why)
+
+
+def unheard(state: State, place: Place, target: int, at: int, *, again: bool) -> Held:
+    """What an alarm asks for that is only remembered. `again`: see Held."""
+    what = state.fleet.valves.get(target) or state.fleet.fans[target]
+    one = held.asked(state.open[place], what, _value(state, place), at, unheard=True)
+    return msgspec.structs.replace(one, again=again)
+
+
+def put(state: State, out: Out, one: Held, at: int, why: str) -> None:
+    """As `hold`."""
     before = state.held.get((one.rule, one.valve))
-    if before is not None and before.unheard == unheard:
-        if worst_by(state.compiled.pack, place[1]).worse(one.value, before.value):
+    if before is not None and before.again:
+        one = msgspec.structs.replace(one, again=True)
+    if before is not None and before.unheard == one.unheard:
+        if worst_by(state.compiled.pack, state.compiled.by_id[one.rule]).worse(one.value, before.value):
             held.wait(state, msgspec.structs.replace(one, since=before.since))
         return
     held.wait(state, one)
     line = held.line_of(state, one)
-    if not unheard and state.waiting.many(line) == 1:
+    if not one.unheard and state.waiting.many(line) == 1:
         remind(state, line)
     out.append(held.told(state, one, HeldChange.HELD, at, reason=why))
     held.page(state, out, at)
@@ -173,17 +200,21 @@ def drop(state: State, out: Out, rule: str, at: int) -> None:
 
 def go(state: State, out: Out, one: Held, at: int, *, by: str = "") -> bool:
     """It waits no more; whether it leaves, for an alarm that still asks for it. `by`: a person, who need not wait until
-    a detector is heard."""
+    a detector is heard, and on whose word a closing that was wanted before a restore leaves for no alarm, too."""
     causes = matrix.asks_for(state, one.valve, state.compiled.by_id[one.rule])
     place = state.by_alarm.get(one.alarm)
-    if not causes and by and place is not None and matrix.acts(state, *place):
+    if not causes and place is not None and (latched(state, one) or (by and matrix.acts(state, *place))):
         causes = (place,)
-    if not causes:
+    if not causes and not (by and one.again):
         held.take(state, out, one, HeldChange.OVER, at, reason=_NO_MORE)
         return False
     held.take(state, out, one, HeldChange.RELEASED, at, by=by)
     what = state.fleet.valves.get(one.valve) or state.fleet.fans[one.valve]
-    _leave(state, out, place if place is not None and place in causes else causes[0], what, causes, at)
+    if causes:
+        _leave(state, out, place if place is not None and place in causes else causes[0], what, causes, at)
+    elif isinstance(what, ShutOffValve):
+        wanting.want_closed(state, out, what, at=at, reason=one.rule, alarm=one.alarm, by=by)
+        closed(state, out, what.slot, at)
     return True
 
 
@@ -199,6 +230,8 @@ def turn(state: State, out: Out, line: Line, at: int) -> None:
 
 def or_over(state: State, out: Out, one: Held, at: int) -> None:
     """Its alarm asks for it no more: it waits for another that does, or is over."""
+    if not one.unheard and latched(state, one):
+        return
     rule = state.compiled.by_id[one.rule]
     causes = () if one.unheard else matrix.asks_for(state, one.valve, rule)
     if not causes:
@@ -208,6 +241,24 @@ def or_over(state: State, out: Out, one: Held, at: int) -> None:
     held.wait(
         state, msgspec.structs.replace(one, detector=alarm.slot, alarm=alarm.alarm, value=_value(state, causes[0]))
     )
+
+
+def latched(state: State, one: Held) -> bool:
+    """Whether this is a closing that was wanted before a restore, of an alarm that nobody has reset since."""
+    place = state.by_alarm.get(one.alarm)
+    if place is None or not one.again:
+        return False
+    return bool(IS_LATCHED[state.phase[place]]) and not state.open[place].trial and place[0] not in state.out_of_service
+
+
+def was_heard(state: State, out: Out, one: Held, at: int) -> None:
+    """The detector of a closing that was wanted before a restore is heard, and does not say it again: it is wanted anew
+    for an alarm that is latched, and over with one that is not active."""
+    place = state.by_alarm.get(one.alarm)
+    if place is not None and latched(state, one):
+        ask(state, out, place, state.fleet.valves[one.valve], (place,), at)
+    elif place is None or not IS_ACTIVE[state.phase[place]]:
+        or_over(state, out, one, at)
 
 
 def _value(state: State, place: Place) -> float:

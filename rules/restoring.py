@@ -6,6 +6,8 @@ Y2  Every epoch leaps over those that may have been given since the copy was mad
     would not obey; so every wanted position that is kept is a new one. It leaps no further than to where a store that
     began now would begin (Restored.least_epoch), so that a valve also obeys one that begins later.
 Y3  Where valves stand is not known: nothing read before counts as seen. Permits are dead.
+Y4  A closing that is put aside (Y1) is not lost: once its detector is heard it is wanted anew if the rule is raised or
+    its alarm is latched, and is over if neither is. What it took of its budget is given back meanwhile.
 """
 
 import numpy as np
@@ -17,6 +19,7 @@ from rules.decisions import Outcome
 from rules.matrix import Place
 from rules.standing import Held
 from rules.state import State, Wanted
+from rules.worst import worst_by
 
 _WHY = "the engine's store was brought back from a copy"
 
@@ -40,42 +43,54 @@ def restored(state: State, out: Out, at: int, least_epoch: int) -> None:
 
 
 def _anew(state: State, out: Out, wanted: Wanted, at: int) -> None:
-    """Y1 of one wanted position."""
+    """Y1, Y4 of one wanted position."""
     causes = state.closed_for.get(wanted.slot, ())
     place = state.by_alarm.get(wanted.alarm)
     if wanted.verb is Verb.FAN_ON and place is not None:
         causes = (place,)
     certain = wanted.by or any(one in state.open and state.open[one].device_says for one in causes)
-    what = "it is wanted anew" if certain else "what software judged waits until its detector is heard"
+    aside = [] if certain else _put_aside(state, wanted, causes, at)
+    closes_anew = wanted.verb is Verb.CLOSE and not aside  # nobody could be heard who would say it again
+    what = "what software judged waits until its detector is heard"
+    if certain or closes_anew:
+        what = "it is wanted anew"
     wanting.end(state, out, wanted, Outcome.CANCELLED, at, comment=f"{_WHY}: {what}")
-    if not certain:
-        for cause in _one_of_each_rule(state, causes):
-            _waits(state, out, cause, wanted.slot, at)
-    elif wanted.verb is Verb.FAN_ON:
+    if aside:
+        releasing.give_back(state, wanted)
+    for one in aside:
+        releasing.put(state, out, one, at, releasing.NOT_HEARD)
+    if wanted.verb is Verb.FAN_ON and certain:
         fan = state.fleet.fans[wanted.slot]
         wanting.want_running(state, out, fan, at=at, reason=wanted.reason, alarm=wanted.alarm)
-    else:
+    elif certain or closes_anew:
         if causes:
             state.closed_for[wanted.slot] = causes
         valve = state.fleet.valves[wanted.slot]
         wanting.want_closed(state, out, valve, at=at, reason=wanted.reason, alarm=wanted.alarm, by=wanted.by)
 
 
-def _one_of_each_rule(state: State, causes: tuple[Place, ...]) -> list[Place]:
+def _put_aside(state: State, wanted: Wanted, causes: tuple[Place, ...], at: int) -> list[Held]:
+    """Y4. Of each rule it waits for one alarm, rather for one that acts; when all are over, for who could raise it."""
+    closes = wanted.verb is Verb.CLOSE
     by_rule: dict[int, Place] = {}
-    for place in causes:
-        if matrix.acts(state, *place):
-            by_rule.setdefault(place[1], place)
-    return list(by_rule.values())
-
-
-def _waits(state: State, out: Out, cause: Place, target: int, at: int) -> None:
-    what = state.fleet.valves.get(target) or state.fleet.fans[target]
-    releasing.ask(state, out, cause, what, (cause,), at)
+    for acting in (True, False) if closes else (True,):
+        for place in causes:
+            if matrix.acts(state, *place) is acting and place in state.open and not state.open[place].trial:
+                by_rule.setdefault(place[1], place)
+    found = [releasing.unheard(state, place, wanted.slot, at, again=closes) for place in by_rule.values()]
+    rule = state.compiled.by_id.get(wanted.reason, -1)
+    if found or not closes or rule < 0:
+        return found
+    value = worst_by(state.compiled.pack, rule).least_bad
+    for detector in matrix.detectors_of(state.fleet, wanted.slot):
+        if any(valve.slot == wanted.slot for valve in matrix.reach(state.fleet, detector, wanted.reason)):
+            return [Held(wanted.reason, wanted.slot, detector, wanted.alarm, at, value, unheard=True, again=True)]
+    return []
 
 
 def _still_waits(state: State, out: Out, one: Held, at: int) -> None:
     """What waited for its turn waits to be heard first."""
     place = state.by_alarm.get(one.alarm)
-    if not one.unheard and place is not None and matrix.acts(state, *place):
-        _waits(state, out, place, one.valve, at)
+    if not one.unheard and place is not None and (one.again or matrix.acts(state, *place)):
+        waits = releasing.unheard(state, place, one.valve, at, again=one.again)
+        releasing.put(state, out, waits, at, releasing.NOT_HEARD)

@@ -96,6 +96,9 @@ class Held(msgspec.Struct, frozen=True):
     value: float
     #: Waits for its detector to be heard after a restore, not for the budget.
     unheard: bool = False
+    #: Its closing was wanted already before that: it is wanted anew for an alarm that is latched by then, too. `alarm`
+    #: may be over.
+    again: bool = False
     verb: Verb = Verb.CLOSE
 
 

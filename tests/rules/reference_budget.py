@@ -28,6 +28,8 @@ class Waits:
     alarm: str
     value: float
     unheard: bool
+    #: Its closing was wanted before a restore.
+    again: bool = False
 
 
 class Budget(Matrix):
@@ -142,13 +144,16 @@ class Budget(Matrix):
 
     def hold(self, place: Place, what: ShutOffValve | Fan, at: int, why: str, unheard: bool) -> None:
         slot, number = place
-        one = Waits(number, what.slot, slot, self.cells[place].alarm, self.value(place), unheard)
-        before = self.held.get((number, what.slot))
-        if before is not None and before.unheard == unheard:
-            if self.by(number).worse(one.value, before.value):
-                self.held[number, what.slot] = one
+        self.put(Waits(number, what.slot, slot, self.cells[place].alarm, self.value(place), unheard), at, why)
+
+    def put(self, one: Waits, at: int, why: str) -> None:
+        before = self.held.get((one.number, one.target))
+        one.again = one.again or (before is not None and before.again)
+        if before is not None and before.unheard == one.unheard:
+            if self.by(one.number).worse(one.value, before.value):
+                self.held[one.number, one.target] = one
             return
-        self.held[number, what.slot] = one
+        self.held[one.number, one.target] = one
         self.tell_held(one, HeldChange.HELD, at, reason=why)
         self.page(at)
 
@@ -200,13 +205,17 @@ class Budget(Matrix):
         causes = self.asked_for(one.target, one.number)
         place = (one.slot, one.number)
         mine = self.cells[place].state is not S.NORMAL and self.cells[place].alarm == one.alarm
-        if not causes and by and mine and self.in_force(*place):
+        if not causes and mine and (self.latched(one) or (by and self.in_force(*place))):
             causes = [place]
-        if not causes:
+        if not causes and not (by and one.again):
             self.take(one, HeldChange.OVER, at, reason=NO_MORE)
             return False
         self.take(one, HeldChange.RELEASED, at, by=by)
         what = self.fleet.valves.get(one.target) or self.fleet.fans[one.target]
+        if not causes:
+            self.want_closed(one.target, self.rules[one.number].id, one.alarm, by, at)
+            self.closed(one.target, at)
+            return True
         self.leave(place if mine and place in causes else causes[0], what, causes, at)
         return True
 
@@ -221,13 +230,30 @@ class Budget(Matrix):
             self.take_turns((self.rules[number].id, simulated, False), number, at)
         self.page(at)
 
+    def latched(self, one: Waits) -> bool:
+        """A closing that was wanted before a restore, of an alarm that is latched."""
+        cell = self.cells[one.slot, one.number]
+        latched = cell.state in (S.LATCHED_UNACKNOWLEDGED, S.LATCHED_ACKNOWLEDGED) and cell.alarm == one.alarm
+        return one.again and latched and not cell.trial and one.slot not in self.service
+
+    def was_heard(self, one: Waits, at: int) -> None:
+        """Its detector is heard, and does not say it again."""
+        cell, place = self.cells[one.slot, one.number], (one.slot, one.number)
+        if self.latched(one):
+            self.ask(place, self.fleet.valves[one.target], [place], at)
+        elif not cell.active or cell.alarm != one.alarm:
+            self.or_over(one, at)
+
     def or_over(self, one: Waits, at: int) -> None:
+        if not one.unheard and self.latched(one):
+            return
         causes = [] if one.unheard else self.asked_for(one.target, one.number)
         if not causes:
             self.take(one, HeldChange.OVER, at, reason=NO_MORE)
             return
         slot, number = causes[0]
-        found = Waits(number, one.target, slot, self.cells[causes[0]].alarm, self.value(causes[0]), one.unheard)
+        alarm, value = self.cells[causes[0]].alarm, self.value(causes[0])
+        found = Waits(number, one.target, slot, alarm, value, one.unheard, one.again)
         self.held[number, one.target] = found
 
     def of_detector(self, slot: int) -> list[Waits]:
@@ -239,7 +265,10 @@ class Budget(Matrix):
         mine = [one for one in self.of_detector(slot) if one.number == number]
         if mine and not self.in_force(slot, number):
             for one in mine:
-                self.or_over(one, at)
+                if one.unheard and slot not in self.unheard and self.latched(one):
+                    self.was_heard(one, at)
+                elif not self.latched(one):
+                    self.or_over(one, at)
             self.page(at)
 
     def said_again(self, slot: int, one: Reading, raised: Sequence[int], at: int) -> None:
@@ -251,6 +280,9 @@ class Budget(Matrix):
         for number, says in enumerate(raised):
             if says == 1 and self.in_force(slot, number):
                 self.confirmed_alive(slot, number, at, first)
+        for waits in self.of_detector(slot):
+            if waits.unheard and waits.again and raised[waits.number] == 0:
+                self.was_heard(waits, at)
         for waits in self.of_detector(slot):
             by = self.by(waits.number)
             if by.quantity in one.good and by.worse(one.good[by.quantity], waits.value):

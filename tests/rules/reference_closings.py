@@ -16,6 +16,7 @@ from rules.decisions import (
     wanted_id,
 )
 from rules.document import Kind, RulePack
+from tests.rules.reference_budget import NOT_HEARD, Waits
 from tests.rules.reference_matrix import FORBIDS
 from tests.rules.reference_people import People
 from tests.rules.reference_terms import PAUSES_S, SECOND, S, Try, Want
@@ -331,31 +332,54 @@ class Closings(People):
             self.anew(want, at)
         for one in waited:
             place = (one.slot, one.number)
-            if not one.unheard and self.cells[place].alarm == one.alarm and self.in_force(*place):
-                self.asks_again(place, one.target, at)
+            mine = self.cells[place].state is not S.NORMAL and self.cells[place].alarm == one.alarm
+            if not one.unheard and mine and (one.again or self.in_force(*place)):
+                self.put(self.waits_for(place, one.target, again=one.again), at, NOT_HEARD)
         self.page(at)
 
     def anew(self, want: Want, at: int) -> None:
         causes = list(self.causes.get(want.slot, []))
         place = self.find_alarm(want.alarm)
-        if want.verb is Verb.FAN_ON and place is not None:
+        closes = want.verb is Verb.CLOSE
+        if not closes and place is not None:
             causes = [place]
-        certain = want.by or any(self.cells[one].bit for one in causes if self.cells[one].state is not S.NORMAL)
+        certain = bool(want.by) or any(self.cells[one].bit for one in causes if self.cells[one].state is not S.NORMAL)
+        aside = [] if certain else self.put_aside(want, causes)
+        certain = certain or (closes and not aside)
         what = "it is wanted anew" if certain else "what software judged waits until its detector is heard"
         self.end(want, Outcome.CANCELLED, at, comment=f"{WHY}: {what}")
-        if not certain:
-            seen: set[int] = set()
-            for cause in causes:
-                if self.in_force(*cause) and cause[1] not in seen:
-                    seen.add(cause[1])
-                    self.asks_again(cause, want.slot, at)
-        elif want.verb is Verb.FAN_ON:
+        if aside:
+            self.give_back(want)
+        for one in aside:
+            self.put(one, at, NOT_HEARD)
+        if certain and not closes:
             self.want_running(self.fleet.fans[want.slot], want.reason, want.alarm, at)
-        else:
+        elif certain:
             if causes:
                 self.causes[want.slot] = causes
             self.want_closed(want.slot, want.reason, want.alarm, want.by, at)
 
-    def asks_again(self, place: tuple[int, int], target: int, at: int) -> None:
-        what = self.fleet.valves.get(target) or self.fleet.fans[target]
-        self.ask(place, what, [place], at)
+    def give_back(self, want: Want) -> None:
+        number = next((n for n, rule in enumerate(self.rules) if rule.id == want.reason), -1)
+        left = self.left.get((number, bool(self.fleet.simulated[want.slot])), [])
+        if want.since in left:
+            left.remove(want.since)
+
+    def put_aside(self, want: Want, causes: list[tuple[int, int]]) -> list[Waits]:
+        """What waits to be heard instead: one alarm of each rule, or who could raise it anew."""
+        closes = want.verb is Verb.CLOSE
+        standing = [one for one in causes if self.cells[one].state is not S.NORMAL and not self.cells[one].trial]
+        chosen: dict[int, tuple[int, int]] = {}
+        for place in [one for one in standing if self.in_force(*one)] + (standing if closes else []):
+            chosen.setdefault(place[1], place)
+        number = next((n for n, rule in enumerate(self.rules) if rule.id == want.reason), -1)
+        if chosen or not closes or number < 0:
+            return [self.waits_for(place, want.slot, again=closes) for place in chosen.values()]
+        for slot in self.detectors(want.slot):
+            if want.slot in self.reach(slot, number):
+                return [Waits(number, want.slot, slot, want.alarm, self.by(number).least_bad, True, True)]
+        return []
+
+    def waits_for(self, place: tuple[int, int], target: int, *, again: bool) -> Waits:
+        slot, number = place
+        return Waits(number, target, slot, self.cells[place].alarm, self.value(place), True, again)

@@ -1,9 +1,12 @@
 """After the engine's store was brought back from a copy: what is only remembered waits to be heard."""
 
+import msgspec
 import pytest
 
+from devices.fleet import build_fleet
 from devices.quantities import Flag, ValvePosition
 from rules.decisions import (
+    Acknowledge,
     AlarmRaised,
     AttemptRequested,
     AttemptSent,
@@ -13,12 +16,15 @@ from rules.decisions import (
     FanWanted,
     HeldChange,
     ReleaseHeld,
+    Reset,
     Restored,
     Resumed,
     ShutOffHeld,
     VetoHeld,
     WantedEnded,
 )
+from rules.kernels import compile_pack
+from rules.reshape import reshape
 from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
 from tests.rules.street import BUDGET, CLOSES, RISES, Street, names_of, number, registry, row, rules
 from tests.rules.world import SECOND, at, of
@@ -221,3 +227,121 @@ def test_what_a_row_may_close_waits_too_and_is_over_when_its_votes_are_not_there
     decided = world.hear("c0", HOUR + 1, 30)
     assert closed(decided) == ["e1"]
     assert held(decided, HeldChange.OVER) == ["e0"]
+
+
+# ---- a closing that was wanted already is not lost ------------------------------------------------------------------
+
+LATCHES = CLOSES + "\nlatch = true"
+
+
+def alarm(world: Street, name: str) -> str:
+    found = world.alarm(name, "rises")
+    assert found is not None
+    return found.alarm
+
+
+def acknowledged(world: Street, name: str, t: float) -> None:
+    world.tell(Acknowledge(at=at(t), id=f"k{t}", by="anna", alarm=alarm(world, name)))
+
+
+def left(world: Street) -> bool:
+    """Something of b0's closing is left: it is wanted, or it waits."""
+    b0 = world.slot("b0")
+    return b0 in world.state.wanted_by_slot or ("rises", b0) in world.state.held
+
+
+def test_a_latched_alarm_whose_valve_was_not_seen_closed_closes_it_once_its_detector_is_heard() -> None:
+    world = street(LATCHES + WIDE)
+    world.hear("a0", 1, 30)
+    world.hear("a0", 5, 1)
+    assert held(back(world)) == ["b0"]
+    assert left(world)
+    assert not closed(world.tick(HOUR + 100))
+    assert not closed(world.hear("a0", HOUR + 101, None, Flag.WARM_UP))
+    decided = world.hear("a0", HOUR + 102, 1)
+    assert held(decided, HeldChange.RELEASED) == closed(decided) == ["b0"]
+    assert world.state.closed_for[world.slot("b0")]
+
+
+def test_an_alarm_that_latches_by_the_first_reading_after_a_restore_closes_its_valve() -> None:
+    world = street(LATCHES + WIDE)
+    world.hear("a0", 1, 30)
+    back(world)
+    assert closed(world.hear("a0", HOUR + 1, 1)) == ["b0"]
+
+
+def test_a_latched_alarm_that_is_reset_before_its_detector_is_heard_closes_nothing() -> None:
+    world = street(LATCHES + WIDE)
+    world.hear("a0", 1, 30)
+    world.hear("a0", 5, 1)
+    back(world)
+    acknowledged(world, "a0", HOUR + 1)
+    assert left(world)
+    decided = world.tell(Reset(at=at(HOUR + 2), id="r", by="anna", alarm=alarm(world, "a0")))
+    assert held(decided, HeldChange.OVER) == ["b0"]
+    assert not closed(world.hear("a0", HOUR + 3, 1))
+
+
+@pytest.mark.parametrize("over", [False, True])
+@pytest.mark.parametrize("gas", [False, True])
+def test_a_closing_that_outlived_its_alarm_waits_to_be_heard_and_is_over_without_gas(over: bool, gas: bool) -> None:
+    world = street()
+    world.hear("a0", 1, 30)
+    world.hear("a0", 5, 1)
+    if over:
+        acknowledged(world, "a0", 6)
+    assert held(back(world)) == ["b0"]
+    decided = world.hear("a0", HOUR + 1, 30 if gas else 1)
+    assert (closed(decided), held(decided, HeldChange.OVER)) == ((["b0"], []) if gas else ([], ["b0"]))
+
+
+def test_a_person_releases_a_closing_that_outlived_its_alarm() -> None:
+    world = street()
+    world.hear("a0", 1, 30)
+    world.hear("a0", 5, 1)
+    acknowledged(world, "a0", 6)
+    back(world)
+    (wanted,) = of(CloseWanted, world.tell(ReleaseHeld(at=at(HOUR + 1), id="r", by="anna", rule="rises")))
+    assert (wanted.device_no, wanted.reason, wanted.by) == (number("b0"), "rises", "anna")
+
+
+def test_what_is_put_aside_gives_its_tokens_back() -> None:
+    world = street(CLOSES + BUDGET, 6)
+    for n in range(6):
+        world.hear(f"a{n}", 1 + n / 10, 30)
+    world.tell(VetoHeld(at=at(3), id="v", by="anna", rule="rises", reason="sensor test"))
+    assert held(back(world, 10)) == ["b0", "b1"]
+    assert not world.state.tokens
+    for n in range(6):
+        world.hear(f"a{n}", 11 + n / 10, 30)
+    assert closed([one for one in world.decided if one.at >= at(10)]) == ["b0", "b1"]
+    assert not world.state.held
+
+
+def test_latched_closings_that_are_wanted_anew_keep_to_the_budget_and_none_is_lost() -> None:
+    world = street(LATCHES + BUDGET, 3)
+    for n in range(3):
+        world.hear(f"a{n}", 1 + 700 * n, 30)
+        world.hear(f"a{n}", 2 + 700 * n, 1)
+    back(world)
+    for n in range(3):
+        world.hear(f"a{n}", HOUR + 1 + n, 1)
+    assert closed(world.decided)[3:] == ["b0", "b1"]
+    assert held(back(world, HOUR + 10)) == ["b0", "b1", "b2"]
+    for t, n in enumerate((2, 1, 0)):
+        world.hear(f"a{n}", HOUR + 20 + t, 1)
+    assert closed([one for one in world.decided if one.at > at(HOUR + 10)]) == ["b2", "b1"]
+    assert closed(world.tick(HOUR + 700)) == ["b0"]
+
+
+def test_a_change_of_the_registry_keeps_a_closing_that_waits_to_be_heard_while_it_is_linked() -> None:
+    world = street(LATCHES + WIDE)
+    world.hear("a0", 1, 30)
+    world.hear("a0", 5, 1)
+    back(world)
+    reshape(world.state, world.fleet, compile_pack(world.rules, world.fleet), at(HOUR + 1))
+    assert left(world)
+    before = world.fleet.registry
+    without = build_fleet(msgspec.structs.replace(before, links=before.links[1:]), world.fleet)
+    decided = reshape(world.state, without, compile_pack(world.rules, without), at(HOUR + 2))
+    assert held(decided, HeldChange.OVER) == ["b0"]
