@@ -114,8 +114,8 @@ class LabelledAlarms(Shape):
 
 
 class BacktestResult(Shape):
-    """`unknown`: readings of devices that are not registered any more, passed over. `old` and `differences` are null
-    where there was nothing to compare with."""
+    """`assumes`: what it rests on and history does not say. `unknown`: readings of devices that are not registered any
+    more, passed over. `old` and `differences` are null where there was nothing to compare with."""
 
     begin: Utc
     end: Utc
@@ -126,3 +126,4 @@ class BacktestResult(Shape):
     old: RunFigures | None
     differences: BacktestDifferences | None
     labelled: list[LabelledAlarms]
+    assumes: str

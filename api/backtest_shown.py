@@ -31,6 +31,7 @@ def show_result(trimmed: Trimmed) -> BacktestResult:
             LabelledAlarms(resolution=one.resolution, labels=one.labels, new=one.new, old=one.old)
             for one in tested.labelled
         ],
+        assumes=tested.assumes,
     )
 
 

@@ -39,9 +39,10 @@ def show(tested: "Tested", took_s: float) -> None:
         before = "" if label.old is None else f", {label.old} before"
         _line(f"of {label.labels} alarms that people called {label.resolution}: {label.new} raised now{before}")
     for line in tested.new.reverted:
-        _line(f"taken back by itself: {line}")
+        _line(f"WARNING: {line}; from then on its alarms were trials")
     if not tested.new.listed or (old is not None and not old.listed):
         _line("more alarms than are listed one by one: differences and labels are of the first of them only")
+    _line(f"assumed: {tested.assumes}")
     if tested.unknown:
         _line(f"{tested.unknown:,} readings of devices that are not registered were passed over")
 

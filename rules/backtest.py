@@ -6,7 +6,9 @@ B2  The same history gives the same result however it is cut into chunks: answer
 B3  Both versions see the same readings in the same order, and each its own valves and people.
 B4  What was received at or after the end is not looked at: a reading that came a day later would make everybody else
     silent until then.
-B5  What stood before the first reading is not known: everything is normal, and windows are empty. So history is given
+B5  A rule that is new, or another than in the version to compare with, comes into force when the period begins, proves
+    itself (rules/trials.py D3), and is taken back when it would be: what a live engine would not do is not counted.
+B6  What stood before the first reading is not known: everything is normal, and windows are empty. So history is given
     with a lead (`lead_us`), of which nothing is counted.
 """
 
@@ -14,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from devices.fleet import MICROSECONDS, Fleet
 from devices.quantities import GAS_QUANTITIES, QUANTITY_NAMES
@@ -23,10 +26,11 @@ from rules.backtest_tally import Tally
 from rules.backtest_types import Assumed, Found, Label, Progress, Tested
 from rules.backtest_world import World, commanded, positions
 from rules.canonical import quantities, walk
-from rules.document import Kind, RulePack, RuleState
+from rules.document import Kind, Rule, RulePack, RuleState
 from rules.replay import Replay
 from rules.state import State
 from rules.tree import Condition, Count, Dose, Node, Parsed, Since, Stuck, Windowed
+from rules.trials import prove
 
 _HOUR_US = 3_600 * MICROSECONDS
 #: Five time constants of the dose of carbon monoxide, after which nothing is left of what was before. Source: 2398 x B
@@ -57,7 +61,8 @@ def backtest(
     """Run `history` (chunks of rows, dtype READING, in the order of `received`, from lead_us before the period on).
     `progress` is called after every chunk; what it raises ends the run. Raises ValueError for history out of order, and
     for rules that do not fit the fleet."""
-    packs = [_taken(request.new, request.assumed)] + ([request.old] if request.old is not None else [])
+    packs = [_taken(pack, request.assumed) for pack in (request.new, request.old) if pack is not None]
+    fresh = (_fresh(packs[0], packs[1] if len(packs) > 1 else None), frozenset[str]())
     runs: list[_Run] = []
     readings = unknown = 0
     last = -(1 << 62)
@@ -74,17 +79,18 @@ def backtest(
                 break
             received = received[: len(chunk)]
         last = int(received[-1])
-        runs = runs or [_Run(request, pack, min(request.from_us, int(received[0]))) for pack in packs]
+        begin = min(request.from_us, int(received[0]))
+        runs = runs or [_Run(request, pack, begin, new) for pack, new in zip(packs, fresh, strict=False)]
         slots = request.fleet.slots(chunk["device_no"])
         known = slots >= 0
         unknown += len(chunk) - int(known.sum())
         rows, slots = (chunk, slots) if known.all() else (chunk[known], slots[known])
         valve = positions(takes, rows, slots)
         for run in runs:
-            run.replay.advance(rows, slots, valve)
+            run.advance(rows, slots, valve)
         readings += len(chunk)
         progress(Progress(readings, last))
-    runs = runs or [_Run(request, pack, request.from_us) for pack in packs]
+    runs = runs or [_Run(request, pack, request.from_us, new) for pack, new in zip(packs, fresh, strict=False)]
     for run in runs:
         run.replay.until(request.to_us)
     found = [run.tally.found(request.to_us) for run in runs]
@@ -104,6 +110,7 @@ def _tested(request: Request, found: Sequence[Found], readings: int, unknown: in
         old=old,
         differences=None if old is None else differences(old.alarms, new.alarms),
         labelled=labelled(request.labels, new.alarms, None if old is None else old.alarms),
+        assumes=request.assumed.said(),
     )
 
 
@@ -166,10 +173,31 @@ def _taken(pack: RulePack, assumed: Assumed) -> RulePack:
     return msgspec.structs.replace(pack, rules=rules)
 
 
-class _Run:
-    """One version on its way through history."""
+def _fresh(new: RulePack, old: RulePack | None) -> frozenset[str]:
+    """Which rules come into force."""
+    known = set() if old is None else {_document(old, rule) for rule in old.rules}
+    return frozenset(rule.id for rule in new.rules if _document(new, rule) not in known)
 
-    def __init__(self, request: Request, pack: RulePack, begin: int) -> None:
+
+def _document(pack: RulePack, rule: Rule) -> bytes:
+    return msgspec.msgpack.encode((rule, [one for one in pack.overrides if one.rule == rule.id]))
+
+
+class _Run:
+    """One version on its way through history. `fresh`: rules that come into force when the period begins (B5)."""
+
+    def __init__(self, request: Request, pack: RulePack, begin: int, fresh: frozenset[str]) -> None:
+        self._from_us, self._fresh = request.from_us, fresh
         self.tally = Tally(request.fleet, pack, request.from_us)
         world = World(request.fleet, request.assumed)
-        self.replay = Replay(State.initial(request.fleet, pack, begin), world, self.tally.count)
+        self.replay = Replay(State.initial(request.fleet, pack, begin), world, self.tally.count, absences=True)
+
+    def advance(self, rows: Rows, slots: NDArray[np.int32], valve: NDArray[np.int16]) -> None:
+        if self._fresh and len(rows) and int(rows["received"][-1]) >= self._from_us:
+            at = int(np.searchsorted(rows["received"], self._from_us))
+            self.replay.advance(rows[:at], slots[:at], valve[:at])
+            rows, slots, valve = rows[at:], slots[at:], valve[at:]
+            for rule in sorted(self._fresh):
+                prove(self.replay.state, rule, self._from_us)
+            self._fresh = frozenset()
+        self.replay.advance(rows, slots, valve)

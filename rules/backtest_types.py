@@ -16,11 +16,22 @@ class Assumed(msgspec.Struct, frozen=True):
     sleeps: after it wakes), a fan runs at once. False: none ever answers, and CLOSE is attempted to the end.
     acknowledge_after_s: a person acknowledges an alarm so long after it was raised, and resets one that latched so long
     after that is possible; None: nobody ever does, so that an alarm that comes again is no new one. At least 1 s.
-    as_active: every rule of the new version that is no draft is taken as active."""
+    as_active: every rule of both versions that is no draft is taken as active."""
 
     valves_answer: bool = True
     acknowledge_after_s: float | None = 60.0
     as_active: bool = True
+
+    def said(self) -> str:
+        """All that a result rests on and history does not say, in one line."""
+        valves = "valves close within half of their time to confirm" if self.valves_answer else "no valve ever answers"
+        after_s = self.acknowledge_after_s
+        people = "nobody acknowledges" if after_s is None else f"people acknowledge after {after_s:g} s"
+        rules = "dry runs and canaries count as active" if self.as_active else "rules are as written"
+        return (
+            f"{valves}; {people}, and shelve nothing; {rules}; devices, sites and links are those of today; who was not"
+            " heard yet is not silent; when nobody was heard, Davy was away"
+        )
 
 
 class Label(msgspec.Struct, frozen=True):
@@ -140,6 +151,7 @@ class Tested(msgspec.Struct, frozen=True):
     old: Found | None
     differences: Differences | None
     labelled: tuple[Labelled, ...]
+    assumes: str
 
 
 class Progress(msgspec.Struct, frozen=True):

@@ -80,7 +80,7 @@ def edited(state: State, out: Out, before: Compiled, now: int) -> None:
         state.proving.pop(rule, None)
     if len(before.fleet.registry.devices):  # else nothing was in force anywhere before
         for rule in fresh:
-            _prove(state, rule, now)
+            prove(state, rule, now)
     number = state.compiled.reverted
     for slot in [slot for slot, rule in state.open if rule == number]:
         if not any(f"rule {rule}:" in state.open[slot, number].note for rule in state.reverted):
@@ -91,7 +91,8 @@ def _document(compiled: Compiled, rule: Rule) -> tuple[Rule, tuple[Override, ...
     return rule, tuple(one for one in compiled.pack.overrides if one.rule == rule.id)
 
 
-def _prove(state: State, rule: str, now: int) -> None:
+def prove(state: State, rule: str, now: int) -> None:
+    """It comes into force now (D3)."""
     number = state.compiled.by_id[rule]
     if not proves_itself(state.compiled, number):
         return

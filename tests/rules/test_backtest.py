@@ -205,3 +205,46 @@ def test_a_device_that_falls_silent_after_its_first_reading_is_silent_from_then(
 def test_history_is_given_with_all_that_a_rule_remembers(condition: str, least_h: int) -> None:
     lead = lead_us(pack(f'id = "x"\ncondition = "{condition}"'))
     assert least_h * 3_600 * SECOND <= lead <= 744 * 3_600 * SECOND
+
+
+def _silence() -> RulePack:
+    return pack('id = "silence"\nkind = "silence"\napplies_to = ["detector"]\nonly = { models = ["detector"] }')
+
+
+def test_a_time_in_which_nobody_was_heard_is_nobodys_silence() -> None:
+    names = ("d1", "d2", "d3", "d4", "d5", "sd")
+    times = [*range(0, 100, 10), *range(1000, 1100, 10)]
+    rows = np.concatenate([reading(name, t, combustible_lel=1.0) for t in times for name in names])
+    request = Request(FLEET, _silence(), T0, at(5000))
+    assert [backtest(request, chunks).new.raised for chunks in ([rows], _cut(rows, [7, 60, 61]))] == [0, 0]
+    one = rows[(rows["device_no"] != NUMBERS["d1"]) | (rows["received"] < at(1050))]
+    assert backtest(Request(FLEET, _silence(), T0, at(1100)), [one]).new.raised == 1
+    few = rows[np.isin(rows["device_no"], [NUMBERS["d1"], NUMBERS["d2"]])]
+    assert backtest(Request(FLEET, _silence(), T0, at(1100)), [few]).new.raised == 2
+
+
+def test_a_rule_that_a_live_engine_would_take_back_is_taken_back_and_said() -> None:
+    what = registry()
+    many = tuple(msgspec.structs.replace(what.devices[0], device_no=100 + n, serial=f"x{n}") for n in range(60))
+    fleet = build_fleet(msgspec.structs.replace(what, devices=many, links=()))
+    rules = pack('id = "x"\nquantity = "combustible_lel"\nat_or_above = 2\nclear_below = 1')
+    rows = np.concatenate([reading("d1", t, combustible_lel=5.0) for t in range(60)])
+    rows["device_no"] = 100 + np.arange(60)
+    (line,) = backtest(Request(fleet, rules, T0, at(100)), [rows]).new.reverted
+    assert "taken back to a dry run: raised at 21 devices" in line
+    known = backtest(Request(fleet, rules, T0, at(100), old=rules), [rows])
+    assert (known.new.reverted, known.new.raised) == ((), 60)
+    lead = backtest(Request(fleet, rules, at(50), at(100)), [rows])
+    assert lead.new.reverted == ()  # what it raised before the period was raised in force nowhere
+
+
+def test_what_a_result_rests_on_is_said_in_one_line_and_trials_are_equal_for_both() -> None:
+    dry = pack('id = "x"\nquantity = "combustible_lel"\nat_or_above = 2\nclear_below = 1\nstate = "dry_run"')
+    rows = np.concatenate([reading("d1", t, combustible_lel=5.0) for t in range(60)])
+    tested = backtest(Request(FLEET, dry, T0, at(100), old=dry), [rows])
+    assert tested.old is not None
+    assert [found.by_rule[0].trials for found in (tested.new, tested.old)] == [0, 0]
+    assert "people acknowledge after 60 s" in tested.assumes
+    assert "dry runs and canaries count as active" in tested.assumes
+    assert "\n" not in tested.assumes
+    assert "no valve ever answers; nobody acknowledges" in NOBODY.said()
