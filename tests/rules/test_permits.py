@@ -372,3 +372,12 @@ def test_the_devices_own_alarm_kills_it_even_out_of_service() -> None:
     world = granted()
     world.tell(TakeOutOfService(at=at(3), id="o", by="bo", device_no=number("a0"), until=at(900), reason="work"))
     assert states(world.hear("a0", 4, flags=Flag.HIGH_ALARM)) == [PermitState.DEAD]
+
+
+def test_a_late_alarm_closes_nothing_and_ends_no_permit_and_neither_does_an_edit_of_something_else() -> None:
+    world = granted()
+    world.hear("a0", 2.5, flags=Flag.LATE | Flag.HIGH_ALARM, ts_s=-100)
+    assert world.alarm("a0", "rises") is not None
+    world.fleet = build_fleet(registry(4), world.fleet)
+    assert not states(reshape(world.state, world.fleet, compile_pack(world.rules, world.fleet), at(2.7)))
+    assert "stands" in refused(world.tell(complete()))  # until somebody has seen it

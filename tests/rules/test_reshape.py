@@ -142,6 +142,18 @@ def test_a_closing_rule_that_is_gone_takes_its_no_shut_off_valve_alarm_with_it()
     ]
 
 
+def test_an_edit_of_something_else_ends_no_alarm_about_a_missing_shut_off_valve() -> None:
+    """It is over when the last alarm that would close something is; one that is only tried keeps it too."""
+    closing = 'applies_to = ["detector"]\naction = "close"\n'
+    tried = f'id = "co"\nstate = "dry_run"\n{closing}flags = ["co_alarm"]'
+    world = World(pack(f'id = "gas"\n{closing}{GAS}', tried, *OF_A_CLOSING))
+    world.hear("d3", 1, combustible_lel=30, flags=Flag.CO_ALARM)
+    over = ("d3", "no-shut-off-valve", "RETURNED_UNACKNOWLEDGED")
+    assert over not in changed(world.hear("d3", 2, combustible_lel=0, flags=Flag.CO_ALARM))
+    assert not change(world, 3, without("d5"))
+    assert over in changed(world.hear("d3", 4, combustible_lel=0))
+
+
 def test_a_valve_linked_while_the_alarm_is_active_is_closed_at_once() -> None:
     world = World()
     world.hear("d3", 1, flags=Flag.HIGH_ALARM)
