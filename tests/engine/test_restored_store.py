@@ -3,14 +3,17 @@
 import asyncio
 import contextlib
 import shutil
+import subprocess
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from davy.wiring import run_engine
 from devices.commands import Command, Verb
 from devices.sites import Registry
+from engine.birth import born_ns
 from engine.bookmark import Bookmark
 from engine.checkpoint import recall
 from engine.cycle import Change, wire_epoch
@@ -59,6 +62,11 @@ async def used(folder: Path, many: int = 3) -> None:
     store.close()
 
 
+def bookmark_in(folder: Path) -> Path:
+    (found,) = folder.glob("engine*.bookmark")
+    return found
+
+
 def put_back(copy: Path, folder: Path, *, only_store: bool) -> None:
     for path in copy.iterdir():
         if not only_store or path.name.startswith("engine.sqlite"):
@@ -86,6 +94,61 @@ async def test_a_store_that_ends_before_its_bookmark_was_put_back(tmp_path: Path
     assert doubt(here) == "it ends at cycle 3, and had come to 6"
 
 
+#: How a folder is put back from one that was kept, or from an archive beside it; both bring the bookmark along.
+WAYS = {
+    "tar over it": "tar -C {here} -xf {kept}.tar",
+    "tar over its files": "tar -C {here} --overwrite -xf {kept}.tar",
+    "tar after it was emptied": "rm -rf {here}/* && tar -C {here} -xf {kept}.tar",
+    "cp -a over it": "cp -a {kept}/. {here}/",
+    "cp -a after it was emptied": "rm -rf {here}/* && cp -a {kept}/. {here}/",
+    "mv": "rm -rf {here} && mv {kept} {here}",
+    "as rsync does": "(cd {kept}; for f in *; do cp -a $f {here}/.$f && mv {here}/.$f {here}/$f || exit 1; done)",
+    "as rsync --delete does": "(rm {here}/*.bookmark; cd {kept}; "
+    "for f in *; do cp -a $f {here}/.$f && mv {here}/.$f {here}/$f || exit 1; done)",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_folder_that_is_put_back_with_its_bookmark_is_known_for_a_copy(tmp_path: Path, way: str) -> None:
+    here, kept = tmp_path / "data", tmp_path / "kept"
+    await used(here)
+    subprocess.run(f"cp -a {here} {kept} && tar -C {here} -cf {kept}.tar .", shell=True, check=True)
+    if not born_ns(here / "engine.sqlite"):
+        pytest.skip("this file system keeps no birth times")
+    for _ in range(2):
+        await used(here)
+        assert doubt(here) == ""
+    subprocess.run(WAYS[way].format(here=here, kept=kept), shell=True, check=True)
+    assert doubt(here)
+    await used(here, 1)
+    assert doubt(here) == ""
+
+
+async def test_a_killed_writer_of_bookmarks_leaves_nothing_that_looks_like_a_copy(tmp_path: Path) -> None:
+    here = tmp_path / "a"
+    await used(here)
+    before = bookmark_in(here)
+    shutil.copy2(before, tmp_path / before.name)
+    await used(here)
+    shutil.copy2(tmp_path / before.name, before)  # killed before the older one was removed
+    assert doubt(here) == ""
+    await used(here)
+    assert bookmark_in(here).name == f"engine.{9:020d}.bookmark"
+
+
+async def test_a_bookmark_of_before_births_were_kept_is_no_copy(tmp_path: Path) -> None:
+    here = tmp_path / "a"
+    await used(here)
+    there = msgspec.json.decode(bookmark_in(here).read_bytes())
+    del there["born"]
+    (here / "engine.bookmark").write_bytes(msgspec.json.encode(there))
+    bookmark_in_its_name = here / f"engine.{3:020d}.bookmark"
+    bookmark_in_its_name.unlink()
+    assert doubt(here) == ""
+    await used(here)
+    assert bookmark_in(here).name == f"engine.{6:020d}.bookmark"
+
+
 async def test_a_whole_folder_from_a_copy_is_known_by_its_file(tmp_path: Path) -> None:
     await used(tmp_path / "a")
     shutil.copytree(tmp_path / "a", tmp_path / "b")
@@ -99,11 +162,11 @@ async def test_a_store_without_a_bookmark_or_with_another_ones_or_a_broken_one_i
     here, other = tmp_path / "a", tmp_path / "b"
     await used(here)
     await used(other)
-    shutil.copy2(other / "engine.bookmark", here / "engine.bookmark")
+    shutil.copy2(bookmark_in(other), bookmark_in(here))
     assert doubt(here).startswith("the bookmark beside it is of store ")
-    (here / "engine.bookmark").write_bytes(b"\x00" * 20)
+    bookmark_in(here).write_bytes(b"\x00" * 20)
     assert doubt(here).startswith("its bookmark cannot be read: ")
-    (here / "engine.bookmark").unlink()
+    bookmark_in(here).unlink()
     assert doubt(here) == "there is no bookmark beside it that says how far it had come"
 
 
@@ -130,13 +193,14 @@ async def test_a_disk_that_takes_no_bookmark_stops_nothing(tmp_path: Path) -> No
     store = opened(tmp_path / "a")
     bookmark = Bookmark(store)
     commit(store)
-    bookmark.path.unlink()
-    bookmark.path.mkdir()  # the rename onto it fails
+    before, taken = bookmark_in(tmp_path / "a"), tmp_path / "a" / f"engine.{1:020d}.bookmark"
+    taken.mkdir()  # the rename onto it fails
     await bookmark.keep()
     assert not list(tmp_path.glob("a/bookmark-*"))
-    bookmark.path.rmdir()
+    assert before.is_file()
+    taken.rmdir()
     await bookmark.keep()
-    assert bookmark.path.is_file()
+    assert bookmark_in(tmp_path / "a") == taken
     store.close()
 
 
