@@ -153,6 +153,8 @@ class Installation:
     def _remove(self, words: Sequence[str]) -> None:
         for name in _many_names(words, "remove DEVICE"):
             self.number(name)
+            if name not in self.devices:
+                raise ValueError(f"{name} has left the registry already")
             identity = self.devices.pop(name).identity
             self.links = [link for link in self.links if identity not in (link.detector, link.valve)]
 

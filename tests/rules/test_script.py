@@ -233,3 +233,8 @@ def test_several_devices_of_one_model_are_one_line() -> None:
 def test_where_sites_have_lines_a_misspelt_one_is_refused_and_the_others_are_named() -> None:
     said = _fault("title t\nsite noodle_bar class=catering\ndevice d1 detector at=noodlebar\nrules default\nat 1s\n")
     assert "x.rules:3: there is no site 'noodlebar'; there are noodle_bar" in said
+
+
+def test_a_device_that_has_left_cannot_leave_again() -> None:
+    said = _fault("title t\ndevice d1 detector\nrules default\nremove d1 d1\nat 1s\n")
+    assert "x.rules:4: d1 has left the registry already" in said
