@@ -25,10 +25,10 @@ from api.trimmed import Trimmed, trimmed
 from rules.backtest import backtest
 from rules.backtest_types import Assumed, Progress
 from rules.document import load_pack
-from rules.explain import explain
 from rules.explain_types import Explained
-from storage.backtests import Order, ask, prepare, rules_in_force
+from storage.backtests import Order, prepare, rules_in_force
 from storage.database import DatabaseAway, DatabaseRefused, connect, ready
+from storage.explained import explained
 from storage.history import TooMuchBackfilled, stored_readings
 
 #: Source: product choice. The engine and the database run at 0.
@@ -137,10 +137,9 @@ async def _explain(job: ExplainJob) -> Frame:
         pack = await rules_in_force(connection, job.at_us)
         if pack is None:
             return Failed(Fault.ASKED, "at: nobody knows which rules were in force then")
-        asking = await ask(connection, job.identity, job.at_us, pack, job.rules)
+        return Told(await explained(connection, job.url, job.identity, job.at_us, pack, job.rules, spoken=rfc3339))
     finally:
         await connection.close()
-    return Told(explain(asking.question, asking.history(job.url), rfc3339))
 
 
 def work(job: Job, tell: Callable[[Frame], None]) -> Frame:

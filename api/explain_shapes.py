@@ -63,6 +63,7 @@ class RuleSaid(Shape):
     true_state: AlarmStateWord
     alarm: str | None = Field(description="Null: none is open")
     onset: Utc | None
+    older: bool = Field(description="It may have begun before `onset`, and before what was looked at")
     trial: bool
     timer: Timer | None
     predicates: list[Predicate]
@@ -138,6 +139,7 @@ def _rule(rule: e.RuleExplained) -> RuleSaid:
         true_state=rule.phase,
         alarm=rule.alarm or None,
         onset=rule.onset or None,
+        older=rule.older,
         trial=rule.trial,
         timer=None if rule.running is None else _timer(rule.running),
         predicates=[_predicate(one) for one in rule.predicates],

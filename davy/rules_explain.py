@@ -48,21 +48,22 @@ async def _explain(
 ) -> "Explained":
     from davy.backtest_shown import spoken_time
     from davy.database import database, refused_by_database
-    from rules.explain import explain
-    from storage.backtests import ask, rules_in_force
+    from storage.backtests import rules_in_force
     from storage.database import connect, ready
-    from storage.history import stored_readings
+    from storage.explained import explained
 
     async with database(settings) as url:
         with refused_by_database():
             connection = await connect(url, name="explain")
             try:
                 await ready(connection)
-                pack = pack or await rules_in_force(connection, at_us)
-                if pack is None:
+                by = pack or await rules_in_force(connection, at_us)
+                if by is None:
                     raise CannotGoOn(Exit.USAGE, "nobody knows which rules were in force then: give --rules")
-                question, asked = await ask(connection, identity, at_us, pack, rules)
-                return await asyncio.to_thread(explain, question, stored_readings(url, asked), spoken_time)
+                in_force = pack is None
+                return await explained(
+                    connection, url, identity, at_us, by, rules, spoken=spoken_time, in_force=in_force
+                )
             except ValueError as wrong:
                 raise CannotGoOn(Exit.USAGE, str(wrong)) from wrong
             finally:

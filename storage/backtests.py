@@ -20,6 +20,7 @@ from rules.decisions import Acknowledge, Event, Reset
 from rules.document import RulePack, load_pack
 from rules.explain import Question, look_back_us
 from rules.explain_fleet import neighbourhood, part_of
+from rules.selection import SILENT_INTERVALS
 from storage.alarm_history import labels, written
 from storage.database import Connection, DatabaseRefused, translated
 from storage.history import Asked, stored_readings
@@ -106,7 +107,11 @@ async def ask(
     await _refuse_before_its_readings(connection, device.device_no, at_us)
     numbers = tuple(one.device_no for one in near.devices)
     oldest = await _oldest_onset(connection, device.device_no, at_us)
-    since = look_back_us(max(lead_us(pack), lead), at_us, oldest)
+    newest = await _newest_reading(connection, device.device_no, at_us)
+    # Of everybody who votes there is a reading in it, and of the device itself its last, however long it is silent.
+    own_us = int(fleet.interval_us[fleet.slot_of[device.device_no]])
+    silence = SILENT_INTERVALS * max(own_us, min(int(fleet.interval_us.max()), DAY_US))
+    since = look_back_us(max(lead_us(pack), lead) + silence, at_us, min(oldest or at_us, newest or at_us))
     heard = await _last_heard(connection, numbers, since)
     people = await acknowledgements(connection, numbers, since, at_us)
     then = await written(connection, device.device_no, at_us)
@@ -152,6 +157,18 @@ async def acknowledgements(
         else Reset(at=at, id=f"then-{n}", by=by, alarm=alarm)
         for n, (at, change, alarm, by) in enumerate(rows)
     )
+
+
+async def _newest_reading(connection: Connection, device_no: int, at_us: int) -> int:
+    """Its effective time; 0: there is none."""
+    with translated():
+        cursor = await connection.execute(
+            "SELECT davy_us(ts) FROM reading WHERE device_no = %s AND ts <= %s AND flags & %s = 0"
+            " ORDER BY ts DESC LIMIT 1",
+            (device_no, as_datetime(at_us), int(Flag.STALE | Flag.LATE)),
+        )
+        row = await cursor.fetchone()
+    return int(row[0]) if row else 0
 
 
 async def _oldest_day_us(connection: Connection) -> int:

@@ -25,6 +25,7 @@ from rules.explain_types import Reason
 from storage.alarm_history import written
 from storage.backtests import Order, ask, prepare, registry_now, rules_in_force
 from storage.database import Connection, DatabaseRefused
+from storage.explained import explained
 from storage.history import stored_readings
 from storage.rule_packs import found_in_force
 from storage.times import as_datetime
@@ -185,7 +186,7 @@ async def test_an_alarm_that_was_shelved_then_is_explained_as_it_was_shown(datab
     assert "taken itself back" in rule.differs_en
 
 
-async def test_a_device_that_was_last_heard_long_before_is_not_heard_when_history_begins(
+async def test_a_device_that_was_last_heard_long_before_is_explained_by_its_last_reading(
     database: Connection, url: str
 ) -> None:
     decided = await _stored(database, url)
@@ -194,16 +195,39 @@ async def test_a_device_that_was_last_heard_long_before_is_not_heard_when_histor
     await database.execute("DELETE FROM alarm")
     question, asked = await ask(database, "davysim/d1", later, pack, ("silence",))
     newest = int(await one(database, f"SELECT davy_us(max(received)) FROM reading WHERE device_no = {NUMBERS['d1']}"))
-    assert dict(question.heard)[NUMBERS["d1"]] == newest
-    explained = explain(question, stored_readings(url, asked))
-    assert (explained.readings, explained.heard) == (0, newest)
-    assert (explained.rules[0].reason, explained.rules[0].onset) == (Reason.SILENT, newest + 30 * SECOND)
+    told = explain(question, stored_readings(url, asked))
+    assert (told.last is None, told.heard) == (False, newest)
+    assert told.rules[0].reason is Reason.SILENT
 
 
 async def test_a_backtest_from_long_ago_begins_where_readings_do(database: Connection, url: str) -> None:
     decided = await _stored(database, url)
     prepared = await prepare(database, Order(load_pack(RULES, "live.toml"), -62_135_596_800_000_000, _end(decided)))
     assert prepared.asked.from_us == T0 // (86_400 * SECOND) * 86_400 * SECOND
+
+
+async def test_by_other_rules_it_is_looked_back_until_the_condition_was_last_clear(
+    database: Connection, url: str
+) -> None:
+    await _stored(database, url)
+    world = World(load_pack(RULES, "live.toml"))
+    rows = [reading("d4", 20_000 + 60 * n, combustible_lel=1.0 if n < 5 else 9.0) for n in range(300)]
+    records = []
+    for n, row in enumerate(rows):
+        row["seq"] = 1_000 + n
+        t = 20_000 + 60 * n
+        records.append(cycle(1_000 + n, row, now=at(t), decisions=world.step([row], (), t)))
+    await write(url, records)
+    await database.execute("DELETE FROM alarm")
+    lower = RULES.replace(b"at_or_above = 20", b"at_or_above = 8").replace(b"clear_below = 15", b"clear_below = 7")
+    other = load_pack(lower, "other.toml")
+    when = at(20_000 + 60 * 299)
+    found = await explained(database, url, "davysim/d4", when, other, ("ch4-low",), in_force=False)
+    assert (found.rules[0].onset, found.rules[0].older) == (at(20_000 + 60 * 5), False)
+    short = await ask(database, "davysim/d4", when, other, ("ch4-low",), in_force=False)
+    told = explain(short.question, short.history(url)).rules[0]
+    assert told.older
+    assert "may have begun earlier" in told.sentence_en
 
 
 async def test_without_a_registry_it_is_said_what_to_do(database: Connection) -> None:
