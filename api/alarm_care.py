@@ -8,7 +8,7 @@ from api.instructions import IdempotencyKey, Verb
 from api.parts import Shared
 from api.permits import Comments, GuardedRoute, ResolvesAlarms, ShelvesAlarms
 from api.shapes import DecisionId
-from rules.decisions import Comment, Resolve, Shelve, Unshelve
+from rules.instructions import Comment, Resolve, Shelve, Unshelve
 
 router = APIRouter(route_class=GuardedRoute, prefix="/v1/alarms", tags=["alarms"])
 

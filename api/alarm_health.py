@@ -12,8 +12,8 @@ from api.permits import GuardedRoute, ReadsAlarms
 from api.problems import BAD_PARAMETER, DATABASE_PROBLEMS, NOT_SIGNED_IN, Problem, problem_answers
 from api.shapes import Shape
 from api.times import Utc
-from rules import health as figures
-from rules.health_events import AlarmWords, events_of
+from rules.health import health as figures
+from rules.health.events import AlarmWords, events_of
 from storage.alarm_history import MOST_STEPS, Desks, alarm_words
 
 router = APIRouter(route_class=GuardedRoute, prefix="/v1/alarms", tags=["alarms"])

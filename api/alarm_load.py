@@ -16,9 +16,9 @@ from api.shapes import word
 from engine import messages as m
 from engine.client import EngineAway
 from rules.decisions import AlarmChanged, AlarmRaised, Priority
-from rules.health import FLOOD_ABOVE, INTERVAL_US, STALE_AFTER_US
-from rules.health_events import asks_for_a_person
-from rules.lifecycle import IS_ACTIVE
+from rules.health.events import asks_for_a_person
+from rules.health.health import FLOOD_ABOVE, INTERVAL_US, STALE_AFTER_US
+from rules.life.lifecycle import IS_ACTIVE
 
 #: The usual scrape interval of Prometheus. Source: product choice.
 STANDING_EVERY_S = 15.0

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from api.shapes import AlarmStateWord, Asked, Comment, Page, PriorityWord, Reason, Shape, Source, example
 from api.times import Utc, UtcParameter
 from engine import messages as m
-from rules.decisions import Resolution
+from rules.instructions import Resolution
 from storage.alarms import AlarmEvent as StoredStep
 
 NOTE = "What to know beyond the rule's title, in plain words: why a link is down, how many readings are missing"

@@ -34,7 +34,7 @@ from api.problems import (
 from api.shapes import AlarmStateWord, DecisionId, PriorityWord, Source
 from engine.client import EngineAway
 from engine.messages import AlarmView
-from rules.decisions import Acknowledge, Instruction, Reset
+from rules.instructions import Acknowledge, Instruction, Reset
 from storage import alarms as stored
 from storage.alarms import AlarmKey
 

@@ -22,10 +22,10 @@ import msgspec
 
 from api.times import rfc3339
 from api.trimmed import Trimmed, trimmed
-from rules.backtest import backtest
-from rules.backtest_types import Assumed, Progress
-from rules.document import load_pack
-from rules.explain_types import Explained
+from rules.documents.document import load_pack
+from rules.history.backtest import backtest
+from rules.history.backtest_types import Assumed, Progress
+from rules.history.explain_types import Explained
 from storage.backtests import Order, prepare, rules_in_force
 from storage.database import DatabaseAway, DatabaseRefused, connect, ready
 from storage.explained import explained

@@ -9,7 +9,7 @@ from api.rule_shapes import RulesGiven
 from api.shapes import Asked, PriorityWord, Shape, example
 from api.times import Utc, UtcParameter
 from api.trimmed import MOST_SHOWN
-from rules.decisions import Resolution
+from rules.instructions import Resolution
 
 _PART = f"The first {MOST_SHOWN}"
 

@@ -11,7 +11,7 @@ from api.backtest_shapes import (
     RunFigures,
 )
 from api.trimmed import Counts, Differing, Trimmed
-from rules.backtest_types import Alarmed, Differences, Found, RuleCount
+from rules.history.backtest_types import Alarmed, Differences, Found, RuleCount
 
 
 def show_result(trimmed: Trimmed) -> BacktestResult:

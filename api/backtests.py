@@ -28,7 +28,7 @@ from api.rule_checks import sound
 from api.rule_shapes import RulesGiven
 from api.shapes import Shape
 from api.times import Utc
-from rules.backtest_types import Assumed
+from rules.history.backtest_types import Assumed
 from storage.database import server_version
 
 router = APIRouter(route_class=GuardedRoute, prefix="/v1/rules/backtests", tags=["rules"])

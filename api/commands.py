@@ -21,7 +21,7 @@ from api.problems import (
 )
 from api.shapes import DecisionId, DeviceId, Source
 from engine.client import EngineAway
-from rules.decisions import CancelClose, CloseValve
+from rules.instructions import CancelClose, CloseValve
 from storage import commands as stored
 
 router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["commands"])

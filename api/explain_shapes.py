@@ -4,8 +4,8 @@ from pydantic import Field
 
 from api.shapes import AlarmStateWord, PriorityWord, Shape
 from api.times import Utc
-from rules import explain_types as e
-from rules.document import Kind
+from rules.documents.document import Kind
+from rules.history import explain_types as e
 
 
 class Predicate(Shape):

@@ -30,7 +30,7 @@ from api.valve_permit_shapes import (
     show_held_step,
 )
 from engine.messages import HeldView
-from rules.decisions import ReleaseHeld, VetoHeld
+from rules.instructions import ReleaseHeld, VetoHeld
 from storage import permits as stored
 from storage.permits import HeldKey
 

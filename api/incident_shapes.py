@@ -8,7 +8,8 @@ from api.shapes import Asked, Comment, Page, PriorityWord, Reason, Shape, Source
 from api.times import Utc
 from devices.quantities import QUANTITY_NAMES
 from engine import messages as m
-from rules.decisions import FieldStep, IncidentChange, IncidentScope, Resolution
+from rules.decisions import IncidentChange, IncidentScope
+from rules.instructions import FieldStep, Resolution
 from storage.incidents import IncidentEvent as StoredStep
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]

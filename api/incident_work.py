@@ -27,7 +27,7 @@ from api.problems import (
     problem_answers,
 )
 from api.shapes import DecisionId
-from rules.decisions import Arrived, CloseIncident, Comment, Dispatched, FieldReading, Instruction, StepDone
+from rules.instructions import Arrived, CloseIncident, Comment, Dispatched, FieldReading, Instruction, StepDone
 
 router = APIRouter(route_class=GuardedRoute, prefix="/v1/incidents", tags=["incidents"])
 

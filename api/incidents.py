@@ -26,7 +26,8 @@ from api.problems import (
 from api.shapes import DecisionId, Source
 from engine.client import EngineAway
 from engine.messages import IncidentView
-from rules.decisions import IncidentScope, Resolution
+from rules.decisions import IncidentScope
+from rules.instructions import Resolution
 from storage import incidents as stored
 from storage.incidents import IncidentKey
 

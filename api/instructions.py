@@ -15,7 +15,7 @@ from api.alarm_shapes import Instructed
 from api.parts import Parts
 from api.problems import NOT_FOUND, REFUSED, Problem
 from ingest.push import KEY_PATTERN
-from rules.decisions import Instruction
+from rules.instructions import Instruction
 
 #: The one rule for keys, of instructions and of pushes.
 IdempotencyKey = Annotated[

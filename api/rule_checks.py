@@ -9,11 +9,11 @@ from api.rule_shapes import RuleFault, RulesChecked, RulesGiven
 from devices.fleet import build_fleet
 from devices.models import DeviceModel, load_catalogue
 from devices.sites import Registry
-from rules.document import PackRefused, RulePack, load_pack
-from rules.document_faults import PlacedFault
-from rules.document_merged import built_in, built_in_pack, merge
-from rules.kernels import compile_new
-from rules.left_out import left_out, warnings
+from rules.documents.document import PackRefused, RulePack, load_pack
+from rules.documents.faults import PlacedFault
+from rules.documents.left_out import left_out, warnings
+from rules.documents.merged import built_in, built_in_pack, merge
+from rules.evaluation.kernels import compile_new
 
 #: Faults of one answer at most; who mends these sees the next.
 MOST_FAULTS = 100

@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints
 
 from api.shapes import Asked, Page, PriorityWord, Shape, example
 from api.times import Utc
-from rules.document import Kind, RuleState
+from rules.documents.document import Kind, RuleState
 
 #: A file's name, for people: what faults are called by.
 DocumentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]

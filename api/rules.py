@@ -24,9 +24,9 @@ from api.rule_checks import checked
 from api.rule_shapes import Rule, Rules, RulesChecked, RulesGiven, RulesOverTime, RulesSince, Sha256
 from api.shapes import word
 from engine import messages as m
-from rules import document as d
 from rules.decisions import Priority
-from rules.document_merged import as_file
+from rules.documents import document as d
+from rules.documents.merged import as_file
 from storage import rule_packs as stored
 from storage.rule_packs import RulesKey
 

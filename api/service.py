@@ -18,7 +18,7 @@ from api.problems import (
     problem_answers,
 )
 from api.shapes import DeviceId
-from rules.decisions import ReturnToService, TakeOutOfService
+from rules.instructions import ReturnToService, TakeOutOfService
 
 router = APIRouter(route_class=GuardedRoute, prefix="/v1/devices", tags=["devices"])
 

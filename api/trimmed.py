@@ -8,8 +8,8 @@ import dataclasses
 import msgspec
 from msgspec.structs import replace
 
-from rules.backtest_types import Differences, Found, Tested
-from rules.health import Health
+from rules.health.health import Health
+from rules.history.backtest_types import Differences, Found, Tested
 
 #: Alarms, differences, desks, floods and the like of a result are listed up to so many. Source: product choice; a
 #: result is then at most about 1 MiB.

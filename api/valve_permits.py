@@ -40,7 +40,7 @@ from api.valve_permit_shapes import (
 )
 from engine.client import EngineAway
 from engine.messages import PermitView
-from rules.decisions import ApprovePermit, CompletePermit, RequestPermit, WithdrawPermit
+from rules.instructions import ApprovePermit, CompletePermit, RequestPermit, WithdrawPermit
 from storage import permits as stored
 from storage.permits import PermitKey
 

@@ -10,7 +10,7 @@ import msgspec
 from davy.exits import CannotGoOn, Exit, disk_refused
 
 if TYPE_CHECKING:
-    from rules.backtest_types import Tested
+    from rules.history.backtest_types import Tested
 
 
 def write_json_file(path: Path, tested: "Tested") -> None:

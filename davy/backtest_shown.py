@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from davy.output import console, shown, write_table
 
 if TYPE_CHECKING:
-    from rules.backtest_types import Alarmed, Differences, Found, RuleCount, Tested
+    from rules.history.backtest_types import Alarmed, Differences, Found, RuleCount, Tested
 
 #: Differences that are shown one by one; --json gives all of them.
 _SHOWN = 20

@@ -74,8 +74,8 @@ def _folder(settings: Settings) -> str:
 
 def _rules(settings: Settings) -> str:
     from davy.rule_packs import asked_for
-    from rules.document import load_pack
-    from rules.left_out import left_out
+    from rules.documents.document import load_pack
+    from rules.documents.left_out import left_out
 
     asked = asked_for(settings)
     pack = load_pack(asked.body, asked.name)

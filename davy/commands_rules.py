@@ -79,7 +79,7 @@ def check(
 def packs(as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False) -> None:
     """List the packs that Davy brings, for DAVY_RULE_PACKS. `davy rules default NAME` prints one."""
     from davy.output import write_json, write_table
-    from rules.document_merged import built_in
+    from rules.documents.merged import built_in
 
     brought = [_brought(name) for name in built_in()]
     if as_json:
@@ -100,7 +100,7 @@ def default(
     ] = None,
 ) -> None:
     """Print the built-in rules, to begin own ones from."""
-    from rules.document_merged import as_file, built_in_packs, default_pack
+    from rules.documents.merged import as_file, built_in_packs, default_pack
 
     try:
         body = built_in_packs(names) if names else default_pack()
@@ -112,7 +112,7 @@ def default(
 
 def schema() -> None:
     """Print the JSON Schema of a rule pack, for editors."""
-    from rules.pack_schema import pack_schema
+    from rules.documents.schema import pack_schema
 
     typer.echo(pack_schema().decode(), nl=False)
 
@@ -122,9 +122,9 @@ def _look(files: list[str], settings: Callable[[], Settings]) -> Looked:
     from davy.rule_packs import pack_name, together
     from devices.fleet import build_fleet
     from devices.sites import Registry
-    from rules.document import PackRefused, load_pack
-    from rules.kernels import compile_new
-    from rules.left_out import left_out, warnings
+    from rules.documents.document import PackRefused, load_pack
+    from rules.documents.left_out import left_out, warnings
+    from rules.evaluation.kernels import compile_new
 
     called = ", ".join(files)
     try:
@@ -149,8 +149,8 @@ def _look(files: list[str], settings: Callable[[], Settings]) -> Looked:
 
 
 def _brought(name: str) -> Brought:
-    from rules.document import load_pack
-    from rules.document_merged import DEFAULT_PACKS, about, built_in_packs, needs
+    from rules.documents.document import load_pack
+    from rules.documents.merged import DEFAULT_PACKS, about, built_in_packs, needs
 
     beside = needs(name)
     pack = load_pack(built_in_packs([name, *beside]), name)

@@ -2,7 +2,7 @@
 
 P1  Whoever reaches out to a gateway says when it is down and when it is up again. When nobody does any more, nobody can
     say the latter: so an alarm that it is down, from before or by a last word that was still under way, is ended here.
-P2  A gateway with an address is not looked at: about that the rules know (rules/way_in.py, W3).
+P2  A gateway with an address is not looked at: about that the rules know (rules/life/way_in.py, W3).
 P3  While the file of brokers has a fault nobody knows whom it was to name, so nothing is said to be up.
 """
 
@@ -14,8 +14,8 @@ from devices.commands import Command
 from devices.fleet import Fleet
 from devices.models import DeviceKind
 from ingest.links import Arrivals, Sending, Settled
-from rules.lifecycle import IS_ACTIVE
-from rules.state import State
+from rules.life.lifecycle import IS_ACTIVE
+from rules.stepping.state import State
 
 
 class PutAside:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from davy.settings import Settings
 from davy.values import is_pack_file
-from rules.document_merged import built_in, built_in_pack, default_pack, merge
+from rules.documents.merged import built_in, built_in_pack, default_pack, merge
 
 
 class Asked(NamedTuple):

@@ -16,8 +16,8 @@ from davy.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rules.backtest_types import Progress, Tested
-    from rules.document import RulePack
+    from rules.documents.document import RulePack
+    from rules.history.backtest_types import Progress, Tested
     from storage.backtests import Order, Prepared
 
 
@@ -45,7 +45,7 @@ def run_backtest(
     from davy.backtest_files import can_be_written, parquet_is_there, write_json_file, write_parquet
     from davy.backtest_shown import show
     from davy.output import write_json
-    from rules.backtest_types import Assumed
+    from rules.history.backtest_types import Assumed
     from storage.backtests import Order
 
     assumed = Assumed(acknowledge_after_s=_acknowledges(acknowledge_after), as_active=not as_written)
@@ -108,7 +108,7 @@ async def _run(settings: Settings, order: "Order", *, in_force: bool) -> "Tested
 
 
 def _replay(url: str, prepared: "Prepared") -> "Tested":
-    from rules.backtest import backtest
+    from rules.history.backtest import backtest
     from storage.history import TooMuchBackfilled, stored_readings
 
     with _bar(prepared.asked.from_us, prepared.asked.to_us) as progress:
@@ -148,8 +148,8 @@ def pack_of(names: Sequence[str]) -> "RulePack":
     from davy.rule_packs import together
     from devices.fleet import build_fleet
     from devices.sites import Registry
-    from rules.document import load_pack
-    from rules.kernels import compile_new
+    from rules.documents.document import load_pack
+    from rules.evaluation.kernels import compile_new
 
     try:
         return compile_new(load_pack(together(names), ", ".join(names)), build_fleet(Registry())).pack

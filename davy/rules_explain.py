@@ -12,8 +12,8 @@ from davy.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rules.document import RulePack
-    from rules.explain_types import Explained, Predicate, RuleExplained
+    from rules.documents.document import RulePack
+    from rules.history.explain_types import Explained, Predicate, RuleExplained
 
 
 def run_explain(
@@ -107,7 +107,7 @@ def _show_rule(rule: "RuleExplained", line: "Callable[[str], None]", *, zh: bool
 
 
 def _predicate(one: "Predicate", *, zh: bool) -> str:
-    from rules.explain_words import why_zh
+    from rules.history.explain_words import why_zh
 
     value = ""
     if one.comparator:
@@ -120,8 +120,8 @@ def _predicate(one: "Predicate", *, zh: bool) -> str:
 
 
 def _figure(value: float | None, unit: str) -> str:
-    from rules.tree import Dimension
-    from rules.units import DURATION, shown
+    from rules.language.tree import Dimension
+    from rules.language.units import DURATION, shown
 
     if value is None:
         return "?"

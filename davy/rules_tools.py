@@ -53,8 +53,8 @@ def run_scripts(
 
 
 def _test(path: Path) -> Tested:
-    from rules.script import ScriptFault, parse_script
-    from rules.script_run import run_script
+    from rules.scripts.run import run_script
+    from rules.scripts.script import ScriptFault, parse_script
 
     def beside(name: str) -> bytes:
         return _read(path.parent / name)

@@ -122,7 +122,7 @@ def file(raw: Raw) -> Path:
 
 def packs(raw: Raw) -> tuple[str, ...]:
     """Rule packs: names of built-in ones, or files that exist, with commas between; each once."""
-    from rules.document_merged import built_in
+    from rules.documents.merged import built_in
 
     parts = [part.strip() for part in str(raw).split(",")]
     known = built_in()

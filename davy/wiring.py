@@ -24,11 +24,11 @@ from engine.journal import JournalReader
 from engine.memory import BUILT_IN
 from engine.store import Store, document
 from ingest.mqtt_endpoint import monotonic_us, utc_us
-from rules.compiled import remembers_too_much
-from rules.decisions import RulesChanged
-from rules.document import RulePack, load_pack
-from rules.kernels import compile_new
-from rules.left_out import left_out
+from rules.documents.document import RulePack, load_pack
+from rules.documents.left_out import left_out
+from rules.evaluation.compiled import remembers_too_much
+from rules.evaluation.kernels import compile_new
+from rules.events import RulesChanged
 
 _log = structlog.get_logger()
 

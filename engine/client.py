@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from engine import messages as m
-from rules.decisions import Instruction
+from rules.instructions import Instruction
 
 _encoder = msgspec.msgpack.Encoder()
 _answers = msgspec.msgpack.Decoder(m.Answer)

@@ -30,12 +30,10 @@ from engine.store import CommitFailed, Store
 from engine.taken import take
 from engine.times import LogTime, rfc3339
 from ingest.links import Link, Sending
-from rules.decisions import (
-    Answered,
+from rules.decisions import Answered, AttemptRequested, Decision
+from rules.events import (
     AttemptFailed,
-    AttemptRequested,
     AttemptSent,
-    Decision,
     Event,
     LinkDown,
     LinkUp,

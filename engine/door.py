@@ -29,9 +29,10 @@ from engine.records import decode_decisions
 from engine.store import CommitFailed, Document, document
 from engine.views import listed, rules_in_force
 from ingest.mqtt_directory import Directory
-from rules.decisions import Answered, RegistryChanged, RulesChanged
-from rules.document import load_pack
-from rules.kernels import Compiled, compile_new, compile_pack
+from rules.decisions import Answered
+from rules.documents.document import load_pack
+from rules.evaluation.kernels import Compiled, compile_new, compile_pack
+from rules.events import RegistryChanged, RulesChanged
 
 _log = structlog.get_logger()
 _encode = msgspec.msgpack.Encoder().encode

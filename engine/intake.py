@@ -27,7 +27,7 @@ from engine.taken import Messages, Taken, joined
 from ingest.contiguity import NOTHING_SETTLED, Settling
 from ingest.followed import Mark
 from ingest.links import Settled, Upto
-from rules.decisions import LinkEvent
+from rules.events import LinkEvent
 
 #: Refused messages of one link and cycle that are named one by one in the reserve: 2 KiB, less than a commit writes.
 MOST_NAMED_IN_RESERVE = 16

@@ -18,8 +18,10 @@ from engine.records import CycleRecord
 from ingest.admission import Admission
 from ingest.contiguity import NEVER, Contiguity
 from ingest.followed import FrozenFollowed
-from rules.decisions import (
-    Decision,
+from rules.decisions import Decision
+from rules.documents.document import RulePack, default_pack, load_pack
+from rules.evaluation.kernels import Compiled, compile_pack
+from rules.events import (
     Event,
     Listening,
     Paused,
@@ -29,12 +31,10 @@ from rules.decisions import (
     Resumed,
     RulesChanged,
 )
-from rules.document import RulePack, default_pack, load_pack
-from rules.kernels import Compiled, compile_pack
-from rules.reshape import reshape
-from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
-from rules.state import State
-from rules.step import step
+from rules.stepping.reshape import reshape
+from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from rules.stepping.state import State
+from rules.stepping.step import step
 
 Bodies = Callable[[str], bytes]
 

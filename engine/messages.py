@@ -14,8 +14,9 @@ from engine.told import MarkView as MarkView
 from engine.told import PermitView as PermitView
 from engine.told import StepView as StepView
 from engine.told import WantedView as WantedView
-from rules.decisions import Decision, Instruction
-from rules.document import Override, Rule
+from rules.decisions import Decision
+from rules.documents.document import Override, Rule
+from rules.instructions import Instruction
 
 #: The largest message either side takes. A registry of 100,000 devices is about 30 MiB.
 MOST_MESSAGE_BYTES = 256 * 1024 * 1024

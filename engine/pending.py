@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 
 from devices.fleet import Fleet
 from engine.store import Document
-from rules.decisions import Answered, Event, Instruction, RegistryChanged, RulesChanged
-from rules.kernels import Compiled
+from rules.decisions import Answered
+from rules.evaluation.kernels import Compiled
+from rules.events import Event, RegistryChanged, RulesChanged
+from rules.instructions import Instruction
 
 
 @dataclass(frozen=True, slots=True)

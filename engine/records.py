@@ -4,7 +4,8 @@ import msgspec
 
 from devices.readings import Rows, unpack
 from ingest.followed import Mark
-from rules.decisions import Decision, Event
+from rules.decisions import Decision
+from rules.events import Event
 
 
 class SourceCount(msgspec.Struct, frozen=True, array_like=True):

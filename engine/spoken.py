@@ -15,7 +15,7 @@ from engine.memory import Memory
 from engine.records import Quarantined
 from engine.taken import Taken
 from ingest.links import Arrivals
-from rules.decisions import (
+from rules.events import (
     AttemptAcknowledged,
     AttemptFailed,
     AttemptSent,

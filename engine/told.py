@@ -5,7 +5,8 @@ import msgspec
 
 from devices.commands import Verb
 from devices.quantities import ValvePosition
-from rules.decisions import AlarmState, FieldStep, IncidentScope, Outcome, PermitState, Priority, Step
+from rules.decisions import AlarmState, IncidentScope, Outcome, PermitState, Priority, Step
+from rules.instructions import FieldStep
 
 
 class AlarmView(msgspec.Struct, frozen=True):
@@ -31,7 +32,7 @@ class AlarmView(msgspec.Struct, frozen=True):
     expected: int = 0
     trial: bool = False
     incident: str = ""
-    #: A word of rules.decisions.Resolution, or empty.
+    #: A word of rules.instructions.Resolution, or empty.
     resolution: str = ""
     #: Until when it is shelved or out of service; 0: without a limit, or neither.
     until: int = 0

@@ -9,8 +9,8 @@ from engine import messages as m
 from engine.memory import Memory
 from engine.messages import AlarmView, HeldView, IncidentView, MarkView, PermitView, StepView, WantedView
 from rules.decisions import AlarmState
-from rules.standing import FieldMark, Held, Incident, Permit
-from rules.state import OpenAlarm, State, Wanted
+from rules.stepping.standing import FieldMark, Held, Incident, Permit
+from rules.stepping.state import OpenAlarm, State, Wanted
 
 Listing = m.ListAlarms | m.ListWanted | m.ListIncidents | m.ListPermits | m.ListHeld
 

@@ -7,10 +7,11 @@ from typing import Any, LiteralString
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.backtest_types import Label
-from rules.decisions import AlarmState, Priority, Resolution
-from rules.explain_types import Reverted, Stood, Written
-from rules.health_events import AlarmWords
+from rules.decisions import AlarmState, Priority
+from rules.health.events import AlarmWords
+from rules.history.backtest_types import Label
+from rules.history.explain_types import Reverted, Stood, Written
+from rules.instructions import Resolution
 from storage.database import Connection, translated
 from storage.times import as_datetime
 

@@ -14,13 +14,14 @@ from devices.quantities import Flag
 from devices.readings import Rows
 from devices.sites import Registry, decode_registry
 from ingest.admission import FUTURE_US
-from rules.backtest import LONGEST_LEAD_US, Request, lead_us, quantities_of
-from rules.backtest_types import Assumed
-from rules.decisions import Acknowledge, Event, Reset
-from rules.document import RulePack, load_pack
-from rules.explain import Question, look_back_us
-from rules.explain_fleet import neighbourhood, part_of
-from rules.selection import SILENT_INTERVALS
+from rules.documents.document import RulePack, load_pack
+from rules.evaluation.selection import SILENT_INTERVALS
+from rules.events import Event
+from rules.history.backtest import LONGEST_LEAD_US, Request, lead_us, quantities_of
+from rules.history.backtest_types import Assumed
+from rules.history.explain import Question, look_back_us
+from rules.history.explain_fleet import neighbourhood, part_of
+from rules.instructions import Acknowledge, Reset
 from storage.alarm_history import labels, written
 from storage.database import Connection, DatabaseRefused, translated
 from storage.history import Asked, stored_readings

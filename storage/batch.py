@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from devices.readings import READING, Rows
 from engine.records import CycleRecord, Quarantined, SourceCount
-from rules.decisions import Decision, RulesChanged
+from rules.decisions import Decision
+from rules.events import RulesChanged
 from storage.copy_rows import sort_by_key
 from storage.times import DAY_US
 

@@ -8,10 +8,10 @@ import asyncio
 from collections.abc import Callable, Iterator
 
 from devices.readings import Rows
-from rules.backtest import LONGEST_LEAD_US
-from rules.document import RulePack
-from rules.explain import explain
-from rules.explain_types import Explained
+from rules.documents.document import RulePack
+from rules.history.backtest import LONGEST_LEAD_US
+from rules.history.explain import explain
+from rules.history.explain_types import Explained
 from storage.backtests import ask
 from storage.database import Connection
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, LiteralString, NamedTuple
 
 from engine.messages import IncidentView, MarkView
-from rules.decisions import FieldStep, IncidentChange, IncidentScope, Priority, Resolution
+from rules.decisions import IncidentChange, IncidentScope, Priority
+from rules.instructions import FieldStep, Resolution
 from storage.database import Connection, translated
 from storage.text import clean
 from storage.times import as_datetime

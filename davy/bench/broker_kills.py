@@ -26,7 +26,7 @@ from devices.models import load_catalogue
 from devices.sites import Device, Registry, Site, encode_registry
 from engine.client import DoorClient, EngineAway
 from engine.journal import JournalReader
-from rules.decisions import ReadingsComplete, ReadingsMissing, SessionLost
+from rules.events import ReadingsComplete, ReadingsMissing, SessionLost
 
 _VENDOR, _GATEWAY = "davysim", "broker"
 _WITHIN_S = 60.0

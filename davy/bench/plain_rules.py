@@ -11,11 +11,11 @@ from typing import Any
 from devices.fleet import MICROSECONDS, Fleet
 from devices.quantities import ALARM_FLAGS, GAS_QUANTITIES, QUALITY_BITS, QUANTITY_NAMES, Flag, Quality, quality_shift
 from devices.readings import READING, Rows
-from rules import tree
-from rules.document import Kind, Rule, RulePack
-from rules.selection import parsed_of
-from rules.tree import Condition, Connective, Quantitative, Statistic
-from rules.units import parse_number
+from rules.documents.document import Kind, Rule, RulePack
+from rules.evaluation.selection import parsed_of
+from rules.language import tree
+from rules.language.tree import Condition, Connective, Quantitative, Statistic
+from rules.language.units import parse_number
 
 _NIBBLE = (1 << QUALITY_BITS) - 1
 _SHIFTS = {name: quality_shift(name) for name in QUANTITY_NAMES}

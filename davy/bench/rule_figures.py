@@ -11,9 +11,9 @@ from devices.models import load_catalogue
 from devices.quantities import QUANTITY_NAMES, quality_shift
 from devices.readings import Batch, blank
 from devices.sites import Device, Registry, Site
-from rules.document import default_pack, load_pack
-from rules.state import State
-from rules.step import step
+from rules.documents.document import default_pack, load_pack
+from rules.stepping.state import State
+from rules.stepping.step import step
 
 DEVICES = 100_000
 BATCH = 1_000

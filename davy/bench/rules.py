@@ -15,13 +15,13 @@ from devices.models import load_catalogue
 from devices.quantities import NOTHING_MEASURED, quality_shift
 from devices.readings import Batch, Rows, blank
 from devices.sites import Device, Registry, Site
-from rules.backtest import Request, backtest
-from rules.deadlines import BLOCK, SLICE
 from rules.decisions import Priority
-from rules.document import Rule, RulePack, Title, load_pack
-from rules.document_merged import DEFAULT_PACKS, built_in_packs
-from rules.state import State
-from rules.step import step
+from rules.documents.document import Rule, RulePack, Title, load_pack
+from rules.documents.merged import DEFAULT_PACKS, built_in_packs
+from rules.history.backtest import Request, backtest
+from rules.life.deadlines import BLOCK, SLICE
+from rules.stepping.state import State
+from rules.stepping.step import step
 
 #: The figures of docs/FIGURES.md: product choices.
 DEVICES, RULES, READINGS = 1_000_000, 100, 8_000

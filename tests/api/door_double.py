@@ -19,7 +19,8 @@ from devices.sites import Device, Registry, token_sha256
 from engine import messages as m
 from engine.records import SourceCount
 from rules import decisions as d
-from rules.document import default_pack, load_pack
+from rules.documents.document import default_pack, load_pack
+from rules.instructions import Acknowledge, CancelClose, CloseValve, Instruction, Reset
 
 _decode = msgspec.msgpack.Decoder(m.Request).decode
 _encode = msgspec.msgpack.Encoder().encode
@@ -333,10 +334,10 @@ class DoorDouble:
             self.answers[instruction.id] = answer
         return msgspec.structs.replace(self.answers[instruction.id], request=request.request)
 
-    def _do(self, instruction: d.Instruction) -> tuple[bool, str, str]:
+    def _do(self, instruction: Instruction) -> tuple[bool, str, str]:
         self.now_us += 1_000_000
         match instruction:
-            case d.Acknowledge():
+            case Acknowledge():
                 view = self.alarms.get(instruction.alarm)
                 if view is None:
                     return False, "no such alarm", instruction.alarm
@@ -344,14 +345,14 @@ class DoorDouble:
                     return False, "it is acknowledged already", instruction.alarm
                 self._change(view, d.AlarmState.ACKNOWLEDGED, instruction.by, instruction.comment)
                 return True, "", instruction.alarm
-            case d.Reset():
+            case Reset():
                 return False, "the condition is still present", instruction.alarm
-            case d.CloseValve():
+            case CloseValve():
                 valve = next(one for one in self.registry.devices if one.device_no == instruction.device_no)
                 if self.kind(valve) != "shut_off_valve":
                     return False, "it takes no CLOSE", ""
                 return True, "", self._want(valve, instruction.reason, "", instruction.by)
-            case d.CancelClose():
+            case CancelClose():
                 wanted = self.wanted.get(instruction.wanted)
                 if wanted is None or wanted.view.outcome is not None:
                     return False, "nothing is under way", instruction.wanted

@@ -3,7 +3,7 @@ once: software shuts one valve off by itself, and holds the others."""
 
 from devices.models import load_catalogue
 from devices.sites import Credential, Device, Link, Registry, Site, token_sha256
-from rules.document_merged import built_in_pack, merge
+from rules.documents.merged import built_in_pack, merge
 
 DETECTORS, VALVES = ("acme/d1", "acme/d2", "acme/d3"), ("acme/v1", "acme/v2", "acme/v3")
 TOKENS = {name: f"token-of-{name}" for name in (*DETECTORS, *VALVES)}

@@ -11,7 +11,7 @@ from msgspec.structs import replace as changed_to
 from api.alarm_load import Arrivals, count
 from engine import messages as m
 from rules.decisions import AlarmChanged, AlarmRaised, AlarmState, Change, Decision, Priority
-from rules.health import STALE_AFTER_US
+from rules.health.health import STALE_AFTER_US
 from tests.api.conftest import config_of
 from tests.api.door_double import START_US, DoorDouble
 from tests.api.homes import DETECTOR, ELSEWHERE, OTHERS, REGISTRY

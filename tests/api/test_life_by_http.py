@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.client import DoorClient
-from rules.decisions import ApprovePermit
+from rules.instructions import ApprovePermit
 from tests.api.conftest import config_of
 from tests.api.real_engine import RealEngine
 from tests.api.stand import Stand, serving

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rules.document_merged import as_file, default_pack
+from rules.documents.merged import as_file, default_pack
 from storage.batch import RulesPut
 from storage.database import connect
 from storage.rule_packs import found_in_force, write_rules

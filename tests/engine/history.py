@@ -10,7 +10,9 @@ from engine.memory import Memory
 from engine.messages import Busy, Failed, Push, Pushed
 from engine.pushes import PushLink
 from engine.store import Store, document
-from rules.decisions import Answered, Instruction, RegistryChanged
+from rules.decisions import Answered
+from rules.events import RegistryChanged
+from rules.instructions import Instruction
 from tests.guarantees.town import town
 
 SECOND = 1_000_000

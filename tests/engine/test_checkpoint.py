@@ -6,7 +6,7 @@ import pytest
 
 from engine.checkpoint import read_checkpoint, recall, write_checkpoint
 from engine.store import Store, StoreRefused
-from rules.decisions import Acknowledge, CloseValve
+from rules.instructions import Acknowledge, CloseValve
 from tests.engine.history import Bench, bench_with_town, frozen
 from tests.guarantees.town import detector, town
 

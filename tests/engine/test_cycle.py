@@ -12,7 +12,8 @@ from engine.messages import Busy, Push, Pushed
 from engine.pushes import answer_key
 from engine.store import Store
 from engine.times import LogTime
-from rules.decisions import AttemptRequested, CloseValve, Step
+from rules.decisions import AttemptRequested, Step
+from rules.instructions import CloseValve
 from tests.engine.history import SECOND, START_US, Bench, bench_with_town, frozen
 from tests.guarantees.town import detector, town, valve
 

@@ -7,7 +7,7 @@ import pytest
 from devices.commands import Verb
 from engine.cycle import Ended
 from ingest.links import Sending
-from rules.decisions import ApprovePermit, CloseValve, RequestPermit
+from rules.instructions import ApprovePermit, CloseValve, RequestPermit
 from tests.engine.history import Bench
 from tests.engine.ways import TestLink
 from tests.guarantees.disks import watched_disk

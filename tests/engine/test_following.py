@@ -14,7 +14,8 @@ from engine.memory import Frozen, Memory
 from engine.records import Inputs, decode_inputs
 from engine.store import Store
 from ingest.links import Upto
-from rules.decisions import AlarmRaised, AlarmState, ReadingsComplete, ReadingsMissing
+from rules.decisions import AlarmRaised, AlarmState
+from rules.events import ReadingsComplete, ReadingsMissing
 from tests.engine.history import SECOND, frozen
 from tests.engine.test_ways_in import DETECTOR, Reserved, frame
 from tests.engine.ways import D1, D2, ON_BUS, VALVE, Ways, registry, stands_at, ways

@@ -9,7 +9,8 @@ import pytest
 from davy.put_aside import PutAside
 from devices.sites import Device, Registry
 from engine.memory import Memory
-from rules.decisions import AlarmChanged, LinkUp
+from rules.decisions import AlarmChanged
+from rules.events import LinkUp
 from tests.engine.history import frozen
 from tests.engine.test_following import idle
 from tests.engine.test_ways_in import frame, records

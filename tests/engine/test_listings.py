@@ -14,19 +14,10 @@ from engine.client import DoorClient
 from engine.memory import Memory
 from engine.messages import FeedEvent, HeldView, IncidentView, MarkView, PermitView
 from engine.views import wanted_views
-from rules.decisions import (
-    AlarmState,
-    Answered,
-    Decision,
-    FanWanted,
-    FieldStep,
-    IncidentScope,
-    PermitState,
-    Priority,
-    RuleNoted,
-)
-from rules.standing import FieldMark, Held, Incident, Permit
-from rules.state import OpenAlarm, State, Wanted
+from rules.decisions import AlarmState, Answered, Decision, FanWanted, IncidentScope, PermitState, Priority, RuleNoted
+from rules.instructions import FieldStep
+from rules.stepping.standing import FieldMark, Held, Incident, Permit
+from rules.stepping.state import OpenAlarm, State, Wanted
 from tests.storage.cycles import SECOND, T0
 from tests.storage.engine import Engine, engine
 from tests.storage.test_decided import ALARM, CLOSE

@@ -21,7 +21,8 @@ from engine.journal import JournalReader
 from engine.records import Inputs
 from engine.store import Store, document
 from ingest.links import Sending
-from rules.decisions import ApprovePermit, CloseValve, Event, RequestPermit, Restored, Resumed, RulesChanged
+from rules.events import Event, Restored, Resumed, RulesChanged
+from rules.instructions import ApprovePermit, CloseValve, RequestPermit
 from simulators.orders import Taken
 from simulators.valve import ShutOffTraits, ShutOffValve
 from tests.engine.history import SECOND, Bench, frozen

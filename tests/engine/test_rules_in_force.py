@@ -12,9 +12,9 @@ from engine.client import DoorClient
 from engine.cycle import Change
 from engine.memory import Memory
 from engine.store import Store, document
-from rules.compiled import Compiled, compile_new
-from rules.decisions import RulesChanged
-from rules.document import RULE_FLAGS, load_pack
+from rules.documents.document import RULE_FLAGS, load_pack
+from rules.evaluation.compiled import Compiled, compile_new
+from rules.events import RulesChanged
 from tests.engine.history import Bench, bench_with_town, frozen
 from tests.guarantees.town import town
 from tests.storage.engine import engine

@@ -16,17 +16,9 @@ from engine.journal import JournalReader
 from engine.records import CycleRecord
 from engine.store import Store
 from ingest.links import Sending
-from rules.decisions import (
-    AlarmRaised,
-    AttemptFailed,
-    AttemptSent,
-    CloseValve,
-    LinkDown,
-    LinkUp,
-    SessionLost,
-    Step,
-    WantedEnded,
-)
+from rules.decisions import AlarmRaised, Step, WantedEnded
+from rules.events import AttemptFailed, AttemptSent, LinkDown, LinkUp, SessionLost
+from rules.instructions import CloseValve
 from tests.engine.ways import BROKER, BUS, BUS_VALVE, D1, D2, ON_BUS, ON_BUS_2, Ways, registry, stands_at, ways
 
 DETECTOR = next(model for model in load_catalogue() if model.key == "sim_modbus_detector")

@@ -14,7 +14,7 @@ from engine.journal import JournalReader
 from engine.memory import Memory
 from engine.records import CycleRecord
 from engine.store import Store
-from rules.decisions import Event, Resumed
+from rules.events import Event, Resumed
 from storage.database import connect
 from storage.follower import Progress, follow
 from storage.ledger import EngineCounts, ledger

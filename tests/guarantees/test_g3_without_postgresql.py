@@ -3,7 +3,8 @@ from its own store. No test of this file has a database."""
 
 from pathlib import Path
 
-from rules.decisions import Acknowledge, AlarmState, CloseValve, Outcome
+from rules.decisions import AlarmState, Outcome
+from rules.instructions import Acknowledge, CloseValve
 from tests.guarantees.engines import EngineProcess, door_of, engine_inside
 from tests.guarantees.sayings import leak, position
 from tests.guarantees.talker import Talker

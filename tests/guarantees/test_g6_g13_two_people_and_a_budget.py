@@ -10,17 +10,9 @@ import msgspec
 from devices.models import load_catalogue
 from devices.sites import Credential, Device, MatrixRow, Registry, token_sha256
 from engine.client import DoorClient
-from rules.decisions import (
-    ApprovePermit,
-    CloseValve,
-    CompletePermit,
-    Outcome,
-    PermitState,
-    ReleaseHeld,
-    RequestPermit,
-    VetoHeld,
-)
-from rules.document import default_pack
+from rules.decisions import Outcome, PermitState
+from rules.documents.document import default_pack
+from rules.instructions import ApprovePermit, CloseValve, CompletePermit, ReleaseHeld, RequestPermit, VetoHeld
 from tests.guarantees.engines import engine_inside
 from tests.guarantees.sayings import leak, normal, position
 from tests.guarantees.talker import Talker

@@ -7,7 +7,8 @@ from datetime import datetime
 from pathlib import Path
 
 from engine.client import DoorClient
-from rules.decisions import CancelClose, Outcome, Step
+from rules.decisions import Outcome, Step
+from rules.instructions import CancelClose
 from tests.guarantees.engines import engine_inside
 from tests.guarantees.sayings import leak, position
 from tests.guarantees.talker import Talker

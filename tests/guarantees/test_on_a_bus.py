@@ -11,7 +11,8 @@ from devices.sites import encode_registry
 from engine.client import DoorClient
 from engine.cycle import Ended
 from engine.messages import AlarmView, WantedView
-from rules.decisions import AlarmState, CloseValve, Outcome, Step
+from rules.decisions import AlarmState, Outcome, Step
+from rules.instructions import CloseValve
 from simulators.modbus.faults import UnitFaults
 from tests.guarantees.bus_town import DETECTOR_NO, GATEWAY_OF_VALVE_NO, VALVE_NO, BusTown, bus_town
 from tests.guarantees.disks import Disk, watched_disk

@@ -11,8 +11,8 @@ import pytest
 from davy import backtest_files
 from davy.exits import CannotGoOn
 from devices.fleet import build_fleet
-from rules import backtest_types
-from rules.backtest import Request, backtest
+from rules.history import backtest_types
+from rules.history.backtest import Request, backtest
 from tests.rules.world import T0, at, pack, reading, registry
 
 GAS = 'id = "gas"\nquantity = "combustible_lel"\nat_or_above = {}\nclear_below = 15'

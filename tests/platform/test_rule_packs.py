@@ -12,8 +12,8 @@ from davy.rule_packs import asked_for
 from davy.settings import Settings
 from davy.wiring import run_engine
 from engine.store import Store
-from rules.document import default_pack, load_pack
-from rules.document_merged import built_in
+from rules.documents.document import default_pack, load_pack
+from rules.documents.merged import built_in
 from tests.platform.davy_process import davy
 from tests.platform.test_command_line import SettingsFor, result
 

@@ -9,9 +9,9 @@ from structlog.testing import capture_logs
 
 from davy.settings import Settings
 from davy.wiring import run_engine
-from rules.document import default_pack, load_pack
-from rules.document_merged import as_file
-from rules.left_out import left_out
+from rules.documents.document import default_pack, load_pack
+from rules.documents.left_out import left_out
+from rules.documents.merged import as_file
 from tests.platform.davy_process import davy
 from tests.platform.test_command_line import SettingsFor, result
 

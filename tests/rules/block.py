@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from devices.sites import Device, Link, Registry, Site
-from rules.decisions import Decision, IncidentChanged, Instruction
-from rules.document import RulePack
-from rules.standing import Incident
+from rules.decisions import Decision, IncidentChanged
+from rules.documents.document import RulePack
+from rules.instructions import Instruction
+from rules.stepping.standing import Incident
 from tests.rules.world import MODELS, T0, World, at, of, reading
 
 AREA = "500156"

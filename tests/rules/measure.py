@@ -16,11 +16,11 @@ from devices.fleet import build_fleet
 from devices.quantities import NOTHING_MEASURED, Flag, ValvePosition, quality_shift
 from devices.readings import Batch, blank
 from devices.sites import Device, Link, Registry, Site
-from rules.kernels import compile_pack
-from rules.reshape import reshape
-from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
-from rules.state import State
-from rules.step import step
+from rules.evaluation.kernels import compile_pack
+from rules.stepping.reshape import reshape
+from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from rules.stepping.state import State
+from rules.stepping.step import step
 from tests.rules.world import MODELS, SECOND, T0, pack
 
 DEVICES, READINGS, RUNS = 100_000, 1_000, 21

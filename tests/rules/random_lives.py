@@ -8,36 +8,39 @@ from typing import Any, NamedTuple
 from devices.fleet import Fleet
 from devices.quantities import ValvePosition
 from devices.readings import Rows, blank
-from rules.decisions import (
-    Acknowledge,
-    ApprovePermit,
-    Arrived,
+from rules.decisions import Decision, command_id
+from rules.documents.document import RulePack
+from rules.events import (
     AttemptAcknowledged,
     AttemptFailed,
     AttemptSent,
+    Connected,
+    Event,
+    LinkDown,
+    LinkUp,
+    Listening,
+    Paused,
+    Replied,
+    Restored,
+    Resumed,
+)
+from rules.instructions import (
+    Acknowledge,
+    ApprovePermit,
+    Arrived,
     CancelClose,
     CloseIncident,
     CloseValve,
     Comment,
     CompletePermit,
-    Connected,
-    Decision,
     Dispatched,
-    Event,
     FieldReading,
     FieldStep,
-    LinkDown,
-    LinkUp,
-    Listening,
-    Paused,
     ReleaseHeld,
-    Replied,
     RequestPermit,
     Reset,
     Resolution,
     Resolve,
-    Restored,
-    Resumed,
     ReturnToService,
     Shelve,
     StepDone,
@@ -45,9 +48,7 @@ from rules.decisions import (
     Unshelve,
     VetoHeld,
     WithdrawPermit,
-    command_id,
 )
-from rules.document import RulePack
 from tests.rules.random_rows import random_rows
 from tests.rules.reference import Reference
 from tests.rules.world import SECOND, T0

@@ -8,7 +8,7 @@ import msgspec
 from devices.classes import Group
 from devices.models import DeviceKind, Tier
 from rules.decisions import Priority
-from rules.document import (
+from rules.documents.document import (
     Action,
     Budget,
     Escalation,
@@ -21,9 +21,9 @@ from rules.document import (
     Selection,
     Title,
 )
-from rules.expression import parse_condition
-from rules.tree import Missing, Parsed
-from rules.units import parse_number
+from rules.language.expression import parse_condition
+from rules.language.tree import Missing, Parsed
+from rules.language.units import parse_number
 from tests.rules.random_expressions import OWN, condition, of_others
 
 TITLE = Title("规", "r")

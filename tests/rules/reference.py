@@ -10,30 +10,26 @@ from typing import NamedTuple
 from devices.fleet import Fleet
 from devices.quantities import ALARM_FLAGS, Flag, ValvePosition
 from devices.readings import Rows
-from rules.decisions import (
-    Answered,
+from rules.decisions import Answered, Change, Decision, Priority, Step
+from rules.documents.document import Kind, RulePack
+from rules.events import (
     AttemptAcknowledged,
     AttemptFailed,
     AttemptSent,
-    Change,
     Connected,
-    Decision,
     Event,
     LinkDown,
     LinkUp,
     Listening,
     Paused,
-    Priority,
     ReadingsComplete,
     ReadingsMissing,
     Replied,
     Restored,
     Resumed,
     SessionLost,
-    Step,
 )
-from rules.document import Kind, RulePack
-from rules.tree import Condition, Missing
+from rules.language.tree import Condition, Missing
 from tests.rules.reference_expressions import Expressions, Reading, read
 from tests.rules.reference_terms import FALSE, MINUTE, NEVER, SECOND, TRUE, UNKNOWN, condition, mask
 from tests.rules.reference_told import Told

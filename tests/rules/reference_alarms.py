@@ -3,11 +3,11 @@
 import math
 
 from devices.fleet import Fleet
-from rules.canonical import quantities, walk
 from rules.decisions import AlarmChanged, AlarmRaised, AlarmState, Change, Decision, Priority, alarm_id
-from rules.document import Kind, RulePack
-from rules.tree import FlagTest
-from rules.worst import By, worst_by
+from rules.documents.document import Kind, RulePack
+from rules.interlock.worst import By, worst_by
+from rules.language.canonical import quantities, walk
+from rules.language.tree import FlagTest
 from tests.rules.reference_incidents import Cases
 from tests.rules.reference_rules import Here, every
 from tests.rules.reference_terms import MINUTE, Cell, S, Service, Shelved

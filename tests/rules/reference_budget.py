@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from devices.fleet import Fan, ShutOffValve
 from devices.quantities import ValvePosition
-from rules.decisions import Change, HeldChange, ReleaseHeld, RuleNoted, ShutOffHeld, VetoHeld
-from rules.document import Kind, RuleState
+from rules.decisions import Change, HeldChange, RuleNoted, ShutOffHeld
+from rules.documents.document import Kind, RuleState
+from rules.instructions import ReleaseHeld, VetoHeld
 from tests.rules.reference_expressions import Reading
 from tests.rules.reference_matrix import Matrix, Place
 from tests.rules.reference_terms import SECOND, S, Want

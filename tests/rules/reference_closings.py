@@ -15,7 +15,7 @@ from rules.decisions import (
     command_id,
     wanted_id,
 )
-from rules.document import Kind, RulePack
+from rules.documents.document import Kind, RulePack
 from tests.rules.reference_budget import NOT_HEARD, Waits
 from tests.rules.reference_matrix import FORBIDS
 from tests.rules.reference_people import People

@@ -13,8 +13,8 @@ from devices.fleet import Fleet
 from devices.models import DeviceModel
 from devices.quantities import ALARM_FLAGS, QUANTITY_NAMES, Flag, Quality, quality_shift
 from devices.readings import Rows
-from rules.canonical import canonical, quantities, walk
-from rules.tree import (
+from rules.language.canonical import canonical, quantities, walk
+from rules.language.tree import (
     Arithmetic,
     Commanded,
     Comparison,

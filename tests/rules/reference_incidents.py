@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from devices.classes import Group
-from rules.decisions import FieldStep, IncidentChange, IncidentChanged, IncidentScope, Priority, incident_id
+from rules.decisions import IncidentChange, IncidentChanged, IncidentScope, Priority, incident_id
+from rules.instructions import FieldStep
 from tests.rules.reference_terms import SECOND, Cell
 
 if TYPE_CHECKING:

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from devices.quantities import QUANTITIES, QUANTITY_NAMES
-from rules.decisions import (
+from rules.decisions import Change, IncidentChange, Priority
+from rules.documents.document import Kind
+from rules.instructions import (
     Acknowledge,
     Arrived,
-    Change,
     CloseIncident,
     Comment,
     Dispatched,
     FieldReading,
     FieldStep,
-    IncidentChange,
-    Priority,
     Reset,
     Resolve,
     ReturnToService,
@@ -25,7 +24,6 @@ from rules.decisions import (
     TakeOutOfService,
     Unshelve,
 )
-from rules.document import Kind
 from tests.rules.reference_incidents import Case
 from tests.rules.reference_permits import Permits
 from tests.rules.reference_terms import MINUTE, S, Service, Shelved

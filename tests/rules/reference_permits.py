@@ -3,20 +3,9 @@
 from dataclasses import dataclass
 
 from devices.commands import Verb
-from rules.decisions import (
-    ApprovePermit,
-    AttemptRequested,
-    CommandStepped,
-    CompletePermit,
-    PermitChanged,
-    PermitState,
-    RequestPermit,
-    Step,
-    WithdrawPermit,
-    command_id,
-    permit_id,
-)
-from rules.document import Kind
+from rules.decisions import AttemptRequested, CommandStepped, PermitChanged, PermitState, Step, command_id, permit_id
+from rules.documents.document import Kind
+from rules.instructions import ApprovePermit, CompletePermit, RequestPermit, WithdrawPermit
 from tests.rules.reference_budget import Budget
 from tests.rules.reference_matrix import FORBIDS
 from tests.rules.reference_terms import MINUTE

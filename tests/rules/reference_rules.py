@@ -10,10 +10,10 @@ import msgspec
 from devices.fleet import Fleet
 from devices.models import DeviceModel
 from devices.sites import Site
-from rules.canonical import quantities, walk
-from rules.document import Kind, Override, Rule, RulePack, RuleState, Selection
-from rules.tree import Commanded, FlagTest, Missing, OfDevice, Parsed, WordTest
-from rules.units import parse_number
+from rules.documents.document import Kind, Override, Rule, RulePack, RuleState, Selection
+from rules.language.canonical import quantities, walk
+from rules.language.tree import Commanded, FlagTest, Missing, OfDevice, Parsed, WordTest
+from rules.language.units import parse_number
 from tests.rules.reference_terms import SECOND
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

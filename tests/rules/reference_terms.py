@@ -8,7 +8,7 @@ from devices.commands import Verb
 from devices.quantities import ALARM_FLAGS, GAS_QUANTITIES, Flag, Quality, quality_shift
 from devices.readings import Rows
 from rules.decisions import AlarmState, Priority
-from rules.document import Kind, Rule
+from rules.documents.document import Kind, Rule
 
 S = AlarmState
 TRUE, FALSE, UNKNOWN = 1, 0, -1

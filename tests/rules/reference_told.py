@@ -2,13 +2,23 @@
 
 from devices.commands import Verb
 from devices.quantities import ValvePosition
-from rules.decisions import (
-    Acknowledge,
-    ApprovePermit,
-    Arrived,
+from rules.decisions import Outcome, Step
+from rules.documents.document import Kind
+from rules.events import (
     AttemptAcknowledged,
     AttemptFailed,
     AttemptSent,
+    LinkDown,
+    LinkUp,
+    ReadingsComplete,
+    ReadingsMissing,
+    Replied,
+    SessionLost,
+)
+from rules.instructions import (
+    Acknowledge,
+    ApprovePermit,
+    Arrived,
     CancelClose,
     CloseIncident,
     CloseValve,
@@ -17,27 +27,18 @@ from rules.decisions import (
     Dispatched,
     FieldReading,
     Instruction,
-    LinkDown,
-    LinkUp,
-    Outcome,
-    ReadingsComplete,
-    ReadingsMissing,
     ReleaseHeld,
-    Replied,
     RequestPermit,
     Reset,
     Resolve,
     ReturnToService,
-    SessionLost,
     Shelve,
-    Step,
     StepDone,
     TakeOutOfService,
     Unshelve,
     VetoHeld,
     WithdrawPermit,
 )
-from rules.document import Kind
 from tests.rules.reference_closings import Closings
 from tests.rules.reference_terms import Try, Want
 

@@ -14,8 +14,8 @@ from rules.decisions import (
     IncidentScope,
     Priority,
 )
-from rules.standing import Incident
-from rules.state import OpenAlarm, State
+from rules.stepping.standing import Incident
+from rules.stepping.state import OpenAlarm, State
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ from devices.models import Actuator, DeviceKind, DeviceModel
 from devices.quantities import Flag, Quality, ValvePosition, quality_shift
 from devices.readings import Batch, Rows, blank
 from devices.sites import Device, Link, MatrixRow, Registry, Site
-from rules.decisions import AttemptSent, Decision, Event
-from rules.document import RulePack
-from rules.state import OpenAlarm, State
-from rules.step import step
+from rules.decisions import Decision
+from rules.documents.document import RulePack
+from rules.events import AttemptSent, Event
+from rules.stepping.state import OpenAlarm, State
+from rules.stepping.step import step
 from tests.rules.world import OF_A_CLOSING, T0, at, pack
 
 FAN = DeviceModel(

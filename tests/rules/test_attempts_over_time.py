@@ -1,20 +1,10 @@
 """Attempts at one valve: never two within a second, whoever asks, and what is remembered of many."""
 
 from devices.quantities import Flag, ValvePosition
-from rules.attempts import OVER_ATTEMPTS
-from rules.decisions import (
-    AttemptAcknowledged,
-    AttemptFailed,
-    AttemptRequested,
-    AttemptSent,
-    CloseValve,
-    CommandStepped,
-    Connected,
-    Decision,
-    Step,
-    command_id,
-    wanted_id,
-)
+from rules.decisions import AttemptRequested, CommandStepped, Decision, Step, command_id, wanted_id
+from rules.events import AttemptAcknowledged, AttemptFailed, AttemptSent, Connected
+from rules.instructions import CloseValve
+from rules.interlock.attempts import OVER_ATTEMPTS
 from tests.rules.world import NUMBERS, SECOND, World, at, of
 
 V2 = NUMBERS["v2"]

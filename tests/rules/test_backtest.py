@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from devices.fleet import build_fleet
 from devices.quantities import Flag, ValvePosition
 from devices.readings import Rows
-from rules import backtest_types
-from rules.backtest import Request, backtest, lead_us, quantities_of
-from rules.backtest_types import Assumed, Label
-from rules.decisions import Resolution
-from rules.document import RulePack
+from rules.documents.document import RulePack
+from rules.history import backtest_types
+from rules.history.backtest import Request, backtest, lead_us, quantities_of
+from rules.history.backtest_types import Assumed, Label
+from rules.instructions import Resolution
 from tests.rules.world import NUMBERS, OF_A_CLOSING, SECOND, T0, World, at, pack, reading, registry
 
 FLEET = build_fleet(registry())

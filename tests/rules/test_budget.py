@@ -5,20 +5,10 @@ from msgspec.structs import replace
 
 from devices.fleet import build_fleet
 from devices.quantities import Flag, ValvePosition
-from rules.decisions import (
-    AlarmChanged,
-    AlarmRaised,
-    Change,
-    CloseValve,
-    CloseWanted,
-    Decision,
-    HeldChange,
-    ReleaseHeld,
-    ShutOffHeld,
-    VetoHeld,
-)
-from rules.kernels import compile_pack
-from rules.reshape import reshape
+from rules.decisions import AlarmChanged, AlarmRaised, Change, CloseWanted, Decision, HeldChange, ShutOffHeld
+from rules.evaluation.kernels import compile_pack
+from rules.instructions import CloseValve, ReleaseHeld, VetoHeld
+from rules.stepping.reshape import reshape
 from tests.rules.street import BUDGET, CLOSES, Street, names_of, number, registry, row, rules
 from tests.rules.world import at, of
 

@@ -3,8 +3,8 @@
 import pytest
 
 from devices.quantities import QUALITY_BITS, Flag, Quality, quality_shift
-from rules import releasing
 from rules.decisions import AlarmChanged, Change, CloseWanted, HeldChange, ShutOffHeld
+from rules.interlock import releasing
 from tests.rules.street import BUDGET, CLOSES, RISES, Street, names_of, number, reading, registry, row, rules
 from tests.rules.world import at, of
 

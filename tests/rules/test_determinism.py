@@ -20,17 +20,12 @@ from hypothesis import strategies as st
 from devices.fleet import build_fleet
 from devices.quantities import Flag, Quality, ValvePosition
 from devices.readings import Batch, Rows, blank
-from rules.decisions import (
-    Acknowledge,
-    AlarmState,
-    Answered,
+from rules.decisions import AlarmState, Answered, Decision
+from rules.events import (
     AttemptAcknowledged,
     AttemptFailed,
     AttemptSent,
-    CancelClose,
-    CloseValve,
     Connected,
-    Decision,
     Event,
     LinkDown,
     LinkUp,
@@ -39,13 +34,13 @@ from rules.decisions import (
     ReadingsComplete,
     ReadingsMissing,
     Replied,
-    Reset,
     Resumed,
     SessionLost,
 )
-from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
-from rules.state import State
-from rules.step import step
+from rules.instructions import Acknowledge, CancelClose, CloseValve, Reset
+from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from rules.stepping.state import State
+from rules.stepping.step import step
 from tests.rules.reference import Reference
 from tests.rules.world import NUMBERS, OF_A_CLOSING, OF_THE_WAY_IN, SECOND, T0, at, pack, reading, registry
 

@@ -19,14 +19,15 @@ from devices.fleet import Fleet, build_fleet
 from devices.models import Actuator, Reachability
 from devices.readings import Batch, Rows, blank
 from devices.sites import Registry
-from rules.decisions import Decision, Event, Listening, Paused, Resumed
-from rules.document import RulePack
-from rules.kernels import compile_pack
-from rules.lifecycle import IS_ACTIVE
-from rules.reshape import reshape
-from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
-from rules.state import State
-from rules.step import step
+from rules.decisions import Decision
+from rules.documents.document import RulePack
+from rules.evaluation.kernels import compile_pack
+from rules.events import Event, Listening, Paused, Resumed
+from rules.life.lifecycle import IS_ACTIVE
+from rules.stepping.reshape import reshape
+from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from rules.stepping.state import State
+from rules.stepping.step import step
 from tests.rules.test_determinism import RULES, first_difference, random_event, random_reading
 from tests.rules.world import LINKS, MODELS, NAMES, SECOND, T0, at, registry
 

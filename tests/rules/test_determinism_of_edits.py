@@ -20,14 +20,14 @@ from devices.models import DeviceKind, DeviceModel
 from devices.readings import Batch, blank
 from devices.sites import Device, Registry, Site
 from rules.decisions import Decision
-from rules.document import Action, Kind, RulePack, RuleState, Selection
-from rules.kernels import compile_pack
-from rules.lifecycle import IS_ACTIVE
-from rules.reshape import reshape
-from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
-from rules.state import State
-from rules.step import step
-from rules.tree import Missing
+from rules.documents.document import Action, Kind, RulePack, RuleState, Selection
+from rules.evaluation.kernels import compile_pack
+from rules.language.tree import Missing
+from rules.life.lifecycle import IS_ACTIVE
+from rules.stepping.reshape import reshape
+from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from rules.stepping.state import State
+from rules.stepping.step import step
 from tests.rules.district import district, district_fleet
 from tests.rules.random_lives import Moment, random_life
 from tests.rules.random_packs import random_edit, random_pack

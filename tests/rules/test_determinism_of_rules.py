@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from devices.fleet import Fleet
 from devices.readings import Batch, blank
 from rules.decisions import Decision
-from rules.document import RulePack
-from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
-from rules.state import State
-from rules.step import step
+from rules.documents.document import RulePack
+from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from rules.stepping.state import State
+from rules.stepping.step import step
 from tests.rules.district import district_fleet
 from tests.rules.random_lives import Moment, random_life
 from tests.rules.random_packs import random_pack

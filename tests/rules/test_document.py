@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from devices.models import DeviceKind
 from devices.quantities import QUANTITY_NAMES
 from rules.decisions import Priority
-from rules.document import RULE_FLAGS, Action, Kind, PackRefused, Rule, default_pack, load_pack
+from rules.documents.document import RULE_FLAGS, Action, Kind, PackRefused, Rule, default_pack, load_pack
 from tests.rules.world import PLAIN
 
 RULE = """

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from devices.classes import Group
 from devices.models import Tier
 from rules.decisions import Priority
-from rules.document import Kind, PackRefused, RulePack, RuleState, load_pack
-from rules.tree import Comparison, Missing
+from rules.documents.document import Kind, PackRefused, RulePack, RuleState, load_pack
+from rules.language.tree import Comparison, Missing
 from tests.rules.test_document import LIMIT, RULE, refusal
 
 CONDITION = RULE + 'condition = "combustible_lel >= 20 %LEL"\n'

@@ -11,11 +11,11 @@ import pytest
 from devices.classes import Group
 from devices.models import DeviceKind
 from rules.decisions import Priority
-from rules.document import Kind, Rule, load_pack
-from rules.document_merged import built_in, built_in_pack, merge
-from rules.document_rules import USES
-from rules.expression import parse_condition
-from rules.vocabulary import FUNCTIONS, NAMES
+from rules.documents.document import Kind, Rule, load_pack
+from rules.documents.keys import USES
+from rules.documents.merged import built_in, built_in_pack, merge
+from rules.language.expression import parse_condition
+from rules.language.vocabulary import FUNCTIONS, NAMES
 
 DOCS = Path(__file__).parents[2] / "docs"
 RULES = (DOCS / "RULES.md").read_text("utf-8")

@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from devices.models import DeviceKind, DeviceModel, load_catalogue
-from rules.document import default_pack, load_pack
-from rules.doubtful import doubtful
+from rules.documents.document import default_pack, load_pack
+from rules.documents.doubtful import doubtful
 from tests.rules.world import MODELS, pack
 
 CLEAN = "is true of clean air: it would stand at nearly every device that is well"

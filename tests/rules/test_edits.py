@@ -1,4 +1,4 @@
-"""What an edit of the rules says, and what it does to alarms that stand (rules/edits.py; reshape H5)."""
+"""What an edit of the rules says, and what it does to alarms that stand (rules/stepping/edits.py; reshape H5)."""
 
 import pytest
 

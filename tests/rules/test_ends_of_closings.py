@@ -3,18 +3,9 @@
 import pytest
 
 from devices.quantities import Flag, ValvePosition
-from rules.decisions import (
-    AttemptAcknowledged,
-    AttemptSent,
-    CancelClose,
-    CommandStepped,
-    Outcome,
-    Replied,
-    Step,
-    WantedEnded,
-    command_id,
-    wanted_id,
-)
+from rules.decisions import CommandStepped, Outcome, Step, WantedEnded, command_id, wanted_id
+from rules.events import AttemptAcknowledged, AttemptSent, Replied
+from rules.instructions import CancelClose
 from tests.rules.street import RISES, Street, number, registry, row, rules
 from tests.rules.world import NUMBERS, World, at, changed, of
 

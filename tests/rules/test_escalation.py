@@ -1,22 +1,13 @@
 """An alarm that becomes worse, one that was only tried, and what the device itself says: at the raise and after it."""
 
 from devices.quantities import Flag
-from rules import alarms
-from rules.decisions import (
-    Acknowledge,
-    AlarmChanged,
-    AlarmRaised,
-    AlarmState,
-    Change,
-    Decision,
-    IncidentChanged,
-    Priority,
-    Shelve,
-)
-from rules.document import RulePack
-from rules.kernels import compile_pack
-from rules.reshape import reshape
-from rules.state import OpenAlarm
+from rules.decisions import AlarmChanged, AlarmRaised, AlarmState, Change, Decision, IncidentChanged, Priority
+from rules.documents.document import RulePack
+from rules.evaluation.kernels import compile_pack
+from rules.instructions import Acknowledge, Shelve
+from rules.life import alarms
+from rules.stepping.reshape import reshape
+from rules.stepping.state import OpenAlarm
 from tests.rules.block import Block, told
 from tests.rules.world import at, of, pack
 

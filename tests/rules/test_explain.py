@@ -6,16 +6,17 @@ import pytest
 from devices.fleet import build_fleet
 from devices.quantities import Flag, Quality
 from devices.readings import Rows
-from rules import explain as explain_module
-from rules import explain_fleet
-from rules import explain_words as words
-from rules.decisions import Acknowledge, AlarmState, Priority, alarm_id
-from rules.document import RulePack
-from rules.explain import Question, explain
-from rules.explain_fleet import neighbourhood
-from rules.explain_types import Certainty, Explained, Reason, Reverted, RuleExplained, Says, Stood, Written
-from rules.explain_words import SENTENCES
-from rules.explain_written import _STATES
+from rules.decisions import AlarmState, Priority, alarm_id
+from rules.documents.document import RulePack
+from rules.history import explain as explain_module
+from rules.history import explain_fleet
+from rules.history import explain_words as words
+from rules.history.explain import Question, explain
+from rules.history.explain_fleet import neighbourhood
+from rules.history.explain_types import Certainty, Explained, Reason, Reverted, RuleExplained, Says, Stood, Written
+from rules.history.explain_words import SENTENCES
+from rules.history.explain_written import _STATES
+from rules.instructions import Acknowledge
 from tests.rules.world import NUMBERS, T0, at, pack, reading, registry
 
 GAS = 'id = "gas"\napplies_to = ["detector"]\nquantity = "combustible_lel"\nat_or_above = 20\nclear_below = 15\n'

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from devices.quantities import Flag
 from devices.readings import Rows
 from rules.decisions import Priority
-from rules.document import Escalation, Kind, Rule, RulePack, Title
-from rules.evaluation import evaluate
-from rules.expression import parse_condition
-from rules.kernels import Compiled, compile_pack
-from rules.tree import Parsed
-from rules.units import parse_number
-from rules.windows import Windows
+from rules.documents.document import Escalation, Kind, Rule, RulePack, Title
+from rules.evaluation.evaluation import evaluate
+from rules.evaluation.kernels import Compiled, compile_pack
+from rules.evaluation.windows import Windows
+from rules.language.expression import parse_condition
+from rules.language.tree import Parsed
+from rules.language.units import parse_number
 from tests.rules.neighbourhood import neighbourhood_fleet
 from tests.rules.random_expressions import OWN, condition
 from tests.rules.random_rows import random_rows

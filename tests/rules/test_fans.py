@@ -5,24 +5,11 @@ import pytest
 from devices.commands import Verb
 from devices.fleet import build_fleet
 from devices.quantities import Flag, ValvePosition
-from rules.decisions import (
-    AlarmRaised,
-    AttemptAcknowledged,
-    AttemptFailed,
-    AttemptRequested,
-    AttemptSent,
-    CancelClose,
-    CommandStepped,
-    Connected,
-    FanWanted,
-    Outcome,
-    Replied,
-    Resumed,
-    Step,
-    WantedEnded,
-)
-from rules.kernels import compile_pack
-from rules.reshape import reshape
+from rules.decisions import AlarmRaised, AttemptRequested, CommandStepped, FanWanted, Outcome, Step, WantedEnded
+from rules.evaluation.kernels import compile_pack
+from rules.events import AttemptAcknowledged, AttemptFailed, AttemptSent, Connected, Replied, Resumed
+from rules.instructions import CancelClose
+from rules.stepping.reshape import reshape
 from tests.rules.street import RISES, Street, number, registry, row, rules
 from tests.rules.world import SECOND, at, of
 

@@ -10,19 +10,14 @@ from rules.decisions import (
     AlarmRaised,
     AlarmState,
     Answered,
-    CloseIncident,
-    Comment,
     Decision,
-    FieldReading,
-    FieldStep,
     IncidentChange,
     IncidentChanged,
     Priority,
-    Resolution,
-    StepDone,
 )
-from rules.kernels import compile_pack
-from rules.reshape import reshape
+from rules.evaluation.kernels import compile_pack
+from rules.instructions import CloseIncident, Comment, FieldReading, FieldStep, Resolution, StepDone
+from rules.stepping.reshape import reshape
 from tests.rules.block import FLATS, NAMES, NUMBER, Block, block, told
 from tests.rules.world import at, of, pack
 

@@ -8,8 +8,8 @@ import pytest
 
 from devices.quantities import GAS_QUANTITIES, Flag, Quality
 from devices.readings import Rows
-from rules.evaluation import evaluate
-from rules.windows import Windows
+from rules.evaluation.evaluation import evaluate
+from rules.evaluation.windows import Windows
 from tests.rules.world import OF_A_CLOSING, World, pack, reading
 
 VALUES = (0.0, 4.0, 15.0, 20.0, 25.0, 50.0, 60.0, float("nan"))

@@ -9,9 +9,9 @@ from devices.quantities import Flag
 from devices.readings import Batch, blank
 from devices.sites import Device, Registry, Site
 from rules.decisions import AlarmState, Decision
-from rules.document import load_pack
-from rules.state import State
-from rules.step import step
+from rules.documents.document import load_pack
+from rules.stepping.state import State
+from rules.stepping.step import step
 from tests.rules.world import PLAIN
 
 SECOND = 1_000_000

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.decisions import AlarmState, Change, Priority
-from rules.health import (
+from rules.health.events import RAISED, AlarmEvents, AlarmWords, events_of
+from rules.health.health import (
     BadActor,
     Chatter,
     Flood,
@@ -20,7 +21,6 @@ from rules.health import (
     Stale,
     health,
 )
-from rules.health_events import RAISED, AlarmEvents, AlarmWords, events_of
 
 MINUTE = 60_000_000
 HOUR = 60 * MINUTE

@@ -6,16 +6,11 @@ import pytest
 
 from devices.fleet import build_fleet
 from devices.quantities import Flag, ValvePosition
-from rules.decisions import (
+from rules.decisions import AlarmChanged, AlarmRaised, AlarmState, Answered, Change, CloseWanted, Decision
+from rules.evaluation.kernels import compile_pack
+from rules.instructions import (
     Acknowledge,
-    AlarmChanged,
-    AlarmRaised,
-    AlarmState,
-    Answered,
-    Change,
-    CloseWanted,
     Comment,
-    Decision,
     Resolution,
     Resolve,
     ReturnToService,
@@ -23,11 +18,10 @@ from rules.decisions import (
     TakeOutOfService,
     Unshelve,
 )
-from rules.kernels import compile_pack
-from rules.lifecycle import Happening, after
-from rules.reshape import reshape
-from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
-from rules.state import OpenAlarm
+from rules.life.lifecycle import Happening, after
+from rules.stepping.reshape import reshape
+from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from rules.stepping.state import OpenAlarm
 from tests.rules.block import NAMES, NUMBER, Block, block, told
 from tests.rules.world import OF_A_CLOSING, at, of, pack
 

@@ -8,16 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices.quantities import Flag
-from rules.decisions import (
-    Answered,
-    CancelClose,
-    CloseValve,
-    Instruction,
-    ReturnToService,
-    Shelve,
-    TakeOutOfService,
-)
-from rules.words import LONGEST_TEXT
+from rules.decisions import Answered
+from rules.incidents.words import LONGEST_TEXT
+from rules.instructions import CancelClose, CloseValve, Instruction, ReturnToService, Shelve, TakeOutOfService
 from tests.rules.world import NUMBERS, World, at, of
 
 TYPES = get_args(Instruction)

@@ -6,23 +6,10 @@ import pytest
 from devices.fleet import build_fleet
 from devices.quantities import Flag
 from devices.sites import Registry, Site
-from rules.decisions import (
-    Acknowledge,
-    AlarmRaised,
-    Answered,
-    Arrived,
-    CloseIncident,
-    Comment,
-    Dispatched,
-    IncidentChange,
-    IncidentChanged,
-    IncidentScope,
-    Priority,
-    Resolution,
-    incident_id,
-)
-from rules.kernels import compile_pack
-from rules.reshape import reshape
+from rules.decisions import AlarmRaised, Answered, IncidentChange, IncidentChanged, IncidentScope, Priority, incident_id
+from rules.evaluation.kernels import compile_pack
+from rules.instructions import Acknowledge, Arrived, CloseIncident, Comment, Dispatched, Resolution
+from rules.stepping.reshape import reshape
 from tests.rules.block import AREA, FLATS, HOUSES, NAMES, NUMBER, SITES, Block, block, told
 from tests.rules.world import at, of, pack
 

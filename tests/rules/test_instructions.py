@@ -5,27 +5,21 @@ import pytest
 
 from devices.quantities import Flag, ValvePosition
 from rules.decisions import (
-    Acknowledge,
     AlarmChanged,
     AlarmState,
     Answered,
     AttemptRequested,
-    AttemptSent,
-    CancelClose,
     Change,
-    CloseValve,
     CloseWanted,
     Decision,
-    FieldStep,
-    Instruction,
     Outcome,
-    Reset,
-    Resolution,
     WantedEnded,
     command_id,
     wanted_id,
 )
-from rules.snapshot import encode_snapshot, snapshot
+from rules.events import AttemptSent
+from rules.instructions import Acknowledge, CancelClose, CloseValve, FieldStep, Instruction, Reset, Resolution
+from rules.stepping.snapshot import encode_snapshot, snapshot
 from tests.rules.world import NUMBERS, World, at, of, pack, raised
 
 ABOUT: dict[str, object] = {

@@ -6,29 +6,21 @@ import pytest
 
 from devices.quantities import Flag, ValvePosition
 from rules.decisions import (
-    Acknowledge,
     AlarmRaised,
     AlarmState,
-    AttemptAcknowledged,
-    AttemptFailed,
     AttemptRequested,
-    AttemptSent,
-    CancelClose,
-    CloseValve,
     CloseWanted,
     CommandStepped,
-    Connected,
     Decision,
     Outcome,
     Priority,
-    Replied,
-    Reset,
-    Resumed,
     Step,
     WantedEnded,
     command_id,
     wanted_id,
 )
+from rules.events import AttemptAcknowledged, AttemptFailed, AttemptSent, Connected, Replied, Resumed
+from rules.instructions import Acknowledge, CancelClose, CloseValve, Reset
 from tests.rules.world import NUMBERS, OF_A_CLOSING, SECOND, World, at, changed, of, pack, raised, reading
 
 OPENISH = [ValvePosition.OPEN, ValvePosition.OPENING]

@@ -9,28 +9,28 @@ from hypothesis import strategies as st
 
 from devices.commands import Verb
 from devices.quantities import ALARM_FLAGS, Flag, ValvePosition
-from rules import wanting
 from rules.decisions import (
     AlarmRaised,
     Answered,
-    ApprovePermit,
     AttemptRequested,
-    AttemptSent,
-    CloseValve,
     CloseWanted,
-    CompletePermit,
     Decision,
     PermitChanged,
     PermitState,
+    ShutOffHeld,
+)
+from rules.events import AttemptSent, Restored, Resumed
+from rules.instructions import (
+    ApprovePermit,
+    CloseValve,
+    CompletePermit,
     ReleaseHeld,
     RequestPermit,
-    Restored,
-    Resumed,
-    ShutOffHeld,
     VetoHeld,
     WithdrawPermit,
 )
-from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from rules.interlock import wanting
+from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
 from tests.rules.street import BUDGET, CLOSES, NOTHING, Street, number, registry, row, rules
 from tests.rules.world import SECOND, at, of
 

@@ -15,22 +15,12 @@ from hypothesis import strategies as st
 from devices.models import DeviceKind
 from devices.quantities import Flag, Quality, ValvePosition, quality_shift
 from devices.readings import Batch, Rows, blank
-from rules.decisions import (
-    Acknowledge,
-    AlarmRaised,
-    AttemptRequested,
-    AttemptSent,
-    CloseValve,
-    CloseWanted,
-    Decision,
-    Event,
-    Listening,
-    Paused,
-    TakeOutOfService,
-)
-from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
-from rules.state import State
-from rules.step import step
+from rules.decisions import AlarmRaised, AttemptRequested, CloseWanted, Decision
+from rules.events import AttemptSent, Event, Listening, Paused
+from rules.instructions import Acknowledge, CloseValve, TakeOutOfService
+from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from rules.stepping.state import State
+from rules.stepping.step import step
 from tests.rules import world
 from tests.rules.neighbourhood import neighbourhood_fleet
 from tests.rules.world import OF_A_CLOSING, SECOND, T0, pack

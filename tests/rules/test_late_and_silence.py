@@ -6,18 +6,10 @@ import pytest
 from devices.fleet import build_fleet
 from devices.quantities import Flag, ValvePosition
 from devices.sites import Registry
-from rules.decisions import (
-    AlarmRaised,
-    AlarmState,
-    AttemptRequested,
-    AttemptSent,
-    CloseWanted,
-    Outcome,
-    Resumed,
-    WantedEnded,
-)
-from rules.kernels import compile_pack
-from rules.reshape import reshape
+from rules.decisions import AlarmRaised, AlarmState, AttemptRequested, CloseWanted, Outcome, WantedEnded
+from rules.evaluation.kernels import compile_pack
+from rules.events import AttemptSent, Resumed
+from rules.stepping.reshape import reshape
 from tests.rules.world import MODELS, SECOND, World, at, changed, of, raised, reading, registry
 
 ALARM_BITS = [Flag.LOW_ALARM, Flag.HIGH_ALARM, Flag.CO_ALARM]

@@ -14,25 +14,17 @@ from hypothesis import strategies as st
 from devices.fleet import build_fleet
 from devices.quantities import Flag
 from devices.readings import Batch, Rows, blank
-from rules import incident_life
-from rules.decisions import (
+from rules.decisions import AlarmChanged, AlarmState, Change, Decision, IncidentChange, IncidentChanged, IncidentScope
+from rules.events import Event, LinkDown, LinkUp
+from rules.incidents import life as incident_life
+from rules.instructions import (
     Acknowledge,
-    AlarmChanged,
-    AlarmState,
     Arrived,
-    Change,
     CloseIncident,
     Comment,
-    Decision,
     Dispatched,
-    Event,
     FieldReading,
     FieldStep,
-    IncidentChange,
-    IncidentChanged,
-    IncidentScope,
-    LinkDown,
-    LinkUp,
     Reset,
     Resolution,
     Resolve,
@@ -42,11 +34,11 @@ from rules.decisions import (
     TakeOutOfService,
     Unshelve,
 )
-from rules.lifecycle import IS_ACTIVE
-from rules.lookups import Gathered
-from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
-from rules.state import State
-from rules.step import step
+from rules.life.lifecycle import IS_ACTIVE
+from rules.life.lookups import Gathered
+from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from rules.stepping.state import State
+from rules.stepping.step import step
 from tests.rules.block import FLATS, HOUSES, NUMBER, block
 from tests.rules.replay import replayed, shown
 from tests.rules.world import SECOND, T0, at, pack, reading

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rules.decisions import AlarmState as S
-from rules.lifecycle import (
+from rules.life.lifecycle import (
     ABOUT,
     ACTIVE,
     FORBIDS_OPEN,

@@ -5,20 +5,11 @@ import pytest
 from devices.fleet import build_fleet
 from devices.quantities import Flag, ValvePosition
 from devices.sites import Link, MatrixRow, Registry
-from rules.decisions import (
-    Acknowledge,
-    AlarmRaised,
-    CancelClose,
-    CloseWanted,
-    Decision,
-    FanWanted,
-    ReturnToService,
-    Shelve,
-    TakeOutOfService,
-)
-from rules.kernels import compile_pack
-from rules.reshape import reshape
-from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from rules.decisions import AlarmRaised, CloseWanted, Decision, FanWanted
+from rules.evaluation.kernels import compile_pack
+from rules.instructions import Acknowledge, CancelClose, ReturnToService, Shelve, TakeOutOfService
+from rules.stepping.reshape import reshape
+from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
 from tests.rules.street import CLOSES, RISES, Street, names_of, number, registry, row, rules
 from tests.rules.world import at, of
 

@@ -7,30 +7,22 @@ import msgspec
 import pytest
 
 from devices.quantities import Flag, ValvePosition
-from rules.decisions import (
-    Acknowledge,
-    ApprovePermit,
+from rules.decisions import Decision, command_id, permit_id, wanted_id
+from rules.documents.document import RulePack
+from rules.events import (
     AttemptAcknowledged,
     AttemptFailed,
     AttemptSent,
-    CancelClose,
-    CloseValve,
     Connected,
-    Decision,
     Event,
     LinkDown,
     LinkUp,
     ReadingsComplete,
     ReadingsMissing,
     Replied,
-    RequestPermit,
-    Reset,
     SessionLost,
-    command_id,
-    permit_id,
-    wanted_id,
 )
-from rules.document import RulePack
+from rules.instructions import Acknowledge, ApprovePermit, CancelClose, CloseValve, RequestPermit, Reset
 from tests.rules.world import NAMES, NUMBERS, World, at, pack, registry
 
 OPEN, CLOSED, UNKNOWN = ValvePosition.OPEN, ValvePosition.CLOSED, ValvePosition.UNKNOWN

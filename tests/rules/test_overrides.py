@@ -2,8 +2,8 @@
 
 import pytest
 
-from rules.document import PackRefused, RulePack, load_pack
-from rules.document_overrides import MOST_MADE, Made, combined_faults
+from rules.documents.document import PackRefused, RulePack, load_pack
+from rules.documents.overrides import MOST_MADE, Made, combined_faults
 
 HEAD = """version = "1"
 [[rule]]

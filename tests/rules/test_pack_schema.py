@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from rules.document_merged import built_in, built_in_pack
-from rules.document_types import Rule
-from rules.pack_schema import pack_schema
+from rules.documents.merged import built_in, built_in_pack
+from rules.documents.schema import pack_schema
+from rules.documents.types import Rule
 
 SCHEMA: dict[str, Any] = json.loads(pack_schema())
 FILE = Path(__file__).parents[2] / "docs" / "rule-pack.schema.json"

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from rules.document import Action, Kind, PackRefused, RulePack, default_pack, load_pack
-from rules.document_merged import DEFAULT_PACKS, as_file, built_in, built_in_pack, built_in_packs, merge, needs
-from rules.left_out import left_out, warnings
+from rules.documents.document import Action, Kind, PackRefused, RulePack, default_pack, load_pack
+from rules.documents.left_out import left_out, warnings
+from rules.documents.merged import DEFAULT_PACKS, as_file, built_in, built_in_pack, built_in_packs, merge, needs
 from tests.rules.world import PLAIN
 
 #: What a number in a rule may go back to; a rule without a number may be a choice of Davy's altogether.

@@ -6,10 +6,11 @@ from devices.fleet import build_fleet
 from devices.models import load_catalogue
 from devices.readings import Batch, blank
 from devices.sites import Device, Registry, Site
-from rules.decisions import AlarmRaised, Listening, Paused, Resumed
-from rules.document import load_pack
-from rules.state import State
-from rules.step import step
+from rules.decisions import AlarmRaised
+from rules.documents.document import load_pack
+from rules.events import Listening, Paused, Resumed
+from rules.stepping.state import State
+from rules.stepping.step import step
 from tests.rules.world import PLAIN
 
 SECOND = 1_000_000

@@ -3,8 +3,10 @@
 from itertools import pairwise
 
 from devices.quantities import Flag, ValvePosition
-from rules.decisions import AttemptRequested, AttemptSent, CancelClose, CloseValve, CloseWanted, Outcome, WantedEnded
-from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from rules.decisions import AttemptRequested, CloseWanted, Outcome, WantedEnded
+from rules.events import AttemptSent
+from rules.instructions import CancelClose, CloseValve
+from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
 from tests.rules.street import CLOSES, Street, number, registry, rules
 from tests.rules.world import at, of
 

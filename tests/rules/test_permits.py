@@ -6,34 +6,33 @@ from devices.commands import Verb
 from devices.fleet import build_fleet
 from devices.quantities import Flag, ValvePosition
 from rules.decisions import (
-    Acknowledge,
     AlarmRaised,
     Answered,
-    ApprovePermit,
-    AttemptFailed,
     AttemptRequested,
-    AttemptSent,
-    CloseValve,
     CloseWanted,
     CommandStepped,
-    CompletePermit,
     Decision,
     PermitChanged,
     PermitState,
-    Replied,
-    RequestPermit,
-    Reset,
-    Restored,
     Step,
-    TakeOutOfService,
-    WithdrawPermit,
     command_id,
     permit_id,
 )
-from rules.kernels import compile_pack
-from rules.permits import LASTS_US
-from rules.reshape import reshape
-from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from rules.evaluation.kernels import compile_pack
+from rules.events import AttemptFailed, AttemptSent, Replied, Restored
+from rules.instructions import (
+    Acknowledge,
+    ApprovePermit,
+    CloseValve,
+    CompletePermit,
+    RequestPermit,
+    Reset,
+    TakeOutOfService,
+    WithdrawPermit,
+)
+from rules.interlock.permits import LASTS_US
+from rules.stepping.reshape import reshape
+from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
 from tests.rules.street import BUDGET, CLOSES, Street, number, registry, row, rules
 from tests.rules.world import SECOND, at, of
 

@@ -15,10 +15,10 @@ from devices.quantities import NOTHING_MEASURED, QUANTITY_NAMES, ValvePosition, 
 from devices.readings import Batch, Rows, blank
 from devices.sites import Device, Link, Registry, Site
 from rules.decisions import AlarmRaised
-from rules.document import load_pack
-from rules.document_merged import built_in, built_in_packs
-from rules.state import State
-from rules.step import step
+from rules.documents.document import load_pack
+from rules.documents.merged import built_in, built_in_packs
+from rules.stepping.state import State
+from rules.stepping.step import step
 from tests.rules.world import SECOND, T0
 
 DAY_S = 86_400

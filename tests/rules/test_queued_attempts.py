@@ -1,18 +1,9 @@
 """Attempts that wait for a bus to be free (G6, G7, G8): what is said of them comes late, in any order, or never."""
 
 from devices.quantities import Flag, ValvePosition
-from rules.decisions import (
-    AttemptFailed,
-    AttemptRequested,
-    AttemptSent,
-    CancelClose,
-    CommandStepped,
-    Outcome,
-    Step,
-    WantedEnded,
-    command_id,
-    wanted_id,
-)
+from rules.decisions import AttemptRequested, CommandStepped, Outcome, Step, WantedEnded, command_id, wanted_id
+from rules.events import AttemptFailed, AttemptSent
+from rules.instructions import CancelClose
 from tests.rules.world import NUMBERS, World, at, of, raised, reading
 
 

@@ -15,39 +15,36 @@ from devices.commands import Verb
 from devices.fleet import build_fleet
 from devices.quantities import Flag, ValvePosition
 from devices.sites import Link, MatrixRow, Registry
-from rules import matrix
 from rules.decisions import (
-    Acknowledge,
-    ApprovePermit,
-    AttemptAcknowledged,
     AttemptRequested,
-    AttemptSent,
-    CloseIncident,
-    CloseValve,
     CloseWanted,
     Decision,
-    Event,
-    FieldReading,
     HeldChange,
     Outcome,
-    ReleaseHeld,
-    Replied,
-    RequestPermit,
-    Reset,
-    Resolution,
-    Restored,
-    Resumed,
-    Shelve,
     ShutOffHeld,
-    TakeOutOfService,
-    VetoHeld,
     WantedEnded,
     permit_id,
 )
-from rules.document import RulePack
-from rules.kernels import compile_pack
-from rules.reshape import reshape
-from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from rules.documents.document import RulePack
+from rules.evaluation.kernels import compile_pack
+from rules.events import AttemptAcknowledged, AttemptSent, Event, Replied, Restored, Resumed
+from rules.instructions import (
+    Acknowledge,
+    ApprovePermit,
+    CloseIncident,
+    CloseValve,
+    FieldReading,
+    ReleaseHeld,
+    RequestPermit,
+    Reset,
+    Resolution,
+    Shelve,
+    TakeOutOfService,
+    VetoHeld,
+)
+from rules.interlock import matrix
+from rules.stepping.reshape import reshape
+from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
 from tests.rules.street import BUDGET, CLOSES, NOTHING, RISES, Street, number, registry, row, rules
 from tests.rules.test_determinism_of_edits import sound
 from tests.rules.world import T0, at, of

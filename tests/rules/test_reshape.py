@@ -5,13 +5,10 @@ from devices.models import Actuator
 from devices.quantities import Flag, ValvePosition
 from devices.sites import Registry
 from rules.decisions import (
-    Acknowledge,
     AlarmChanged,
     AlarmRaised,
     AlarmState,
     AttemptRequested,
-    AttemptSent,
-    CancelClose,
     CloseWanted,
     Decision,
     Outcome,
@@ -20,9 +17,11 @@ from rules.decisions import (
     command_id,
     wanted_id,
 )
-from rules.document import RulePack
-from rules.kernels import compile_pack
-from rules.reshape import reshape
+from rules.documents.document import RulePack
+from rules.evaluation.kernels import compile_pack
+from rules.events import AttemptSent
+from rules.instructions import Acknowledge, CancelClose
+from rules.stepping.reshape import reshape
 from tests.rules.world import LINKS, MODELS, NUMBERS, OF_A_CLOSING, World, at, changed, of, pack, raised, registry
 
 GAS = 'quantity = "combustible_lel"\nat_or_above = 20\nclear_below = 15\n'

@@ -6,26 +6,20 @@ import pytest
 from devices.fleet import build_fleet
 from devices.quantities import Flag, ValvePosition
 from rules.decisions import (
-    Acknowledge,
     AlarmRaised,
     AttemptRequested,
-    AttemptSent,
-    CloseValve,
     CloseWanted,
     Decision,
     FanWanted,
     HeldChange,
-    ReleaseHeld,
-    Reset,
-    Restored,
-    Resumed,
     ShutOffHeld,
-    VetoHeld,
     WantedEnded,
 )
-from rules.kernels import compile_pack
-from rules.reshape import reshape
-from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from rules.evaluation.kernels import compile_pack
+from rules.events import AttemptSent, Restored, Resumed
+from rules.instructions import Acknowledge, CloseValve, ReleaseHeld, Reset, VetoHeld
+from rules.stepping.reshape import reshape
+from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
 from tests.rules.street import BUDGET, CLOSES, RISES, Street, names_of, number, registry, row, rules
 from tests.rules.world import SECOND, at, of
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from devices.quantities import Flag
 from devices.readings import Rows
-from rules.notable import look
+from rules.stepping.notable import look
 from tests.rules.world import NUMBERS, World, reading
 
 SLOW = 20.0

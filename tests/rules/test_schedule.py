@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.document import Schedule
-from rules.schedule import DAYS, clock_us, inside, is_zone
+from rules.documents.document import Schedule
+from rules.documents.schedule import DAYS, clock_us, inside, is_zone
 
 ZONES = (
     *("Asia/Shanghai", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"),

@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices.quantities import Flag, Quality, ValvePosition, quality_shift
-from rules.script import Load, parse_script
-from rules.script_happened import ALSO, KINDS
-from rules.script_inputs import VERBS
-from rules.script_run import Ran, run_script
-from rules.script_series import row, series
-from rules.script_text import ScriptFault, duration_us, names, spoken_us
+from rules.scripts.happened import ALSO, KINDS
+from rules.scripts.inputs import VERBS
+from rules.scripts.run import Ran, run_script
+from rules.scripts.script import Load, parse_script
+from rules.scripts.series import row, series
+from rules.scripts.text import ScriptFault, duration_us, names, spoken_us
 
 RULES = """
 rules

@@ -1,8 +1,9 @@
 """A valve that was not told to close, because it was seen closed, is told once that is not known any more (V4)."""
 
 from devices.quantities import Flag, ValvePosition
-from rules.decisions import AttemptSent, CloseWanted, Resumed
-from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from rules.decisions import CloseWanted
+from rules.events import AttemptSent, Resumed
+from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
 from tests.rules.test_interlock import command, shut
 from tests.rules.world import NUMBERS, SECOND, World, at, of
 

@@ -3,8 +3,9 @@
 import numpy as np
 
 from devices.readings import Rows
-from rules.decisions import CloseValve, CloseWanted, HeldChange, ShutOffHeld
-from rules.document import default_pack, load_pack
+from rules.decisions import CloseWanted, HeldChange, ShutOffHeld
+from rules.documents.document import default_pack, load_pack
+from rules.instructions import CloseValve
 from tests.rules.street import Street, number, registry
 from tests.rules.world import NUMBERS, OF_A_CLOSING, World, at, of, pack, reading
 

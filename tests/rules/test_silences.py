@@ -1,4 +1,4 @@
-"""Silences of several lengths, of groups, over pauses and changes of rules (docs/RULES.md; rules/silence.py)."""
+"""Silences of several lengths, of groups, over pauses and changes of rules (docs/RULES.md; rules/life/silence.py)."""
 
 from typing import Any
 
@@ -10,14 +10,15 @@ from devices.fleet import build_fleet
 from devices.quantities import Flag
 from devices.readings import Batch, blank
 from devices.sites import Device, Registry, Site
-from rules.deadlines import AHEAD_US, BLOCK, SLICE
-from rules.decisions import AlarmChanged, AlarmRaised, Change, Decision, Listening, Paused, Resumed
-from rules.document import RulePack
-from rules.kernels import compile_pack
-from rules.reshape import reshape
-from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
-from rules.state import State
-from rules.step import step
+from rules.decisions import AlarmChanged, AlarmRaised, Change, Decision
+from rules.documents.document import RulePack
+from rules.evaluation.kernels import compile_pack
+from rules.events import Listening, Paused, Resumed
+from rules.life.deadlines import AHEAD_US, BLOCK, SLICE
+from rules.stepping.reshape import reshape
+from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from rules.stepping.state import State
+from rules.stepping.step import step
 from tests.rules.world import MODELS, NUMBERS, SECOND, T0, World, at, changed, of, pack, raised, registry
 
 SILENT = 'id = "silent"\nkind = "silence"'

@@ -9,33 +9,25 @@ from devices.fleet import build_fleet
 from devices.models import Actuator, DeviceModel, Reachability
 from devices.quantities import Flag, ValvePosition
 from rules.decisions import (
-    Acknowledge,
     AlarmChanged,
     AlarmRaised,
     AlarmState,
-    AttemptFailed,
     AttemptRequested,
-    AttemptSent,
-    CancelClose,
     Change,
-    CloseValve,
     CloseWanted,
-    Connected,
-    Listening,
     Outcome,
-    Paused,
     Priority,
-    Replied,
-    Resumed,
     WantedEnded,
     command_id,
     wanted_id,
 )
-from rules.document import load_pack
-from rules.kernels import compile_pack
-from rules.reshape import reshape
-from rules.sleeping import pause_us
-from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from rules.documents.document import load_pack
+from rules.evaluation.kernels import compile_pack
+from rules.events import AttemptFailed, AttemptSent, Connected, Listening, Paused, Replied, Resumed
+from rules.instructions import Acknowledge, CancelClose, CloseValve
+from rules.interlock.sleeping import pause_us
+from rules.stepping.reshape import reshape
+from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
 from tests.rules.world import MODELS, NAMES, NUMBERS, PLAIN, SECOND, World, at, changed, of, raised, registry
 
 Z1 = NUMBERS["z1"]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from devices.fleet import build_fleet
 from devices.quantities import Flag, ValvePosition
-from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
 from tests.rules.world import World, pack, raised, reading, registry
 
 

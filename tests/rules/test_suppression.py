@@ -8,25 +8,16 @@ import pytest
 from devices.fleet import build_fleet
 from devices.quantities import Flag
 from devices.sites import Site
-from rules import alarms
-from rules.decisions import (
-    Acknowledge,
-    AlarmChanged,
-    AlarmRaised,
-    AlarmState,
-    Change,
-    Decision,
-    LinkDown,
-    LinkUp,
-    Priority,
-    Shelve,
-)
-from rules.document import RulePack
-from rules.kernels import compile_pack
-from rules.lifecycle import IS_ACTIVE
-from rules.reshape import reshape
-from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
-from rules.state import State
+from rules.decisions import AlarmChanged, AlarmRaised, AlarmState, Change, Decision, Priority
+from rules.documents.document import RulePack
+from rules.evaluation.kernels import compile_pack
+from rules.events import LinkDown, LinkUp
+from rules.instructions import Acknowledge, Shelve
+from rules.life import alarms
+from rules.life.lifecycle import IS_ACTIVE
+from rules.stepping.reshape import reshape
+from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from rules.stepping.state import State
 from tests.rules.block import NAMES, NUMBER, SITES, Block, block, told
 from tests.rules.world import at, of, pack
 

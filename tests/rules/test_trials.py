@@ -3,7 +3,6 @@
 import pytest
 
 from devices.quantities import Flag, ValvePosition
-from rules.canary import drawn, in_canary
 from rules.decisions import (
     AlarmChanged,
     AlarmRaised,
@@ -12,15 +11,15 @@ from rules.decisions import (
     CloseWanted,
     Decision,
     HeldChange,
-    ReleaseHeld,
-    RequestPermit,
     RuleNoted,
     ShutOffHeld,
 )
-from rules.document import RulePack
-from rules.kernels import compile_pack
-from rules.reshape import reshape
-from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from rules.documents.document import RulePack
+from rules.evaluation.kernels import compile_pack
+from rules.instructions import ReleaseHeld, RequestPermit
+from rules.interlock.canary import drawn, in_canary
+from rules.stepping.reshape import reshape
+from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
 from tests.rules.street import BUDGET, CLOSES, RISES, Street, names_of, number, registry, rules
 from tests.rules.world import SECOND, at, of
 

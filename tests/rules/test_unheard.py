@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices.quantities import DEVICE_FLAGS, Flag, Quality, ValvePosition
-from rules.decisions import AlarmRaised, AlarmState, AttemptSent, CloseWanted, WantedEnded, command_id, wanted_id
-from rules.document import Kind
-from rules.kernels import compile_pack, conditions
+from rules.decisions import AlarmRaised, AlarmState, CloseWanted, WantedEnded, command_id, wanted_id
+from rules.documents.document import Kind
+from rules.evaluation.kernels import compile_pack, conditions
+from rules.events import AttemptSent
 from tests.rules.world import NUMBERS, World, at, changed, of, pack, raised, reading
 
 GAS_STALE = {"combustible_lel": Quality.STALE, "co_ppm": Quality.STALE}

@@ -4,25 +4,13 @@ import pytest
 
 from devices.fleet import build_fleet
 from devices.quantities import Flag
-from rules.decisions import (
-    Acknowledge,
-    AlarmChanged,
-    AlarmRaised,
-    AlarmState,
-    Change,
-    Decision,
-    Event,
-    LinkDown,
-    LinkUp,
-    Priority,
-    ReadingsComplete,
-    ReadingsMissing,
-    SessionLost,
-)
-from rules.document import load_pack
-from rules.kernels import compile_pack
-from rules.reshape import reshape
-from rules.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
+from rules.decisions import AlarmChanged, AlarmRaised, AlarmState, Change, Decision, Priority
+from rules.documents.document import load_pack
+from rules.evaluation.kernels import compile_pack
+from rules.events import Event, LinkDown, LinkUp, ReadingsComplete, ReadingsMissing, SessionLost
+from rules.instructions import Acknowledge
+from rules.stepping.reshape import reshape
+from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
 from tests.rules.world import NAMES, NUMBERS, OF_A_CLOSING, PLAIN, World, at, changed, of, pack, raised, registry
 
 G1, D1 = NUMBERS["g1"], NUMBERS["d1"]

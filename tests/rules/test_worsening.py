@@ -5,10 +5,10 @@ import pytest
 
 from devices.quantities import Flag
 from rules.decisions import AlarmRaised, CloseWanted, Decision
-from rules.document import RulePack
-from rules.kernels import compile_pack
-from rules.reshape import reshape
-from rules.snapshot import Snapshot, decode_snapshot, encode_snapshot, restore, snapshot
+from rules.documents.document import RulePack
+from rules.evaluation.kernels import compile_pack
+from rules.stepping.reshape import reshape
+from rules.stepping.snapshot import Snapshot, decode_snapshot, encode_snapshot, restore, snapshot
 from tests.rules.street import BUDGET, CLOSES, RISES, Street, names_of, reading, registry, rules
 from tests.rules.world import at, of
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rules.worst import By, worst_by
+from rules.interlock.worst import By, worst_by
 from tests.rules.world import pack
 
 

@@ -17,10 +17,11 @@ from devices.models import Actuator, DeviceKind, DeviceModel, Reachability
 from devices.quantities import QUANTITY_NAMES, Flag, Quality, ValvePosition, quality_shift
 from devices.readings import Batch, Rows, blank
 from devices.sites import Device, Link, Registry, Site
-from rules.decisions import AlarmChanged, AlarmRaised, Decision, Event
-from rules.document import RulePack, load_pack
-from rules.state import OpenAlarm, State
-from rules.step import step
+from rules.decisions import AlarmChanged, AlarmRaised, Decision
+from rules.documents.document import RulePack, load_pack
+from rules.events import Event
+from rules.stepping.state import OpenAlarm, State
+from rules.stepping.step import step
 
 T0 = 1_780_315_200_000_000
 PLAIN = Path(__file__).parent / "plain.toml"

@@ -5,12 +5,12 @@ from functools import cache
 import msgspec
 
 from rules.decisions import AlarmState, Change
-from rules.document import Action, Kind, Rule
-from rules.lifecycle import HIDING, TRANSITIONS, Happening
-from rules.script import parse_script
-from rules.script_run import Ran, run_script
-from rules.units import UNITS
-from rules.vocabulary import FUNCTIONS, GROUPS, NAMES
+from rules.documents.document import Action, Kind, Rule
+from rules.language.units import UNITS
+from rules.language.vocabulary import FUNCTIONS, GROUPS, NAMES
+from rules.life.lifecycle import HIDING, TRANSITIONS, Happening
+from rules.scripts.run import Ran, run_script
+from rules.scripts.script import parse_script
 from tests.spec.test_scripts import FOLDER, SCRIPTS, _read
 
 #: What a change of what hides an alarm is called in decisions.

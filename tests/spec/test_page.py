@@ -7,12 +7,12 @@ import pytest
 
 from devices.quantities import QUANTITY_NAMES
 from rules.decisions import Change
-from rules.script import parse_script
-from rules.script_devices import PLAIN_MODELS
-from rules.script_happened import ALSO, KINDS
-from rules.script_inputs import VERBS
-from rules.script_run import run_script
-from rules.script_series import COLUMNS
+from rules.scripts.devices import PLAIN_MODELS
+from rules.scripts.happened import ALSO, KINDS
+from rules.scripts.inputs import VERBS
+from rules.scripts.run import run_script
+from rules.scripts.script import parse_script
+from rules.scripts.series import COLUMNS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rule-scripts.md").read_text("utf-8")
 WHOLE = re.findall(r"^```rules\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)

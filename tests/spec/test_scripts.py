@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from rules.script import parse_script
-from rules.script_run import run_script
+from rules.scripts.run import run_script
+from rules.scripts.script import parse_script
 
 FOLDER = Path(__file__).parent
 SCRIPTS = sorted(FOLDER.glob("*.rules"))

@@ -16,7 +16,8 @@ from engine.pushes import PushLink
 from engine.records import Inputs, SourceCount
 from engine.store import Store
 from ingest.mqtt_directory import Directory
-from rules.decisions import Decision, Event
+from rules.decisions import Decision
+from rules.events import Event
 from storage.ledger import EngineCounts
 from tests.storage.cycles import T0
 

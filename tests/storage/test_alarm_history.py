@@ -2,10 +2,11 @@
 
 from msgspec.structs import replace
 
-from rules.backtest_types import Label
-from rules.decisions import AlarmState, Change, Decision, Priority, Resolution
-from rules.health import health
-from rules.health_events import events_of
+from rules.decisions import AlarmState, Change, Decision, Priority
+from rules.health.events import events_of
+from rules.health.health import health
+from rules.history.backtest_types import Label
+from rules.instructions import Resolution
 from storage.alarm_history import Desks, alarm_words, labels
 from storage.database import Connection
 from tests.storage.cycles import DAY, HOUR, SECOND, T0, cycle

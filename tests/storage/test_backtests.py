@@ -16,12 +16,13 @@ from devices.quantities import Flag, ValvePosition
 from devices.readings import Rows
 from devices.sites import encode_registry
 from engine.records import CycleRecord
-from rules.backtest import backtest
-from rules.backtest_types import Assumed
-from rules.decisions import AlarmRaised, AlarmState, Decision, Resolution
-from rules.document import load_pack
-from rules.explain import explain
-from rules.explain_types import Reason
+from rules.decisions import AlarmRaised, AlarmState, Decision
+from rules.documents.document import load_pack
+from rules.history.backtest import backtest
+from rules.history.backtest_types import Assumed
+from rules.history.explain import explain
+from rules.history.explain_types import Reason
+from rules.instructions import Resolution
 from storage.alarm_history import written
 from storage.backtests import Order, ask, prepare, registry_now, rules_in_force
 from storage.database import Connection, DatabaseRefused

@@ -14,7 +14,6 @@ from rules.decisions import (
     Change,
     Decision,
     FanWanted,
-    FieldStep,
     HeldChange,
     IncidentChange,
     IncidentChanged,
@@ -23,12 +22,12 @@ from rules.decisions import (
     PermitChanged,
     PermitState,
     Priority,
-    Resolution,
     RuleNoted,
     ShutOffHeld,
     Step,
     WantedEnded,
 )
+from rules.instructions import FieldStep, Resolution
 from storage import alarms, commands, incidents, permits
 from storage.batch import Decided
 from storage.database import Connection

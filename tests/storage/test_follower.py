@@ -16,7 +16,7 @@ from devices.readings import Rows, blank
 from engine.client import DoorClient
 from engine.journal import JournalReader
 from engine.records import CycleRecord
-from rules.decisions import Event, LinkDown, LinkUp, ReadingsComplete, ReadingsMissing, SessionLost
+from rules.events import Event, LinkDown, LinkUp, ReadingsComplete, ReadingsMissing, SessionLost
 from storage.database import Connection, connect
 from storage.follower import Journal, Progress, follow
 from storage.migrate import migrate

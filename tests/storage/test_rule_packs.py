@@ -9,7 +9,7 @@ from devices.readings import blank, pack
 from engine.journal import JournalReader
 from engine.records import Inputs
 from engine.store import document
-from rules.decisions import RulesChanged
+from rules.events import RulesChanged
 from storage.batch import RulesPut
 from storage.database import Connection
 from storage.rule_packs import RulesSince, rules_at, rules_body, rules_over_time, write_rules

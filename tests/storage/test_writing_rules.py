@@ -15,7 +15,7 @@ from devices.models import DeviceKind, DeviceModel
 from devices.quantities import Quality, quality_shift
 from devices.readings import Rows, blank
 from devices.sites import Device, Registry, Site, encode_registry
-from rules.document import default_pack
+from rules.documents.document import default_pack
 from storage.rule_packs import found_in_force
 from tests.storage.cycles import cycle
 from tests.storage.writing import write

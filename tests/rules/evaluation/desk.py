@@ -17,13 +17,13 @@ from devices.quantities import QUANTITY_NAMES, Flag, Quality, quality_shift
 from devices.readings import Rows, blank
 from devices.sites import Device, Registry, Site
 from rules.decisions import Priority
-from rules.document import Override, Rule, RulePack, Title
-from rules.evaluation import Evaluation, evaluate
-from rules.expression import parse_condition
-from rules.kernels import compile_pack
-from rules.tree import Comparison, Parsed, Quantitative
-from rules.units import parse_number
-from rules.windows import Windows
+from rules.documents.document import Override, Rule, RulePack, Title
+from rules.evaluation.evaluation import Evaluation, evaluate
+from rules.evaluation.kernels import compile_pack
+from rules.evaluation.windows import Windows
+from rules.language.expression import parse_condition
+from rules.language.tree import Comparison, Parsed, Quantitative
+from rules.language.units import parse_number
 
 SECOND = 1_000_000
 DAY_US = 86_400 * SECOND

@@ -8,8 +8,8 @@ import operator as python
 import numpy as np
 import pytest
 
-from rules.numbers import Amount, arithmetic, as_codes, compare
-from rules.tree import Comparator, Operator
+from rules.evaluation.numbers import Amount, arithmetic, as_codes, compare
+from rules.language.tree import Comparator, Operator
 
 VALUES = (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, math.nan)
 KNOWN = tuple(itertools.product(VALUES, (False, True)))

@@ -8,11 +8,11 @@ from devices.fleet import build_fleet
 from devices.models import DeviceKind
 from devices.quantities import Flag
 from devices.sites import Registry
-from rules.compiled import MOST_BYTES, compile_new, compile_pack, remembers_too_much
 from rules.decisions import Priority
-from rules.document import Escalation, Override, RuleState, Schedule, Selection
-from rules.expression import parse_condition
-from rules.tree import Parsed
+from rules.documents.document import Escalation, Override, RuleState, Schedule, Selection
+from rules.evaluation.compiled import MOST_BYTES, compile_new, compile_pack, remembers_too_much
+from rules.language.expression import parse_condition
+from rules.language.tree import Parsed
 from tests.rules.evaluation.desk import FLEET, Desk, flagged, pack, reading, registry, rule
 
 OLD = build_fleet(registry(tagged=("m1", "m2")))

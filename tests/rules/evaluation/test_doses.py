@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from devices.quantities import Quality
-from rules.doses import DECAY, Dose
-from rules.evaluation import EXACT, NOT_KNOWN
+from rules.evaluation.doses import DECAY, Dose
+from rules.evaluation.evaluation import EXACT, NOT_KNOWN
 from tests.rules.evaluation.desk import BEGIN, SECOND, Desk, reading
 
 ONE = np.zeros(1, np.int32)

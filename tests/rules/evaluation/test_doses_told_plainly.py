@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from devices.fleet import build_fleet
-from rules.evaluation import EXACT, NOT_KNOWN
+from rules.evaluation.evaluation import EXACT, NOT_KNOWN
 from tests.rules.evaluation.desk import Desk, pack, reading, registry, rule
 
 NAMES = ("m1", "m2", "m3")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from devices.quantities import Flag, Quality, ValvePosition
-from rules.evaluation import beyond
+from rules.evaluation.evaluation import beyond
 from tests.rules.evaluation.desk import Desk, flagged, pack, reading, rule
 
 AIR, GAS = 0.0, 30.0

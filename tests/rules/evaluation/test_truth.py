@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from devices.quantities import Flag, Quality, ValvePosition
-from rules.numbers import Amount, Truth, arithmetic, as_codes, both, compare, either, opposite
-from rules.tree import Comparator, Operator
+from rules.evaluation.numbers import Amount, Truth, arithmetic, as_codes, both, compare, either, opposite
+from rules.language.tree import Comparator, Operator
 from tests.rules.evaluation.desk import Desk, flagged, reading
 
 TRUE, FALSE, UNKNOWN = 1, 0, -1

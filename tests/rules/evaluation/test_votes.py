@@ -7,9 +7,9 @@ from devices.fleet import build_fleet
 from devices.models import Actuator, DeviceKind, DeviceModel
 from devices.quantities import Flag
 from devices.readings import Rows
-from rules.expression import parse_condition
-from rules.selection import may_vote
-from rules.votes import Votes
+from rules.evaluation.selection import may_vote
+from rules.evaluation.votes import Votes
+from rules.language.expression import parse_condition
 from tests.rules.evaluation.desk import FLEET, Desk, flagged, pack, reading, registry, rule
 
 TRUE, FALSE, UNKNOWN = 1, 0, -1

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from devices.quantities import Flag, Quality
-from rules.doses import LEAST_STILL
-from rules.evaluation import AT_LEAST, EXACT, NOT_KNOWN
+from rules.evaluation.doses import LEAST_STILL
+from rules.evaluation.evaluation import AT_LEAST, EXACT, NOT_KNOWN
 from tests.rules.evaluation.desk import DAY_US, SECOND, Desk, flagged, reading
 
 NAN = math.nan

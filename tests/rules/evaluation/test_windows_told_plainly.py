@@ -15,7 +15,7 @@ import pytest
 
 from devices.fleet import build_fleet
 from devices.readings import Rows
-from rules.evaluation import AT_LEAST, EXACT, NOT_KNOWN
+from rules.evaluation.evaluation import AT_LEAST, EXACT, NOT_KNOWN
 from tests.rules.evaluation.desk import BEGIN, SECOND, Desk, pack, reading, registry, rule
 
 NAMES = ("m1", "m2", "m3", "m4")

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.bounds import MOST_TRIED, clear_faults, condition_faults, true_of_clean_air
-from rules.expression import parse_condition
+from rules.language.bounds import MOST_TRIED, clear_faults, condition_faults, true_of_clean_air
+from rules.language.expression import parse_condition
 from tests.rules.expression.trees import OWN, conditions
 
 VALUES = {"limit": 20.0, "co_limit": 50.0, "patience": 300.0, "factor": 2.0}

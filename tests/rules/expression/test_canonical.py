@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.canonical import canonical, children, quantities, walk, windowed
-from rules.expression import parse_condition
-from rules.syntax import DEEPEST, LONGEST_TEXT
-from rules.tree import Condition
+from rules.language.canonical import canonical, children, quantities, walk, windowed
+from rules.language.expression import parse_condition
+from rules.language.syntax import DEEPEST, LONGEST_TEXT
+from rules.language.tree import Condition
 from tests.rules.expression.trees import OWN, bare, conditions, missing
 
 

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.canonical import walk
-from rules.expression import ExpressionFault, parse_condition
-from rules.syntax import DEEPEST, LONGEST_TEXT
-from rules.units import UNITS
-from rules.vocabulary import FUNCTIONS, RESERVED
+from rules.language.canonical import walk
+from rules.language.expression import ExpressionFault, parse_condition
+from rules.language.syntax import DEEPEST, LONGEST_TEXT
+from rules.language.units import UNITS
+from rules.language.vocabulary import FUNCTIONS, RESERVED
 from tests.rules.expression.trees import OWN
 
 WORDS = st.sampled_from(

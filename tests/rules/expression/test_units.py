@@ -7,8 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices.quantities import QUANTITY_NAMES
-from rules.tree import Dimension
-from rules.units import DURATION, NUMBER, OF_QUANTITY, kept, measure, number_text, parse_number, plain, shown, unit_text
+from rules.language.tree import Dimension
+from rules.language.units import (
+    DURATION,
+    NUMBER,
+    OF_QUANTITY,
+    kept,
+    measure,
+    number_text,
+    parse_number,
+    plain,
+    shown,
+    unit_text,
+)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from devices.classes import Group
 from devices.quantities import QUANTITY_NAMES
-from rules.tree import (
+from rules.language.tree import (
     Arithmetic,
     Commanded,
     Comparator,
@@ -37,8 +37,8 @@ from rules.tree import (
     Word,
     WordTest,
 )
-from rules.units import DURATION, NUMBER, OF_QUANTITY
-from rules.vocabulary import FLAGS, WORDS
+from rules.language.units import DURATION, NUMBER, OF_QUANTITY
+from rules.language.vocabulary import FLAGS, WORDS
 
 NOWHERE = Span(0, 0)
 #: The rule's own numbers of every test.

@@ -1,0 +1,1 @@
+"""Rule documents: TOML in, frozen rules out."""

@@ -1,0 +1,1 @@
+"""What rules say of readings, as arrays, and what they remember of devices."""

@@ -1,0 +1,1 @@
+"""The engine on stored readings: tried on them, and explained by them."""

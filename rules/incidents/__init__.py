@@ -1,0 +1,1 @@
+"""Alarms that belong together, and what people say and do about them."""

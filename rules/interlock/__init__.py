@@ -1,0 +1,1 @@
+"""Cause and effect: valves, fans, permits, budgets, and rules that are tried."""

@@ -1,0 +1,1 @@
+"""The life of alarms: states, what hides them, silence and outages."""

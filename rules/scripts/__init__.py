@@ -1,0 +1,1 @@
+"""Rule scripts: what rules shall do, as text."""

@@ -1,0 +1,1 @@
+"""One step of the engine, and the state it advances."""
