@@ -42,7 +42,7 @@ def run_backtest(
 ) -> None:
     """Replay stored readings through the rule engine: alarms, shut-offs, operators' load, and what is another than with
     the rules in force. Reads the database and nothing else; no engine, valve or person notices."""
-    from davy.backtest_files import can_be_written, parquet_is_there, write_json_file, write_parquet
+    from davy.backtest_files import write_json_file, write_parquet
     from davy.backtest_shown import show
     from davy.output import write_json
     from rules.history.backtest_types import Assumed
@@ -58,10 +58,7 @@ def run_backtest(
         sites=tuple(sites or ()),
         assumed=assumed,
     )
-    if parquet is not None:
-        parquet_is_there()
-    for path in (one for one in (json_file, parquet) if one is not None):
-        can_be_written(path)
+    _can_be_written(json_file, parquet)
     began = time.perf_counter()
     tested = asyncio.run(_run(ctx.obj.settings(), order, in_force=not against))
     took_s = time.perf_counter() - began
@@ -74,6 +71,17 @@ def run_backtest(
         write_json_file(json_file, tested)
     if parquet is not None:
         write_parquet(parquet, tested)
+
+
+def _can_be_written(json_file: Path | None, parquet: Path | None) -> None:
+    """Asked before: a run takes hours. Raises CannotGoOn."""
+    from davy.backtest_files import can_be_written, parquet_is_there
+
+    if parquet is not None:
+        parquet_is_there()
+    for path in (json_file, parquet):
+        if path is not None:
+            can_be_written(path)
 
 
 def _acknowledges(after_s: float) -> float | None:
