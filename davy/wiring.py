@@ -25,6 +25,7 @@ from engine.memory import BUILT_IN
 from engine.store import Store, document
 from ingest.mqtt_endpoint import monotonic_us, utc_us
 from rules.documents.document import RulePack, load_pack
+from rules.documents.doubtful import doubtful
 from rules.documents.left_out import left_out
 from rules.evaluation.compiled import remembers_too_much
 from rules.evaluation.kernels import compile_new
@@ -51,8 +52,7 @@ async def run_engine(settings: Settings, stop: asyncio.Event, *, restored: bool 
         if bookmark.doubt:
             cycle.restored = True
             _log.warning("the store was put back from a copy: what it remembers waits to be heard", why=bookmark.doubt)
-        if note := left_out(_rules_in_force(cycle, settings)):
-            _log.warning("the rules in force leave something out", note=note)
+        warn_of_rules(_rules_in_force(cycle, settings), memory.fleet)
         if too_much := remembers_too_much(memory.state.compiled):
             _log.warning(
                 "the rules in force would not be taken today; they serve until others are brought in", why=too_much
@@ -102,6 +102,14 @@ async def _until(stop: asyncio.Event, cycle: Cycle, keeper: Keeper, bookmark: Bo
     for task in done:
         if not task.cancelled() and (failed := task.exception()) is not None:
             raise failed
+
+
+def warn_of_rules(rules: RulePack, fleet: Fleet) -> None:
+    """Log what these rules do not do that people may think they do, with these devices."""
+    if note := left_out(rules):
+        _log.warning("the rules in force leave something out", note=note)
+    for doubt in doubtful(rules, fleet.registry.models):
+        _log.warning("a rule in force may not do what it seems to do", rule=doubt)
 
 
 def _rules_in_force(cycle: Cycle, settings: Settings) -> RulePack:

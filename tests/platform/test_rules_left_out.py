@@ -8,7 +8,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from davy.settings import Settings
-from davy.wiring import run_engine
+from davy.wiring import run_engine, warn_of_rules
+from devices.fleet import build_fleet
+from devices.models import DeviceKind, DeviceModel
+from devices.sites import Device, Registry, Site
 from rules.documents.document import default_pack, load_pack
 from rules.documents.left_out import left_out
 from rules.documents.merged import as_file
@@ -48,6 +51,15 @@ def test_a_check_notes_what_the_pack_leaves_out_and_it_is_no_fault(settings: Set
     (rules,) = [one for one in result(settings, "check", "--json") if one["name"] == "rules"]
     assert rules["ok"]
     assert re.search(rf"^{re.escape(str(settings.rules))}: [0-9]+ rules; note: {re.escape(NOTE)}", rules["words"])
+
+
+def test_an_engine_warns_of_a_rise_that_its_devices_report_too_seldom_to_show() -> None:
+    model = DeviceModel("daily", "v", "m", DeviceKind.DETECTOR, "s", 86_400.0, measures=("combustible_lel",))
+    fleet = build_fleet(Registry(models=(model,), sites=(Site("s"),), devices=(Device(1, "v", "d", "daily", "s"),)))
+    with capture_logs() as said:
+        warn_of_rules(load_pack(default_pack(), "built-in rules"), fleet)
+    (one,) = said
+    assert one["rule"].startswith("rule 'ch4-rise': delta(combustible_lel, 300 s) can never be known at daily (1 d)")
 
 
 async def test_an_engine_warns_at_its_start_also_when_the_pack_was_in_force_before(
