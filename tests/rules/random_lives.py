@@ -70,6 +70,11 @@ class Moment(NamedTuple):
         return min(self.now, int(self.rows["received"][0])) if len(self.rows) else self.now
 
     @property
+    def ends_with_something(self) -> bool:
+        """Something came in at its very end."""
+        return bool(self.events) or (len(self.rows) > 0 and int(self.rows["received"][-1]) == self.now)
+
+    @property
     def of_everybody(self) -> bool:
         """Time before it is not the engine's to live through."""
         return any(isinstance(event, Resumed | Restored) for event in self.events)
@@ -99,7 +104,7 @@ def random_life(rng: random.Random, fleet: Fleet, pack: RulePack, moments: int) 
             t += 500
             now = T0 + round(t * SECOND)
             events = [Resumed(at=now, down_us=500 * SECOND)]
-        elif chance < 0.035 and history and (history[-1].events or len(history[-1].rows)):
+        elif chance < 0.035 and history and history[-1].ends_with_something:
             # Nothing falls due between what came last and a restore: an engine that was not there fires nothing.
             events = [Restored(at=now, least_epoch=now // 60_000_000 % 7)]
         elif chance < 0.06:
