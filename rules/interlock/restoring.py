@@ -51,7 +51,7 @@ def _anew(state: State, out: Out, wanted: Wanted, at: int) -> None:
     certain = wanted.by or any(one in state.open and state.open[one].device_says for one in causes)
     aside = [] if certain else _put_aside(state, wanted, causes, at)
     closes_anew = wanted.verb is Verb.CLOSE and not aside  # nobody could be heard who would say it again
-    what = "what software judged waits until its detector is heard"
+    what = "what software judged waits until its detector is heard" if aside else "no alarm asks for it any more"
     if certain or closes_anew:
         what = "it is wanted anew"
     wanting.end(state, out, wanted, Outcome.CANCELLED, at, comment=f"{_WHY}: {what}")

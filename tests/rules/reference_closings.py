@@ -346,7 +346,8 @@ class Closings(People):
         certain = bool(want.by) or any(self.cells[one].bit for one in causes if self.cells[one].state is not S.NORMAL)
         aside = [] if certain else self.put_aside(want, causes)
         certain = certain or (closes and not aside)
-        what = "it is wanted anew" if certain else "what software judged waits until its detector is heard"
+        what = "what software judged waits until its detector is heard" if aside else "no alarm asks for it any more"
+        what = "it is wanted anew" if certain else what
         self.end(want, Outcome.CANCELLED, at, comment=f"{WHY}: {what}")
         if aside:
             self.give_back(want)
