@@ -61,8 +61,13 @@ def device_said(state: State, out: Out, alarm: OpenAlarm, rule: int, at: int) ->
 
 
 def act(state: State, out: Out, slot: int, rule: int, at: int) -> None:
-    """What an active alarm asks for now. Asking again changes nothing."""
+    """What an active alarm asks for now. Asking again changes nothing. One that is only tried, since its rule was taken
+    back, keeps closed nothing of what it closed before."""
     spec, alarm = state.compiled.rules[rule], state.open.get((slot, rule))
+    if alarm is not None and alarm.trial:
+        for valve in matrix.reach(state.fleet, slot, spec.id):
+            if (slot, rule) in state.closed_for.get(valve.slot, ()):
+                forget_cause(state, out, valve.slot, (slot, rule), at)
     if spec.action.closes and alarm is not None and not alarm.trial and IS_ACTIVE[state.phase[slot, rule]]:
         permits.alarmed(state, out, slot, rule, at)
     if not (spec.action.closes or spec.action.ventilates) or not matrix.acts(state, slot, rule):

@@ -47,6 +47,9 @@ class Closings(People):
     def acts(self, slot: int, number: int, at: int) -> None:
         """What an active alarm asks for now."""
         action, cell = self.rules[number].action, self.cells[slot, number]
+        for valve in self.reach(slot, number) if cell.trial else ():
+            if (slot, number) in self.causes.get(valve, []):
+                self.forget_cause(valve, (slot, number), at)
         if action.closes and cell.active and not cell.trial:
             for valve in self.reach(slot, number):
                 self.die(valve, at, f"alarm {self.rules[number].id} closes the valve")

@@ -235,8 +235,10 @@ def test_when_it_comes_again_without_the_devices_word_it_is_a_trial_again_until_
     world.hear("a25", 111, 1)
     (again,) = of(AlarmChanged, world.hear("a25", 112, 30))
     assert (again.change, again.trial) == (Change.REALARMED, True)
+    assert world.slot("b25") not in world.state.closed_for  # a trial keeps no valve closed
     decided = world.hear("a25", 113, 30, Flag.HIGH_ALARM)
     assert [(one.change, one.trial) for one in of(AlarmChanged, decided)] == [(Change.TRIED, False)]
+    assert world.slot("b25") in world.state.closed_for
 
 
 def test_what_the_author_only_tries_is_a_trial_whatever_the_device_says() -> None:
