@@ -115,3 +115,14 @@ def test_a_bound_is_compared_as_every_number_that_it_may_be(sign: Comparator) ->
         unknown = math.isnan(left[0]) or math.isnan(right[0]) or len(says) > 1
         expected.append(-1 if unknown else int(says.pop()))
     assert as_codes(compare(sign, *sides(mine))).tolist() == expected
+
+
+@pytest.mark.parametrize("sign", list(Comparator))
+@pytest.mark.parametrize("bounded", ["left", "right"])
+def test_a_bound_is_compared_alike_with_what_is_said_to_be_exact_and_with_what_is(
+    sign: Comparator, bounded: str
+) -> None:
+    mine = tuple(pair for pair in PAIRS if not pair[1 if bounded == "left" else 0][1])
+    left, right = sides(mine)
+    exact = (left, Amount(right.value)) if bounded == "left" else (Amount(left.value), right)
+    assert as_codes(compare(sign, *exact)).tolist() == as_codes(compare(sign, left, right)).tolist()
