@@ -17,7 +17,8 @@ class Todo:
         self._rows = np.flatnonzero(piece.taken)
         self._several = bool(received[0] != received[-1])
         self._valves: NDArray[np.int32] | None = None
-        self._watched: NDArray[np.bool_] = np.empty(0, np.bool_)
+        self._stood: NDArray[np.int16] = np.empty(0, np.int16)
+        self._followed: NDArray[np.bool_] = np.empty(0, np.bool_)
         self.next_at = NEVER
         if not self._several and (len(self._rows) or len(piece.places)):
             self.next_at = int(received[0])
@@ -45,17 +46,21 @@ class Todo:
             self._follow(int(np.searchsorted(self._received, at)))
 
     def _follow(self, row: int) -> None:
-        """Rows from here on of valves that are watched from now on must be taken too. (Of those that were watched when
-        the piece began all are.)"""
+        """Rows from here on of valves that are watched from now on, or that stand elsewhere since an event (a reply, a
+        permit that forgets where they stood), must be taken too. (Of those of which the piece itself says that they are
+        watched or move all are.)"""
         if not self._several:
             return
-        piece, watched = self._piece, self._state.watched
+        piece, state = self._piece, self._state
         if self._valves is None:
-            self._valves = np.unique(piece.slots[piece.places[~piece.taken[piece.places]]])
-            self._watched = np.zeros(len(self._valves), np.bool_)
-        fresh = self._valves[watched[self._valves] & ~self._watched]
+            plain = piece.places[~piece.taken[piece.places]]
+            self._valves, first = np.unique(piece.slots[plain], return_index=True)
+            self._stood = piece.valve[plain[first]]
+            self._followed = np.zeros(len(self._valves), np.bool_)
+        follow = state.watched[self._valves] | (state.position[self._valves] != self._stood)
+        fresh = self._valves[follow & ~self._followed]
         if len(fresh):
-            self._watched |= watched[self._valves]
+            self._followed |= follow
             rows = piece.places[piece.places >= row]
             rows = rows[np.isin(piece.slots[rows], fresh)]
             self._rows = np.union1d(self._rows, rows)

@@ -6,6 +6,7 @@ lived through one reading at a time, and then again in batches of any size, froz
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +16,9 @@ from hypothesis import strategies as st
 from devices.models import DeviceKind
 from devices.quantities import Flag, Quality, ValvePosition, quality_shift
 from devices.readings import Batch, Rows, blank
-from rules.decisions import AlarmRaised, AttemptRequested, CloseWanted, Decision
-from rules.events import AttemptSent, Event, Listening, Paused
-from rules.instructions import Acknowledge, CloseValve, TakeOutOfService
+from rules.decisions import AlarmRaised, AttemptRequested, CloseWanted, Decision, permit_id
+from rules.events import AttemptSent, Event, Listening, Paused, Replied
+from rules.instructions import Acknowledge, ApprovePermit, CloseValve, RequestPermit, TakeOutOfService
 from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
 from rules.stepping.state import State
 from rules.stepping.step import step
@@ -189,6 +190,37 @@ def test_a_valve_seen_in_the_batch_in_which_a_vote_closes_it_is_one_whose_closin
         apart.step([row], (), 5)
     assert world.raised(together.decided) == [("d1", "rule-0"), ("v1", "rule-1")]
     assert_same(together.decided, apart.decided)
+    assert encode_snapshot(snapshot(together.state)) == encode_snapshot(snapshot(apart.state))
+
+
+def _of_a_permit(valve: int) -> tuple[Event, ...]:
+    permit = permit_id(valve, world.at(2.5))
+    return (
+        RequestPermit(at=world.at(2.5), id="1", by="li", device_no=valve, reason="a new hose"),
+        ApprovePermit(at=world.at(3), id="2", by="wang", permit=permit),
+    )
+
+
+def _of_a_reply(valve: int) -> tuple[Event, ...]:
+    return (Replied(at=world.at(3), command="of long ago", device_no=valve, valve=ValvePosition.OPEN),)
+
+
+@pytest.mark.parametrize("told", [_of_a_permit, _of_a_reply])
+def test_where_a_valve_stands_is_heard_again_in_the_batch_in_which_an_event_says_otherwise(told: Any) -> None:
+    """A permit that is granted forgets that its valve was seen closed; a reply says that it is open."""
+    closing = pack(GAS + 'action = "close"\nat_or_above = 20\nclear_below = 15', *OF_A_CLOSING)
+    together, apart = (world.World(closing) for _ in range(2))
+    valve, events = world.NUMBERS["v1"], told(world.NUMBERS["v1"])
+    rows = [world.reading("v1", t, valve=ValvePosition.CLOSED) for t in (1, 2, 4, 5)]
+    for one in (together, apart):
+        one.step(rows[:1], (), 1)
+    together.step(rows[1:], events, 6)
+    apart.step(rows[1:2], (), 2.2)
+    apart.step([], events, 3)
+    for n in (2, 3):
+        apart.step([rows[n]], (), 2 + n)
+    apart.tick(6)
+    assert together.state.position[together.fleet.slot_of[valve]] == ValvePosition.CLOSED
     assert encode_snapshot(snapshot(together.state)) == encode_snapshot(snapshot(apart.state))
 
 
