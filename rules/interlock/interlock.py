@@ -184,8 +184,9 @@ def _opened_again(state: State, out: Out, slot: int, at: int) -> None:
 
 
 def unseen_due(state: State, out: Out, slot: int, due: int, at: int) -> None:
-    """A valve that an alarm did not tell to close, because it was seen closed, may have gone silent since."""
-    if slot not in state.relied:
+    """A valve that an alarm did not tell to close, because it was seen closed, may have gone silent since. While the
+    engine does not hear everybody it has not; afterwards it has all its time again (wanting.remind_unseen)."""
+    if slot not in state.relied or state.paused_since:
         return
     later = wanting.unseen_at(state, slot)
     if later > due:

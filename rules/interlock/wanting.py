@@ -47,6 +47,12 @@ def rely(state: State, slot: int) -> None:
         state.remind(unseen_at(state, slot), Timer.UNSEEN, slot, 0)
 
 
+def remind_unseen(state: State) -> None:
+    """Of all that alarms rely on."""
+    for slot in state.relied:
+        state.remind(unseen_at(state, slot), Timer.UNSEEN, slot, 0)
+
+
 def unseen_at(state: State, slot: int) -> int:
     """When what was seen of a valve is too old. A time in which the engine did not listen is no silence."""
     seen = max(state.seen.get(slot, 0), state.deaf_until)

@@ -151,8 +151,7 @@ def remind_all(state: State) -> None:
         for made in wanted.attempts:
             if not made.over:
                 state.remind(made.expires, Timer.EXPIRY, slot, made.number)
-    for slot in state.relied:
-        state.remind(wanting.unseen_at(state, slot), Timer.UNSEEN, slot, 0)
+    wanting.remind_unseen(state)
     silence.remind_all(state)
     for module in (overlays, incidents, permits, budget):
         module.remind_all(state)

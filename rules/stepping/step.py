@@ -33,7 +33,7 @@ from rules.events import (
     RulesChanged,
     SessionLost,
 )
-from rules.interlock import attempts, budget, interlock, sleeping
+from rules.interlock import attempts, budget, interlock, sleeping, wanting
 from rules.life import silence, way_in
 from rules.life.alarms import Out
 from rules.stepping import instructed
@@ -133,6 +133,7 @@ def _away(state: State, out: Out, told: Sequence[Event], at: int) -> None:
         state.deaf_until = at
         state.heard = np.minimum(state.heard + deaf_us, at)  # nobody is heard in the future
         silence.remind_all(state)
+        wanting.remind_unseen(state)
     if away_us:
         fire(state, out, at, back=at)
 

@@ -334,7 +334,7 @@ class Reference(Told):
             frees = self.frees_at(one.number, bool(self.fleet.simulated[one.slot])) if not one.unheard else None
             if frees is not None:
                 yield frees, 9, 0, one.number
-        for slot in self.relied:
+        for slot in self.relied if not self.paused else ():
             yield self.unseen_at(slot), 10, slot, 0
 
     # ---- events -----------------------------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
 """A valve that was not told to close, because it was seen closed, is told once that is not known any more (V4)."""
 
+import pytest
+
 from devices.quantities import Flag, ValvePosition
 from rules.decisions import CloseWanted
-from rules.events import AttemptSent, Resumed
+from rules.events import AttemptSent, Listening, Paused, Resumed
 from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
 from tests.rules.test_interlock import command, shut
 from tests.rules.world import NUMBERS, SECOND, World, at, of
@@ -45,6 +47,17 @@ def test_a_valve_that_falls_silent_when_its_alarm_has_returned_is_not_told() -> 
     assert not of(CloseWanted, world.tick(3 + SILENT_S))
     (wanted,) = of(CloseWanted, world.hear("d2", 1_000, flags=Flag.HIGH_ALARM))
     assert wanted.epoch == 2
+
+
+@pytest.mark.parametrize("ticks", [(), (100, 2_000)], ids=["in one step", "with steps between"])
+def test_while_the_engine_did_not_hear_everybody_no_valve_fell_silent(ticks: tuple[float, ...]) -> None:
+    world = relied_on()
+    world.tell(Paused(at=at(10)))
+    for t in ticks:
+        assert not of(CloseWanted, world.tick(t))
+    world.tell(Listening(at=at(5_000)))
+    assert not of(CloseWanted, world.tick(5_000 + SILENT_S - 0.001))
+    assert of(CloseWanted, world.tick(5_000 + SILENT_S))
 
 
 def test_while_the_engine_was_away_no_valve_fell_silent() -> None:
