@@ -10,7 +10,8 @@ A3  Only devices publish readings, and only for themselves and those registered 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from access.principals import Administrator, Anonymous, DevicePrincipal, Principal
+from access.ownership import Owner
+from access.principals import Administrator, Anonymous, DevicePrincipal, Person, Principal, Service
 
 
 class Action(StrEnum):
@@ -59,14 +60,17 @@ class Platform:
 
 @dataclass(frozen=True, slots=True)
 class OfDevice:
-    """One device, by `vendor/serial`."""
+    """One device, by `vendor/serial`. `owner` of this and the following: whose it is, None where nobody is known to
+    have such a thing."""
 
     identity: str
+    owner: Owner | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OfAlarm:
     alarm: str
+    owner: Owner | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +78,15 @@ class OfCommand:
     """A wanted position and its attempts."""
 
     wanted: str
+    owner: Owner | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OfIncident:
+    """An incident may stand over several sites; `owners` has each of them."""
+
     incident: str
+    owners: tuple[Owner, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +94,23 @@ class OfPermit:
     """A permit to open a valve on site."""
 
     permit: str
+    owner: Owner | None = None
 
 
-Subject = Platform | OfDevice | OfAlarm | OfCommand | OfIncident | OfPermit
+@dataclass(frozen=True, slots=True)
+class OfSite:
+    site: str
+    owner: Owner | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OfEnterprise:
+    """A party, and what belongs to it as a whole: its people, keys, grants, reports, rosters."""
+
+    enterprise: str
+
+
+Subject = Platform | OfDevice | OfAlarm | OfCommand | OfIncident | OfPermit | OfSite | OfEnterprise
 
 
 class Denied(PermissionError):
@@ -149,6 +171,8 @@ def authorize(principal: Principal, action: Action, subject: Subject) -> None:
             allowed = ADMINISTRATOR_ACTIONS
         case DevicePrincipal():
             allowed = DEVICE_ACTIONS
+        case Person() | Service():
+            allowed = frozenset()
         case Anonymous():
             allowed = ANONYMOUS_ACTIONS
     if action not in allowed:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from access.roles import Role
+
 
 @dataclass(frozen=True, slots=True)
 class Anonymous:
@@ -33,4 +35,45 @@ class DevicePrincipal:
         return self.identity
 
 
-Principal = Anonymous | Administrator | DevicePrincipal
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """In what capacity, and where. enterprise: key of the party (empty for the platform's own people). area (a prefix
+    of GB/T 2260 codes) and vendor are those of the enterprise; sites: a resident's, or the only ones of somebody who is
+    bound to some."""
+
+    role: Role
+    enterprise: str = ""
+    area: str = ""
+    vendor: str = ""
+    sites: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who signed in. `name` goes into journals as `by`: `person/<account>`, never a name or a number of the
+    person's own, because journals are for ever. `session` names the sign-in."""
+
+    account: str
+    memberships: tuple[Membership, ...]
+    session: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"person/{self.account}"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A program with an API key. It may do what its membership may, and of that only `scopes` (words of
+    access.authorize.Action)."""
+
+    key: str
+    membership: Membership
+    scopes: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        return f"key/{self.key}"
+
+
+Principal = Anonymous | Administrator | DevicePrincipal | Person | Service

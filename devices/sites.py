@@ -37,6 +37,8 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: household, catering, school, ... (free words; rules may name them). Empty: household.
     site_class: str = ""
     tags: tuple[str, ...] = ()
+    #: Key of the property manager, who sees alarms and valves of its own buildings; empty: nobody.
+    manager: str = ""
 
 
 class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,6 +103,24 @@ class Registry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     links: tuple[Link, ...] = ()
     credentials: tuple[Credential, ...] = ()
     matrix: tuple[MatrixRow, ...] = ()
+
+
+class Gone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What leaves the registry, by key: sites by theirs, devices and credentials by identity, matrix rows by id."""
+
+    sites: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
+    credentials: tuple[str, ...] = ()
+    matrix: tuple[str, ...] = ()
+
+
+class RegistryChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What makes one registry of another: everything in `put` is added or takes the place of what has its key, and what
+    is in `gone` leaves. The order of many changes is that of their numbers in the outbox."""
+
+    put: Registry = Registry()
+    gone: Gone = Gone()
 
 
 def token_sha256(token: str) -> str:

@@ -13,7 +13,9 @@ from storage.registry_plan import Known, Plan
 from storage.text import clean
 
 #: Columns in the order of the fields of Site, of Device after its number, and of MatrixRow.
-_SITE: LiteralString = "key, name, address, enterprise, timezone, simulated, area, building, riser, site_class, tags"
+_SITE: LiteralString = (
+    "key, name, address, enterprise, timezone, simulated, area, building, riser, site_class, tags, manager"
+)
 _DEVICE: LiteralString = "vendor, serial, model, site, gateway, address, tags, installed, calibration_due"
 _MATRIX: LiteralString = "id, detectors, votes, rules, valves, fans"
 _SITES: LiteralString = _SITE + " FROM site"
@@ -83,7 +85,8 @@ async def _write_sites(connection: Connection, plan: Plan) -> None:
         "INSERT INTO site (" + _SITE + ") SELECT " + _SITE + " FROM pg_temp.given_site ON CONFLICT (key) DO UPDATE SET"  # noqa: S608
         " name = excluded.name, address = excluded.address, enterprise = excluded.enterprise,"
         " timezone = excluded.timezone, simulated = excluded.simulated, area = excluded.area,"
-        " building = excluded.building, riser = excluded.riser, site_class = excluded.site_class, tags = excluded.tags"
+        " building = excluded.building, riser = excluded.riser, site_class = excluded.site_class,"
+        " tags = excluded.tags, manager = excluded.manager"
     )
 
 

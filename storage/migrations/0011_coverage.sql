@@ -1,0 +1,1 @@
+-- Coverage, plans, the vendor catalogue, reports.

@@ -1,0 +1,1 @@
+-- Sharing between parties: grants, webhooks, their deliveries.

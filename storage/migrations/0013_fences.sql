@@ -1,0 +1,1 @@
+-- Row-level security: the second fence of G11, on every table of tenants.
