@@ -119,15 +119,16 @@ def _show(measured: "list[Figure]") -> None:
 
 def rules(
     runs: Annotated[int, typer.Option(min=1, help="runs of each; the median counts")] = 5,
+    where: Where = None,
     as_json: AsJson = False,
 ) -> None:
-    """The whole rule engine on one core: a cycle over a million devices, the search for silence, history from memory,
-    bytes per device, each beside a plain Python loop. Exit code 1 when a promise is not met."""
+    """The whole rule engine on one core: a cycle over a million devices, the search for silence, history from memory
+    and from PostgreSQL, bytes per device, beside a plain Python loop. Exit code 1 when a promise is not met."""
     from davy.bench.rules import rule_figures
     from davy.output import progress
 
     with progress(f"rules, {runs} runs"):
-        measured = rule_figures(runs)
+        measured = rule_figures(runs, where)
     _told(measured, as_json)
 
 

@@ -1,14 +1,18 @@
 """Figures of the whole rule engine on one core: a cycle, the search for silence, history, memory; and the ratio to a
-plain Python loop over the same rules in the same run. Times are processor time of the one thread there is."""
+plain Python loop over the same rules in the same run. Times are processor time of the one thread there is, but for
+history from a database (rule_database.py)."""
 
+import asyncio
 import gc
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from davy.bench.figure import Figure, Run
 from davy.bench.plain_rules import PlainRules
+from davy.bench.rule_database import stored_replays
 from davy.bench.rule_history import START_US, history, homes
 from devices.fleet import Fleet, build_fleet
 from devices.models import load_catalogue
@@ -112,16 +116,20 @@ def sweep(fleet: Fleet, runs: int) -> Figure:
     return Figure(name, "ms", tuple(found), at_most=MOST_SLICE_MS)
 
 
-def replays(runs: int) -> list[Figure]:
-    """Two of history from columns in memory."""
+def replays(runs: int, where: Path | None) -> list[Figure]:
+    """History from columns in memory, and the same from a database on the disk of `where`, with two packs."""
     fleet = homes(HOMES)
     rows = history(fleet, HISTORY, 1)
     methane = load_pack(built_in_packs(["methane", "valves"]), "methane")
     whole = load_pack(built_in_packs(DEFAULT_PACKS), "default packs")
-    return [
-        _replay("history, methane pack", fleet, methane, rows, runs, LEAST_METHANE),
-        _replay(f"history, whole default pack ({len(whole.rules)} rules)", fleet, whole, rows, runs, LEAST_WHOLE),
+    names = ("history, methane pack", f"history, whole default pack ({len(whole.rules)} rules)")
+    found = [
+        _replay(names[0], fleet, methane, rows, runs, LEAST_METHANE),
+        _replay(names[1], fleet, whole, rows, runs, LEAST_WHOLE),
     ]
+    return found + asyncio.run(
+        stored_replays(fleet, list(zip(names, (methane, whole), strict=True)), rows, runs, where)
+    )
 
 
 def _replay(name: str, fleet: Fleet, pack: RulePack, rows: Sequence[Rows], runs: int, at_least: float) -> Figure:
@@ -181,12 +189,12 @@ def _step_ms(state: State, batch: Batch, now: int) -> float:
     return (time.thread_time() - begun) * 1e3
 
 
-def rule_figures(runs: int) -> list[Figure]:
-    """All of them."""
+def rule_figures(runs: int, where: Path | None = None) -> list[Figure]:
+    """All of them. `where`: the disk of the database; None: the temporary folder's."""
     fleet = million()
     gc.collect()
     gc.freeze()  # as the engine process does after loading
     found = [cycle(fleet, runs), sweep(fleet, runs)]
     gc.unfreeze()
     del fleet
-    return [*found, *replays(runs), *memory()]
+    return [*found, *replays(runs, where), *memory()]

@@ -78,7 +78,7 @@ class Whole:
 @contextlib.asynccontextmanager
 async def whole(where: Path | None) -> AsyncIterator[Whole]:
     """Everything up inside, and gone after. `where`: the disk to use."""
-    folder = _open_folder(where)
+    folder = open_folder(where)
     environ = {
         "DAVY_CONFIG": "",
         "DAVY_DATA": str(folder / "data"),
@@ -95,7 +95,7 @@ async def whole(where: Path | None) -> AsyncIterator[Whole]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _open_folder(where: Path | None) -> Path:
+def open_folder(where: Path | None) -> Path:
     """A folder of our own that other accounts may pass through: as root, PostgreSQL runs as one of them, and would
     else live outside of it and be left behind."""
     folder = Path(tempfile.mkdtemp(prefix="davy-bench-", dir=where))
