@@ -281,6 +281,8 @@ class Alarms:
         rule, cell = self.rules[number], self.cells[slot, number]
         if cell.state is S.NORMAL or (cell.priority is Priority.CRITICAL and self.gas(number)):
             return ()
+        if not rule.suppressed_by:
+            return ()
         chain = [slot]
         for _ in range(2):
             device = self.fleet.devices[chain[-1]]

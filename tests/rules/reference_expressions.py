@@ -119,6 +119,8 @@ class Expressions:
         self.quiet.discard(slot)
         seen: set[str] = set()
         for node in reversed(list(walk(tree))):
+            if not isinstance(node, Windowed | Dose | Since | Stuck | Count | Votes):
+                continue
             text = canonical(node)
             if text in seen:
                 continue
