@@ -22,6 +22,7 @@ from engine.door import Door
 from engine.feed import Feed
 from engine.journal import JournalReader
 from engine.memory import BUILT_IN
+from engine.owners import of_decision
 from engine.store import Store, document
 from ingest.mqtt_endpoint import monotonic_us, utc_us
 from rules.documents.document import RulePack, load_pack
@@ -63,7 +64,12 @@ async def run_engine(settings: Settings, stop: asyncio.Event, *, restored: bool 
 
         journal = JournalReader(settings.engine_store)
         down.callback(journal.close)
-        feed = Feed(store.engine, journal, lambda device_no: memory.fleet.identity(device_no))
+        feed = Feed(
+            store.engine,
+            journal,
+            lambda device_no: memory.fleet.identity(device_no),
+            lambda decision: of_decision(memory.state, decision),
+        )
         cycle.on_committed.append(feed.publish)
         gauges = _gauges(cycle, ways_in, feed)
         door = Door(cycle, ways_in.pushes, feed, settings.door, ways_in.directory, gauges)

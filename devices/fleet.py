@@ -15,6 +15,7 @@ from devices.addresses import is_bus_address, parse_bus_address, parse_unit_addr
 from devices.classes import HOUSEHOLD, Classes, Group, Grouping, classify, days_us, group
 from devices.codecs.frame import NOWHERE, map_digest, place_of
 from devices.codecs.registers import FrameDecoder, compile_map
+from devices.left import Left, left_since
 from devices.models import Actuator, DeviceKind, DeviceModel
 from devices.sites import Device, Registry, Site, registry_faults
 
@@ -83,6 +84,7 @@ class Fleet:
     slot -> the rows it stands in.
     closed_by: slot of a shut-off valve -> detectors linked to it. rows_to: slot of a valve or fan -> the rows that act
     on it.
+    left: what has left the registry and keeps its slot or its owner.
     """
 
     registry: Registry
@@ -112,6 +114,8 @@ class Fleet:
     rows_of: dict[int, tuple[Effects, ...]]
     closed_by: dict[int, tuple[int, ...]]
     rows_to: dict[int, tuple[Effects, ...]]
+    site_by_key: dict[str, Site]
+    left: Left
 
     @property
     def numbered(self) -> NDArray[np.bool_]:
@@ -141,9 +145,11 @@ class Fleet:
         return np.where(known, self.slot_of[np.where(known, device_no, 0)], np.int32(-1)).astype(np.int32)
 
 
-def build_fleet(registry: Registry, before: Fleet | None = None, *, order: Sequence[int] = ()) -> Fleet:
+def build_fleet(
+    registry: Registry, before: Fleet | None = None, *, order: Sequence[int] = (), left: Left | None = None
+) -> Fleet:
     """Lay a registry out; devices that `before` knew keep their slots, new ones follow in registry order.
-    `order`: device numbers by slot of an earlier process's fleet, instead of `before`.
+    `order`, `left`: of an earlier process's fleet (device numbers by slot), instead of `before`.
     Raises ValueError with every fault when the registry may not be used."""
     faults = registry_faults(registry)
     if faults:
@@ -188,7 +194,13 @@ def build_fleet(registry: Registry, before: Fleet | None = None, *, order: Seque
         rows_of=_rows_of(matrix, lambda row: row.slots),
         closed_by=_closed_by(links),
         rows_to=_rows_of(matrix, lambda row: [*(valve.slot for valve in row.valves), *(fan.slot for fan in row.fans)]),
+        site_by_key=sites,
+        left=_left(before, sites, devices) if before is not None else left or Left(),
     )
+
+
+def _left(before: Fleet, sites: dict[str, Site], devices: tuple[Device | None, ...]) -> Left:
+    return left_since(before.left, before.devices, before.site_by_key, sites, devices)
 
 
 def _slots(registry: Registry, old: list[int]) -> tuple[list[int], tuple[Device | None, ...]]:

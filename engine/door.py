@@ -24,6 +24,7 @@ from devices.sites import decode_registry
 from engine import messages as m
 from engine.cycle import Asked, Change, Cycle
 from engine.feed import Feed
+from engine.owners import of_device
 from engine.pushes import RETRY_AFTER_S, PushLink, answer_key, answered_before
 from engine.records import decode_decisions
 from engine.store import CommitFailed, Document, document
@@ -311,6 +312,7 @@ class _Caller:
             site=device.site,
             simulated=bool(fleet.simulated[slot]),
             commandable=slot in fleet.valves,
+            owner=of_device(fleet, device.device_no),
         )
 
     def _status(self, request: m.GetStatus) -> m.Status:

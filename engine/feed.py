@@ -10,6 +10,7 @@ from typing import Protocol
 
 import structlog
 
+from access.ownership import Owner
 from engine.journal import JournalReader
 from engine.messages import FeedEvent, FeedGone
 from rules.decisions import Answered, Decision, IncidentChanged, RuleNoted
@@ -40,11 +41,19 @@ class Follower(Protocol):
 class Feed:
     """Keeps the followers of one engine."""
 
-    def __init__(self, engine: str, journal: JournalReader, identity: Callable[[int], str]) -> None:
-        """`identity` names a device number (`vendor/serial`, or empty when it left the registry)."""
+    def __init__(
+        self,
+        engine: str,
+        journal: JournalReader,
+        identity: Callable[[int], str],
+        owners: Callable[[Decision], tuple[Owner, ...]] = lambda _: (),
+    ) -> None:
+        """`identity` names a device number (`vendor/serial`, or empty when it left the registry); `owners` says whose a
+        decision is."""
         self._engine = engine
         self._journal = journal
         self._identity = identity
+        self._owners = owners
         self._live: set[Follower] = set()
 
     def publish(self, cycle: int, decisions: Sequence[Decision]) -> None:
@@ -89,5 +98,6 @@ class Feed:
                     n=n,
                     decision=decision,
                     identity=identity,
+                    owners=self._owners(decision),
                 )
                 follower.send(event)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.fleet import Fleet, build_fleet
+from devices.left import Left
 from devices.readings import Batch
 from devices.sites import Registry, decode_registry
 from engine.following import numbers_of
@@ -51,6 +52,7 @@ class Frozen(msgspec.Struct, frozen=True):
     state: bytes
     admission: dict[str, tuple[str, tuple[int, ...], bytes]]  # name -> (dtype, shape, bytes)
     following: FrozenFollowed = FrozenFollowed()
+    left: Left = Left()
 
 
 class Memory:
@@ -149,16 +151,17 @@ class Memory:
         state = snapshot(self.state)
         admission = self.admission.snapshot()
         following = self.contiguity.frozen()
-        registry, rules, device_no = self.registry_sha256, self.rules_sha256, self.fleet.device_no
+        registry, rules, fleet = self.registry_sha256, self.rules_sha256, self.fleet
 
         def encode() -> Frozen:
             return Frozen(
                 registry_sha256=registry,
                 rules_sha256=rules,
-                device_no=device_no.tobytes(),
+                device_no=fleet.device_no.tobytes(),
                 state=encode_snapshot(state),
                 admission={name: (a.dtype.str, a.shape, a.tobytes()) for name, a in admission.items()},
                 following=following,
+                left=fleet.left,
             )
 
         return encode
@@ -168,7 +171,7 @@ class Memory:
         """The inverse of `freeze`. Raises ValueError when the parts do not fit together, KeyError for a lost body."""
         registry = decode_registry(bodies(frozen.registry_sha256)) if frozen.registry_sha256 else Registry()
         rules = bodies(frozen.rules_sha256) if frozen.rules_sha256 else default_pack()
-        fleet = _fleet_in_order(registry, np.frombuffer(frozen.device_no, np.int32))
+        fleet = _fleet_in_order(registry, np.frombuffer(frozen.device_no, np.int32), frozen.left)
         pack = load_pack(rules, "rules of the checkpoint", kept=True)
         admission = Admission(fleet)
         admission.restore(
@@ -188,6 +191,6 @@ class Memory:
 Encode = Callable[[], Frozen]
 
 
-def _fleet_in_order(registry: Registry, device_no: NDArray[np.int32]) -> Fleet:
+def _fleet_in_order(registry: Registry, device_no: NDArray[np.int32], left: Left) -> Fleet:
     """The fleet with the slots a checkpoint was written with (devices that left included)."""
-    return build_fleet(registry, order=[int(no) for no in device_no])
+    return build_fleet(registry, order=[int(no) for no in device_no], left=left)

@@ -6,6 +6,7 @@ of `FeedEvent`s that ends only with the connection.
 
 import msgspec
 
+from access.ownership import Owner
 from engine.records import SourceCount
 from engine.told import AlarmView as AlarmView
 from engine.told import HeldView as HeldView
@@ -251,16 +252,24 @@ class DeviceFound(_Answer, frozen=True):
     site: str = ""
     simulated: bool = False
     commandable: bool = False
+    owner: Owner = Owner()
 
 
 class FeedEvent(_Answer, frozen=True):
-    """`identity` is `vendor/serial` of the decision's device, empty where it has none or the device is gone."""
+    """`identity` is `vendor/serial` of the decision's device, empty where it has none or the device is gone. `owners`:
+    whose it is; several of an incident, none of what is about rules or an instruction."""
 
     engine: str
     cycle: int
     n: int
     decision: Decision
     identity: str = ""
+    owners: tuple[Owner, ...] = ()
+
+    @property
+    def owner(self) -> Owner:
+        """Whose it is, of what has one owner; nobody's (the platform's) of what has none."""
+        return self.owners[0] if self.owners else Owner()
 
     @property
     def id(self) -> str:

@@ -3,6 +3,7 @@ the database as they were last stored."""
 
 import msgspec
 
+from access.ownership import Owner
 from devices.commands import Verb
 from devices.quantities import ValvePosition
 from rules.decisions import AlarmState, IncidentScope, Outcome, PermitState, Priority, Step
@@ -40,6 +41,7 @@ class AlarmView(msgspec.Struct, frozen=True):
     #: the device itself raised it, then or since.
     true_state: AlarmState | None = None
     device_says: bool | None = None
+    owner: Owner = Owner()
 
 
 class StepView(msgspec.Struct, frozen=True):
@@ -71,6 +73,7 @@ class WantedView(msgspec.Struct, frozen=True):
     hears_by: int = 0
     #: CLOSE, or of a fan FAN_ON.
     verb: Verb = Verb.CLOSE
+    owner: Owner = Owner()
 
 
 class MarkView(msgspec.Struct, frozen=True):
@@ -108,6 +111,8 @@ class IncidentView(msgspec.Struct, frozen=True):
     closed: int = 0
     closed_by: str = ""
     resolution: str = ""
+    #: Of every site that it is about: one of a riser, a building or an area may be several parties' at once.
+    owners: tuple[Owner, ...] = ()
 
 
 class PermitView(msgspec.Struct, frozen=True):
@@ -131,6 +136,7 @@ class PermitView(msgspec.Struct, frozen=True):
     comment: str = ""
     #: Measured on site before it was completed.
     combustible_lel: float | None = None
+    owner: Owner = Owner()
 
 
 class HeldView(msgspec.Struct, frozen=True):
@@ -148,3 +154,4 @@ class HeldView(msgspec.Struct, frozen=True):
     value: float | None
     unheard: bool = False
     verb: Verb = Verb.CLOSE
+    owner: Owner = Owner()

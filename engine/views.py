@@ -6,6 +6,7 @@ from collections import Counter
 
 from devices.fleet import Fleet
 from engine import messages as m
+from engine import owners
 from engine.memory import Memory
 from engine.messages import AlarmView, HeldView, IncidentView, MarkView, PermitView, StepView, WantedView
 from rules.decisions import AlarmState
@@ -46,9 +47,9 @@ def alarm_views(memory: Memory, alarm: str = "") -> tuple[AlarmView, ...]:
 def wanted_views(memory: Memory, wanted: str) -> tuple[WantedView, ...]:
     """One by its id (or none), or all that are kept when `wanted` is empty; newest first."""
     if not wanted:
-        return tuple(_wanted(one) for one in memory.state.wanted())
+        return tuple(_wanted(memory.fleet, one) for one in memory.state.wanted())
     found = memory.state.find_wanted(wanted)
-    return (_wanted(found),) if found else ()
+    return (_wanted(memory.fleet, found),) if found else ()
 
 
 def incident_views(memory: Memory, incident: str = "") -> tuple[IncidentView, ...]:
@@ -56,9 +57,9 @@ def incident_views(memory: Memory, incident: str = "") -> tuple[IncidentView, ..
     state = memory.state
     if incident:
         found = state.incidents.get(incident)
-        return (_incident(state.fleet, found),) if found else ()
+        return (_incident(state, found),) if found else ()
     ordered = sorted(state.incidents.values(), key=lambda one: (one.priority, one.opened, one.incident))
-    return tuple(_incident(state.fleet, one) for one in ordered)
+    return tuple(_incident(state, one) for one in ordered)
 
 
 def permit_views(memory: Memory, permit: str = "") -> tuple[PermitView, ...]:
@@ -114,10 +115,11 @@ def _alarm(state: State, place: tuple[int, int], one: OpenAlarm) -> AlarmView:
         until=one.until,
         true_state=AlarmState(int(state.phase[place])),
         device_says=one.device_says,
+        owner=owners.of_site(state.fleet, one.site, one.identity),
     )
 
 
-def _wanted(one: Wanted) -> WantedView:
+def _wanted(fleet: Fleet, one: Wanted) -> WantedView:
     return WantedView(
         wanted=one.wanted,
         device_no=one.device_no,
@@ -135,11 +137,12 @@ def _wanted(one: Wanted) -> WantedView:
         steps=tuple(StepView(s.command, s.attempt, s.step, s.at, s.note) for s in one.steps),
         verb=one.verb,
         hears_by=one.hears_by,
+        owner=owners.of_site(fleet, one.site, one.identity),
     )
 
 
-def _incident(fleet: Fleet, one: Incident) -> IncidentView:
-    device_no, identity, _ = _device(fleet, one.slot)
+def _incident(state: State, one: Incident) -> IncidentView:
+    device_no, identity, _ = _device(state.fleet, one.slot)
     return IncidentView(
         incident=one.incident,
         scope=one.scope,
@@ -155,6 +158,7 @@ def _incident(fleet: Fleet, one: Incident) -> IncidentView:
         into=one.into,
         parts=one.parts,
         marks=tuple(_mark(mark) for mark in one.marks),
+        owners=owners.of_incident(state, one),
     )
 
 
@@ -179,6 +183,7 @@ def _permit(fleet: Fleet, one: Permit) -> PermitView:
         expires=one.expires,
         approved_by=one.approved_by,
         granted=one.granted,
+        owner=owners.of_slot(fleet, one.slot),
     )
 
 
@@ -195,6 +200,7 @@ def _held(fleet: Fleet, one: Held) -> HeldView:
         value=one.value if math.isfinite(one.value) else None,
         unheard=one.unheard,
         verb=one.verb,
+        owner=owners.of_slot(fleet, one.valve),
     )
 
 

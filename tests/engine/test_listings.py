@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from access.ownership import Owner
 from devices.commands import Verb
 from devices.fleet import build_fleet
 from devices.models import load_catalogue
@@ -81,6 +82,7 @@ async def test_incidents_are_told_worst_first_or_one_by_its_id(an_engine: Engine
                 MarkView(T0 + 3, "field reading", "li", "kitchen", "combustible_lel", 22.0),
                 MarkView(T0 + 4, "step done", "li", step="evacuate"),
             ),
+            owners=(Owner("home-1"),),
         )
         assert both.as_of == an_engine.store.last_cycle
         assert [one.incident for one in (await door.incidents("i1")).incidents] == ["i1"]
@@ -93,12 +95,25 @@ async def test_permits_and_what_is_held_name_their_valves(an_engine: Engine) -> 
     state.permits = {1: permit}
     state.held = {("gas", 1): Held("gas", 1, 0, "a1", T0, float("nan"), unheard=True, verb=Verb.CLOSE)}
     async with DoorClient(an_engine.door) as door:
+        mine = Owner("home-1", vendor="davysim")
         shown = PermitView(
-            "p1", 2, "davysim/V1", "home-1", PermitState.GRANTED, T0, "li", "tight", 7, T0 + SECOND, "wang", T0 + 1
+            "p1",
+            2,
+            "davysim/V1",
+            "home-1",
+            PermitState.GRANTED,
+            T0,
+            "li",
+            "tight",
+            7,
+            T0 + SECOND,
+            "wang",
+            T0 + 1,
+            owner=mine,
         )
         assert (await door.permits()).permits == (shown,) == (await door.permits("p1")).permits
         assert (await door.permits("p2")).permits == ()
-        held = HeldView("gas", 2, "davysim/V1", "home-1", "davysim/D1", "a1", T0, None, unheard=True)
+        held = HeldView("gas", 2, "davysim/V1", "home-1", "davysim/D1", "a1", T0, None, unheard=True, owner=mine)
         assert (await door.held()).held == (held,) == (await door.held("gas")).held
         assert (await door.held("co")).held == ()
 

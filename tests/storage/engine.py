@@ -12,6 +12,7 @@ from engine.door import Door
 from engine.feed import Feed
 from engine.journal import JournalReader
 from engine.memory import Memory
+from engine.owners import of_decision
 from engine.pushes import PushLink
 from engine.records import Inputs, SourceCount
 from engine.store import Store
@@ -63,7 +64,12 @@ async def engine(folder: Path) -> AsyncIterator[Engine]:
     memory = Memory.empty()
     cycle = Cycle(store, memory, (), lambda: T0)
     journal = JournalReader(folder / "engine.sqlite")
-    feed = Feed(store.engine, journal, lambda device_no: memory.fleet.identity(device_no))
+    feed = Feed(
+        store.engine,
+        journal,
+        lambda device_no: memory.fleet.identity(device_no),
+        lambda decision: of_decision(memory.state, decision),
+    )
     directory = Directory.of(memory.fleet.registry)
     door = Door(cycle, PushLink(cycle.wake), feed, folder / "door.sock", directory, dict)
     running = asyncio.create_task(cycle.run())
