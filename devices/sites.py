@@ -58,6 +58,8 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: Days as YYYY-MM-DD, or empty: not known. The day it was put to use, from which its life counts.
     installed: str = ""
     calibration_due: str = ""
+    #: Key of the enterprise that installed it, which sees it; empty: nobody.
+    installer: str = ""
 
     @property
     def identity(self) -> str:

@@ -16,7 +16,7 @@ from storage.text import clean
 _SITE: LiteralString = (
     "key, name, address, enterprise, timezone, simulated, area, building, riser, site_class, tags, manager"
 )
-_DEVICE: LiteralString = "vendor, serial, model, site, gateway, address, tags, installed, calibration_due"
+_DEVICE: LiteralString = "vendor, serial, model, site, gateway, address, tags, installed, calibration_due, installer"
 _MATRIX: LiteralString = "id, detectors, votes, rules, valves, fans"
 _SITES: LiteralString = _SITE + " FROM site"
 _DEVICES: LiteralString = "device_no, " + _DEVICE + " FROM device"
@@ -102,10 +102,11 @@ async def _write_devices(connection: Connection, plan: Plan) -> None:
         plan.known.devices[identity] = msgspec.structs.replace(plan.known.devices[identity], device_no=device_no)
     await connection.execute(
         "UPDATE device d SET model = g.model, site = g.site, gateway = g.gateway, address = g.address, tags = g.tags,"
-        " installed = g.installed, calibration_due = g.calibration_due"
+        " installed = g.installed, calibration_due = g.calibration_due, installer = g.installer"
         " FROM pg_temp.given_device g WHERE d.vendor = g.vendor AND d.serial = g.serial"
-        " AND (d.model, d.site, d.gateway, d.address, d.tags, d.installed, d.calibration_due) IS DISTINCT FROM"
-        " (g.model, g.site, g.gateway, g.address, g.tags, g.installed, g.calibration_due)"
+        " AND (d.model, d.site, d.gateway, d.address, d.tags, d.installed, d.calibration_due, d.installer)"
+        " IS DISTINCT FROM"
+        " (g.model, g.site, g.gateway, g.address, g.tags, g.installed, g.calibration_due, g.installer)"
     )
 
 
@@ -133,8 +134,8 @@ def _columns(given: Site | Device | MatrixRow) -> tuple[Any, ...]:
 
 def _device_columns(device: Device) -> tuple[Any, ...]:
     """Without the number; a day that is not known is NULL."""
-    *rest, installed, calibration_due = _columns(device)[1:]
-    return (*rest, installed or None, calibration_due or None)
+    *rest, installed, calibration_due, installer = _columns(device)[1:]
+    return (*rest, installed or None, calibration_due or None, installer)
 
 
 def _site(row: tuple[Any, ...]) -> Site:
@@ -142,9 +143,9 @@ def _site(row: tuple[Any, ...]) -> Site:
 
 
 def _device(row: tuple[Any, ...]) -> Device:
-    *plain, installed, calibration_due = row
+    *plain, installed, calibration_due, installer = row
     days = [day.isoformat() if day else "" for day in (installed, calibration_due)]
-    return msgspec.convert(dict(zip(Device.__struct_fields__, (*plain, *days), strict=True)), Device)
+    return msgspec.convert(dict(zip(Device.__struct_fields__, (*plain, *days, installer), strict=True)), Device)
 
 
 def _matrix_row(row: tuple[Any, ...]) -> MatrixRow:

@@ -1,3 +1,15 @@
+-- The register: parties, areas, sites, people, devices, installations. Two times are kept of everything. `since`,
+-- `until` and the like are the world's: when it was so. `recorded` is ours: since when we have it so. What was recorded
+-- before is in <table>_past, so that both "who had what on that day" and "what did we know on that day" can be asked.
+
+-- Who writes, and when it is, as the caller says (set_config('davy.by', ..., true), 'davy.at' in microseconds since
+-- 1970); else the connection's own time, and nobody.
+CREATE FUNCTION davy_by() RETURNS text LANGUAGE sql STABLE
+    RETURN coalesce(current_setting('davy.by', true), '');
+CREATE FUNCTION davy_at() RETURNS timestamptz LANGUAGE sql STABLE
+    RETURN coalesce(timestamptz 'epoch' + nullif(current_setting('davy.at', true), '')::bigint * interval '1 microsecond',
+                    now());
+
 -- The parties of the platform: its tenants. `vendor`: the first word of its devices' identities.
 CREATE TABLE enterprise (
     key     text PRIMARY KEY,
@@ -7,14 +19,226 @@ CREATE TABLE enterprise (
     uscc    text NOT NULL DEFAULT '',
     vendor  text NOT NULL DEFAULT '',
     area    text NOT NULL DEFAULT '',
-    contact text NOT NULL DEFAULT ''
+    contact text NOT NULL DEFAULT '',
+    gone    timestamptz
 );
-CREATE UNIQUE INDEX enterprise_vendor ON enterprise (vendor) WHERE vendor <> '';
+CREATE UNIQUE INDEX enterprise_vendor ON enterprise (vendor) WHERE vendor <> '' AND gone IS NULL;
 -- Who was named by a site before there was a table of them.
 INSERT INTO enterprise (key, kind) SELECT DISTINCT enterprise, 'gas_company' FROM site WHERE enterprise <> '';
 
+-- GB/T 2260: what a code meant, and when. The first day of all stands for "from ever", NULL for "for ever".
+CREATE TABLE area (
+    code    text NOT NULL,
+    since   date NOT NULL DEFAULT '0001-01-01',
+    until   date CHECK (until > since),
+    name    text NOT NULL DEFAULT '',
+    name_en text NOT NULL DEFAULT '',
+    parent  text NOT NULL DEFAULT '' CHECK (parent <> code),
+    PRIMARY KEY (code, since)
+);
+CREATE INDEX area_parent ON area (parent, code);
+
 -- Whose a site is: enterprise (the gas company), manager (the property manager), area (a prefix is the wider area).
+-- What follows is devices/register.py's SiteFacts. `gone`: since when it is registered no longer; its number and its
+-- past stay.
 ALTER TABLE site ADD COLUMN manager text NOT NULL DEFAULT '';
+ALTER TABLE site ADD COLUMN department text NOT NULL DEFAULT '';
+ALTER TABLE site ADD COLUMN neighbourhood text NOT NULL DEFAULT ''
+    CHECK (neighbourhood IN ('', 'new', 'existing', 'old'));
+ALTER TABLE site ADD COLUMN hardship text NOT NULL DEFAULT '';
+ALTER TABLE site ADD COLUMN funding text NOT NULL DEFAULT '';
+ALTER TABLE site ADD COLUMN building_height_m real CHECK (building_height_m > 0);
+ALTER TABLE site ADD COLUMN gas_supply text NOT NULL DEFAULT '';
+ALTER TABLE site ADD COLUMN gas_on date;
+ALTER TABLE site ADD COLUMN gone timestamptz;
 CREATE INDEX site_enterprise ON site (enterprise, key);
 CREATE INDEX site_manager ON site (manager, key) WHERE manager <> '';
 CREATE INDEX site_area ON site (area text_pattern_ops, key);
+CREATE INDEX site_building ON site (building, key) WHERE building <> '';
+CREATE INDEX site_hardship ON site (hardship, key) WHERE hardship <> '';
+
+-- Whose a device is: that of its site (kept here by triggers, so that a list of a tenant's devices is one index, and a
+-- past row says whose it was then), its vendor's, its installer's. What follows is DeviceFacts.
+ALTER TABLE device ADD COLUMN installer text NOT NULL DEFAULT '';
+ALTER TABLE device ADD COLUMN enterprise text NOT NULL DEFAULT '';
+ALTER TABLE device ADD COLUMN manager text NOT NULL DEFAULT '';
+ALTER TABLE device ADD COLUMN area text NOT NULL DEFAULT '';
+ALTER TABLE device ADD COLUMN identifier text NOT NULL DEFAULT '';
+ALTER TABLE device ADD COLUMN identifier_kind text NOT NULL DEFAULT '' CHECK (identifier_kind IN ('', 'passive', 'active'));
+ALTER TABLE device ADD COLUMN mounting text NOT NULL DEFAULT '';
+ALTER TABLE device ADD COLUMN made date;
+ALTER TABLE device ADD COLUMN life_end date;
+ALTER TABLE device ADD COLUMN gone timestamptz;
+UPDATE device d SET enterprise = s.enterprise, area = s.area FROM site s WHERE s.key = d.site;
+CREATE INDEX device_enterprise ON device (enterprise, device_no);
+CREATE INDEX device_manager ON device (manager, device_no) WHERE manager <> '';
+CREATE INDEX device_area ON device (area text_pattern_ops, device_no);
+CREATE INDEX device_vendor ON device (vendor, device_no);
+CREATE INDEX device_installer ON device (installer, device_no) WHERE installer <> '';
+CREATE INDEX device_model_of ON device (model, device_no);
+CREATE INDEX device_gateway ON device (gateway, device_no) WHERE gateway <> '';
+CREATE INDEX device_calibration_due ON device (calibration_due, device_no) WHERE calibration_due IS NOT NULL;
+CREATE INDEX device_identifier ON device (identifier) WHERE identifier <> '';
+
+-- The functions of triggers run as the tables' owner: a writer who sees one tenant only still keeps the whole true.
+CREATE FUNCTION davy_own_device() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    SELECT s.enterprise, s.manager, s.area INTO NEW.enterprise, NEW.manager, NEW.area FROM site s WHERE s.key = NEW.site;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER device_own BEFORE INSERT OR UPDATE OF site, enterprise, manager, area ON device
+    FOR EACH ROW EXECUTE FUNCTION davy_own_device();
+CREATE FUNCTION davy_own_devices() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    UPDATE device SET enterprise = NEW.enterprise WHERE site = NEW.key;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER site_owns_devices AFTER UPDATE ON site FOR EACH ROW
+    WHEN ((OLD.enterprise, OLD.manager, OLD.area) IS DISTINCT FROM (NEW.enterprise, NEW.manager, NEW.area))
+    EXECUTE FUNCTION davy_own_devices();
+
+-- LinkFacts.
+ALTER TABLE link ADD COLUMN since date;
+ALTER TABLE link ADD COLUMN installer text NOT NULL DEFAULT '';
+CREATE INDEX link_valve ON link (valve);
+
+-- A certificate of one device, or of all of a model.
+CREATE TABLE certificate (
+    scheme   text NOT NULL,
+    number   text NOT NULL,
+    identity text REFERENCES device (identity),
+    model    text REFERENCES device_model,
+    issuer   text NOT NULL DEFAULT '',
+    issued   date,
+    expires  date,
+    PRIMARY KEY (scheme, number),
+    CONSTRAINT of_a_device_or_a_model CHECK (num_nonnulls(identity, model) = 1)
+);
+CREATE INDEX certificate_identity ON certificate (identity) WHERE identity IS NOT NULL;
+CREATE INDEX certificate_model ON certificate (model) WHERE model IS NOT NULL;
+CREATE INDEX certificate_expires ON certificate (expires);
+
+-- A device at a site from a day to a day. Of one device one is open at most.
+CREATE TABLE installation (
+    key           text   PRIMARY KEY,
+    identity      text   NOT NULL REFERENCES device (identity),
+    site          text   NOT NULL REFERENCES site,
+    since         date   NOT NULL,
+    until         date   CHECK (until >= since),
+    installer     text   NOT NULL DEFAULT '',
+    mounting      text   NOT NULL DEFAULT '',
+    evidence      text[] NOT NULL DEFAULT '{}',
+    gas_on_check  date,
+    inspected     date,
+    replaces      text   NOT NULL DEFAULT '',
+    reason        text   NOT NULL DEFAULT '',
+    ended_because text   NOT NULL DEFAULT ''
+);
+CREATE UNIQUE INDEX installation_open ON installation (identity) WHERE until IS NULL;
+CREATE INDEX installation_identity ON installation (identity, since);
+CREATE INDEX installation_site ON installation (site, since);
+CREATE INDEX installation_installer ON installation (installer, key) WHERE installer <> '';
+CREATE INDEX installation_replaces ON installation (replaces) WHERE replaces <> '';
+
+-- People at sites (access/people.py). bytea is sealed (storage/sealed.py); an index is a keyed hash, by which a number
+-- is found without being read.
+CREATE TABLE person (
+    tenant          text   NOT NULL,
+    key             text   NOT NULL,
+    name            bytea,
+    telephone       bytea,
+    telephone_index bytea,
+    id_number       bytea,
+    id_number_index bytea,
+    language        text   NOT NULL DEFAULT 'zh',
+    needs           text[] NOT NULL DEFAULT '{}',
+    PRIMARY KEY (tenant, key)
+);
+CREATE INDEX person_telephone ON person (tenant, telephone_index) WHERE telephone_index IS NOT NULL;
+CREATE INDEX person_id_number ON person (tenant, id_number_index) WHERE id_number_index IS NOT NULL;
+
+CREATE TABLE contact (
+    tenant        text     NOT NULL,
+    person        text     NOT NULL,
+    channel       text     NOT NULL CHECK (channel IN ('telephone', 'sms', 'wechat', 'app', 'email')),
+    rank          smallint NOT NULL DEFAULT 1 CHECK (rank >= 1),
+    address       bytea,
+    address_index bytea,
+    proven        date,
+    proven_by     text     NOT NULL DEFAULT '',
+    PRIMARY KEY (tenant, person, channel, rank),
+    FOREIGN KEY (tenant, person) REFERENCES person ON DELETE CASCADE
+);
+
+CREATE TABLE site_role (
+    tenant text NOT NULL,
+    person text NOT NULL,
+    site   text NOT NULL REFERENCES site,
+    role   text NOT NULL,
+    since  date NOT NULL DEFAULT '0001-01-01',
+    until  date CHECK (until >= since),
+    PRIMARY KEY (tenant, person, site, role, since),
+    FOREIGN KEY (tenant, person) REFERENCES person ON DELETE CASCADE
+);
+CREATE INDEX site_role_site ON site_role (site, since);
+
+-- `version` goes up by one with every change: who changes version 3 does not overwrite version 4 unseen.
+CREATE FUNCTION davy_keep_past() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    at timestamptz := greatest(davy_at(), OLD.recorded);
+BEGIN
+    EXECUTE format('INSERT INTO %I SELECT $1, $2, $3.*', TG_TABLE_NAME || '_past') USING at, davy_by(), OLD;
+    IF TG_OP = 'DELETE' THEN
+        RETURN OLD;
+    END IF;
+    NEW.version := OLD.version + 1;
+    NEW.recorded := at;
+    NEW.recorded_by := davy_by();
+    RETURN NEW;
+END $$;
+
+-- Gives a table its versions, its past (`superseded`: until when it stood so; `superseded_by`: who changed it) and
+-- <table>_ever, both as one (`superseded` NULL: it stands). As of some time t: recorded <= t and (superseded IS NULL OR
+-- superseded > t). A later migration that adds a column adds it to the past too, and calls davy_show_ever again.
+CREATE FUNCTION davy_show_ever(of text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    columns text := (SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
+                     WHERE attrelid = of::regclass AND attnum > 0 AND NOT attisdropped);
+BEGIN
+    EXECUTE format('CREATE OR REPLACE VIEW %I WITH (security_invoker = true) AS '
+                   'SELECT NULL::timestamptz AS superseded, NULL::text AS superseded_by, %s FROM %I UNION ALL '
+                   'SELECT superseded, superseded_by, %s FROM %I',
+                   of || '_ever', columns, of, columns, of || '_past');
+END $$;
+CREATE FUNCTION davy_keep_versions(of text, VARIADIC key text[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('ALTER TABLE %I ADD COLUMN version integer NOT NULL DEFAULT 1, '
+                   'ADD COLUMN recorded timestamptz NOT NULL DEFAULT davy_at(), '
+                   'ADD COLUMN recorded_by text NOT NULL DEFAULT davy_by()', of);
+    EXECUTE format('CREATE TABLE %I (superseded timestamptz NOT NULL, superseded_by text NOT NULL, LIKE %I)',
+                   of || '_past', of);
+    EXECUTE format('CREATE INDEX ON %I (%s, version)', of || '_past',
+                   (SELECT string_agg(quote_ident(one), ', ') FROM unnest(key) one));
+    EXECUTE format('CREATE INDEX ON %I (superseded)', of || '_past');
+    -- Its name makes it the last of the triggers that come before a row is written: they fire in the order of names.
+    EXECUTE format('CREATE TRIGGER past_is_kept BEFORE UPDATE OR DELETE ON %I FOR EACH ROW EXECUTE FUNCTION davy_keep_past()',
+                   of);
+    PERFORM davy_show_ever(of);
+END $$;
+SELECT davy_keep_versions('enterprise', 'key');
+SELECT davy_keep_versions('area', 'code', 'since');
+SELECT davy_keep_versions('site', 'key');
+SELECT davy_keep_versions('device', 'identity');
+SELECT davy_keep_versions('link', 'detector', 'valve');
+SELECT davy_keep_versions('matrix_row', 'id');
+SELECT davy_keep_versions('certificate', 'scheme', 'number');
+SELECT davy_keep_versions('installation', 'key');
+SELECT davy_keep_versions('person', 'tenant', 'key');
+SELECT davy_keep_versions('contact', 'tenant', 'person', 'channel', 'rank');
+SELECT davy_keep_versions('site_role', 'tenant', 'person', 'site', 'role', 'since');
+CREATE INDEX ON device_past (site, superseded);
+CREATE INDEX ON site_role_past (site, superseded);
+CREATE INDEX ON installation_past (site, superseded);
