@@ -6,6 +6,7 @@ F2  The cursor is locked first: two followers of one engine cannot both write a 
 F3  readings = stored + duplicate + poison, in the cursor's own counters.
 F4  Nothing one row, one extra field or one decision contains can stop the rest: what the database refuses goes to
     quarantine with the database's reason.
+F5  What the engine decided goes into the record of its tenant (G12) in the same transaction: once, as the rows are.
 """
 
 from collections.abc import Sequence
@@ -17,9 +18,11 @@ import msgspec
 
 from devices.readings import Rows
 from storage import latest, rollup_marks
+from storage.audit import record
 from storage.batch import Batch, Decided, Extra, RulesPut, SetAside
 from storage.database import Connection
 from storage.decided import write_decisions
+from storage.decided_audit import said_of
 from storage.latest import Newest
 from storage.modes import Mode
 from storage.partitions import Partitions
@@ -182,11 +185,15 @@ class Writer:
         for items, reason in await sift(self._connection, batch.extras, self._write_extras):
             refused += [(extra.device_no, f"extra fields: {reason}", extra.body) for extra in items]
         write = partial(write_decisions, self._connection, self._engine)
+        not_written: set[tuple[int, int]] = set()
         for decided, reason in await sift(self._connection, batch.decided, write):
             refused += [(0, f"decision {one.cycle}:{one.n}: {reason}", _body(one)) for one in decided]
+            not_written |= {(one.cycle, one.n) for one in decided}
         put = partial(write_rules, self._connection, self._engine)
         for rules, reason in await sift(self._connection, batch.rules, put):
             refused += [(0, f"rules {one.cycle}:{one.n}: {reason}", _body(one)) for one in rules]
+        written = [one for one in batch.decided if (one.cycle, one.n) not in not_written]
+        await record(self._connection, await said_of(self._connection, self._engine, written, batch.rules))
         if stored.days:
             async with self._connection.cursor() as cursor:
                 await cursor.executemany(_DAY, sorted(stored.days.items()))
