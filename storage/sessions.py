@@ -1,0 +1,41 @@
+"""Sessions: begun and ended. Each is one step of the caller's transaction. All raise psycopg.Error; call under
+`translated()`."""
+
+from access.directory import Session
+from storage.database import Connection
+from storage.times import as_datetime
+
+
+async def begin(connection: Connection, one: Session) -> bool:
+    """Write it down; False where it is written already, or its account is disabled or gone."""
+    cursor = await connection.execute(
+        "INSERT INTO session (session, account, secret_sha256, how, began, expires, ended)"
+        " SELECT %s, account, %s, %s, %s, %s, %s FROM account WHERE account = %s AND NOT disabled"
+        " ON CONFLICT DO NOTHING",
+        (
+            one.session,
+            one.secret_sha256,
+            one.how,
+            as_datetime(one.began),
+            as_datetime(one.expires),
+            as_datetime(one.ended) if one.ended else None,
+            one.account,
+        ),
+    )
+    return cursor.rowcount == 1
+
+
+async def end(connection: Connection, account: str, now_us: int, session: str | None = None) -> int:
+    """End one session of an account, or (None) all that live; how many."""
+    cursor = await connection.execute(
+        "UPDATE session SET ended = %s WHERE account = %s AND ended IS NULL AND (%s::text IS NULL OR session = %s)",
+        (as_datetime(now_us), account, session, session),
+    )
+    return cursor.rowcount
+
+
+async def forget(connection: Connection, before_us: int) -> int:
+    """Take out what ended or expired before this; the record has who signed in when."""
+    at = as_datetime(before_us)
+    cursor = await connection.execute("DELETE FROM session WHERE expires < %s OR ended < %s", (at, at))
+    return cursor.rowcount
