@@ -8,6 +8,8 @@ All of these raise psycopg.Error; call under `translated()`.
 
 from typing import Any, LiteralString
 
+from msgspec.structs import replace
+
 from access.directory import Account, ApiKey, Changes, Session
 from access.principals import Membership
 from access.roles import Role
@@ -62,13 +64,13 @@ async def changes(connection: Connection, mark: int) -> Changes:
 async def accounts(connection: Connection, where: LiteralString, values: list[Any]) -> tuple[Account, ...]:
     """Accounts with their memberships."""
     cursor = await connection.execute(_ACCOUNTS + where + " ORDER BY a.account, m.role, m.enterprise", values)
-    found: dict[str, tuple[Any, ...]] = {}
+    found: dict[str, Account] = {}
     members: dict[str, list[Membership]] = {}
     for account, login, password, issuer, subject, disabled, *of in await cursor.fetchall():
-        found[account] = (account, login, password, issuer, subject, disabled)
+        found[account] = Account(account, login, password, issuer, subject, disabled)
         if of[0] is not None:
             members.setdefault(account, []).append(_membership(*of))
-    return tuple(Account(*columns, memberships=tuple(members.get(account, ()))) for account, columns in found.items())
+    return tuple(replace(one, memberships=tuple(members.get(account, ()))) for account, one in found.items())
 
 
 async def account_of(connection: Connection, account: str) -> Account | None:
