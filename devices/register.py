@@ -48,7 +48,7 @@ class SiteFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class IdentifierKind(StrEnum):
     """Of an industrial-internet identifier. PASSIVE: printed, read by something. ACTIVE: in a chip or module, and able
-    to start a connection to the resolver itself (domain.md, section 5)."""
+    to start a connection to the resolver itself (工业互联网标识解析)."""
 
     PASSIVE = "passive"
     ACTIVE = "active"
