@@ -49,6 +49,7 @@ def main() -> None:
     """The entry point: one clear line and a documented code for everything that stops a command."""
     os.umask(0o077)  # whatever a command makes is its owner's alone
     from davy import (
+        commands_audit,
         commands_bench,
         commands_broker,
         commands_check,
@@ -67,6 +68,7 @@ def main() -> None:
         commands_modbus,
         commands_broker,
         commands_rules,
+        commands_audit,
         commands_simulate,
         commands_check,
         commands_bench,

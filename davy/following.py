@@ -5,6 +5,7 @@ import time
 
 import structlog
 
+from davy.audit_key import installation_key
 from davy.exits import CannotGoOn, Exit
 from davy.postgres_home import running_url
 from davy.settings import Settings
@@ -12,6 +13,7 @@ from engine.client import DoorClient
 from engine.journal import JournalReader
 from storage.follower import Progress, follow
 from storage.retention import Retention
+from storage.vouching import keep_vouching
 
 _log = structlog.get_logger()
 
@@ -26,15 +28,51 @@ async def run_storage(settings: Settings, stop: asyncio.Event) -> None:
         retention = Retention(raw_days=settings.retention_raw_days, minutes_days=settings.retention_1m_days)
     except ValueError as wrong:
         raise CannotGoOn(Exit.USAGE, f"settings: {wrong}") from wrong
-    await follow(
-        url,
-        lambda: JournalReader(settings.engine_store),
-        DoorClient(settings.door),
-        stop=stop,
-        clock=lambda: time.time_ns() // 1_000,
-        progress=_Troubles(),
-        retention=retention,
+    signer = installation_key(settings)
+    vouching = asyncio.create_task(
+        keep_vouching(
+            url,
+            signer,
+            settings.audit_publish,
+            settings.audit_every_s,
+            stop=stop,
+            clock=_now_us,
+            tell=_Trouble("record"),
+        ),
+        name="audit-heads",
     )
+    try:
+        await follow(
+            url,
+            lambda: JournalReader(settings.engine_store),
+            DoorClient(settings.door),
+            stop=stop,
+            clock=_now_us,
+            progress=_Troubles(),
+            retention=retention,
+        )
+    finally:
+        vouching.cancel()
+        await asyncio.wait({vouching})
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1_000
+
+
+class _Trouble:
+    """Logs what is in the way of one side when it appears and when it has gone, once each."""
+
+    def __init__(self, side: str) -> None:
+        self._side = side
+        self._known = ""
+
+    def __call__(self, words: str) -> None:
+        if words and words != self._known:
+            _log.warning("storage waits", side=self._side, because=words)
+        elif self._known and not words:
+            _log.info("storage goes on", side=self._side)
+        self._known = words
 
 
 class _Troubles:

@@ -50,6 +50,8 @@ class Settings:
     rule_packs: tuple[str, ...] | None
     models: Path | None
     brokers: Path | None
+    audit_publish: Path | None
+    audit_every_s: int
     mode: str
     log_level: str
     log_json: bool
@@ -99,6 +101,11 @@ class Settings:
     @property
     def admin_token(self) -> Path:
         return self.data / "admin-token"
+
+    @property
+    def audit_key(self) -> Path:
+        """The key that signs where the record stands (Ed25519, PEM)."""
+        return self.data / "audit-key"
 
     @property
     def demo_marker(self) -> Path:
@@ -164,6 +171,10 @@ KEYS: dict[str, Key] = {
     ),
     "models": Key(values.folder, None, "a folder with device models of your own (TOML), beside the catalogue"),
     "brokers": Key(values.file_to_be, None, "MQTT brokers to listen behind (TOML, docs/BROKERS.md); not set: none"),
+    "audit_publish": Key(
+        values.folder, None, "a folder for signed heads of the record, best on another machine; not set: kept here only"
+    ),
+    "audit_every_s": Key(values.whole(10, 86400), "3600", "seconds between signed heads of the record"),
     "mode": Key(
         values.one_of("auto", "plain", "timescale-apache", "timescale-tsl"), "auto", "database mode when it is made"
     ),
