@@ -242,3 +242,12 @@ SELECT davy_keep_versions('site_role', 'tenant', 'person', 'site', 'role', 'sinc
 CREATE INDEX ON device_past (site, superseded);
 CREATE INDEX ON site_role_past (site, superseded);
 CREATE INDEX ON installation_past (site, superseded);
+
+-- What waits for the engine is a change that stands on another one (`base`), or the registry as a whole.
+ALTER TABLE registry_outbox ADD COLUMN base bigint NOT NULL DEFAULT 0;
+ALTER TABLE registry_outbox ADD COLUMN whole boolean NOT NULL DEFAULT true;
+CREATE INDEX registry_outbox_whole ON registry_outbox (number) WHERE whole;
+
+-- While a token is changed for another, the former one is good until a time, so that the device need not be visited.
+ALTER TABLE credential ADD COLUMN former_sha256 text NOT NULL DEFAULT '' CHECK (former_sha256 ~ '^([0-9a-f]{64})?$');
+ALTER TABLE credential ADD COLUMN former_until timestamptz;
