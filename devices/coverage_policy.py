@@ -50,8 +50,8 @@ class DeviceTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SiteClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A class of sites; a site is of the first that it fits. `neighbourhood` and `hardship`: only such; empty and False:
-    any."""
+    """A class of sites; a site is of the first that it fits. `neighbourhood` and `hardship`: only such; empty and
+    False: any."""
 
     key: str
     name: str
@@ -63,8 +63,8 @@ class SiteClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Clause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Sites of these classes must have such a device: by a day (that day is still in time), when their gas is turned on,
-    or without a day. above_m: only where the building is higher. target_pct None: no share was set."""
+    """Sites of these classes must have such a device: by a day (that day is still in time), when their gas is turned
+    on, or without a day. above_m: only where the building is higher. target_pct None: no share was set."""
 
     classes: tuple[str, ...]
     device: DeviceKind
