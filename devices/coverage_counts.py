@@ -84,7 +84,7 @@ def cells(policy: Policy, sites: Sites, verdicts: Verdicts) -> tuple[Cell, ...]:
     found = []
     for n, row in enumerate(first):
         gaps = {word: numbers[n] for word, numbers in by_reason.items() if numbers[n]}
-        counts = Counts(*(numbers[n] for numbers in plain), gaps=gaps)
+        counts = _counts([numbers[n] for numbers in plain], gaps)
         area, department, enterprise, manager = (column.at(int(row)) for column in columns)
         found.append(Cell(area, department, names[int(verdicts.of_class[row]) + 1], enterprise, manager, counts))
     return tuple(
@@ -99,7 +99,12 @@ def total(counted: Iterable[Counts]) -> Counts:
             plain[n] += value
         for word, value in one.gaps.items():
             gaps[word] = gaps.get(word, 0) + value
-    return Counts(*plain, gaps=dict(sorted(gaps.items())))
+    return _counts(plain, dict(sorted(gaps.items())))
+
+
+def _counts(plain: Sequence[int], gaps: dict[str, int]) -> Counts:
+    sites, required, installed, observed, evidenced, late = plain
+    return Counts(sites, required, installed, observed, evidenced, late, gaps)
 
 
 def grouped(of: Iterable[Cell], key: Callable[[Cell], str]) -> dict[str, Counts]:
@@ -143,11 +148,8 @@ def against_targets(policy: Policy, of: Iterable[Cell]) -> tuple[Target, ...]:
     for one in policy.classes:
         clauses = [clause for clause in policy.clauses if one.key in clause.classes]
         percents = [clause.target_pct for clause in clauses if clause.target_pct is not None and clause.above_m is None]
-        days = {
-            "gas_on" if clause.at_gas_on else clause.by.isoformat()
-            for clause in clauses
-            if clause.at_gas_on or clause.by
-        }
+        days = {clause.by.isoformat() for clause in clauses if clause.by is not None}
+        days |= {"gas_on" for clause in clauses if clause.at_gas_on}
         counts, target = by_class.get(one.key, Counts()), max(percents, default=None)
         share = counts.share
         met = None if target is None or share is None else share * 100 >= target
@@ -175,8 +177,3 @@ def ranking(groups: Mapping[str, Counts], *, by: Callable[[Counts], Fraction | N
         tied = found and shares[found[-1].name] == shares[name]
         found.append(Ranked(found[-1].rank if tied else place, name, groups[name]))
     return (*found, *(Ranked(None, name, groups[name]) for name in sorted(groups) if shares[name] is None))
-
-
-def first_gaps(verdicts: Verdicts) -> Sequence[int]:
-    """The rows of sites that must have something and are not covered, in order."""
-    return [int(row) for row in np.flatnonzero(verdicts.gap != 0)]
