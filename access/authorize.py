@@ -13,7 +13,7 @@ A6  An incident may stand over several parties' sites. Only who may see each of 
 """
 
 from access.actions import Action
-from access.ownership import Owner, Scope
+from access.ownership import EVERYTHING, NOTHING, Owner, Scope
 from access.principals import Administrator, Anonymous, DevicePrincipal, Membership, Person, Principal, Service
 from access.roles import ANONYMOUS_ACTIONS, DEVICE_ACTIONS, PLATFORM_ACTIONS, ROLE_ACTIONS, Role
 from access.subjects import (
@@ -49,8 +49,6 @@ __all__ = [
     "scope",
 ]
 
-EVERYTHING = Scope(everything=True)
-NOTHING = Scope()
 #: What the installation's own token may do.
 ADMINISTRATOR_ACTIONS = PLATFORM_ACTIONS
 

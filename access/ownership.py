@@ -53,3 +53,7 @@ class Scope:
             or bool(owner.site and owner.site in self.sites)
             or bool(owner.area and any(area and owner.area.startswith(area) for area in self.areas))
         )
+
+
+EVERYTHING = Scope(everything=True)
+NOTHING = Scope()

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Any, LiteralString, NamedTuple
 
+from access.ownership import EVERYTHING, Scope
 from engine.messages import AlarmView
 from rules.decisions import AlarmState, Priority
 from storage.database import Connection, translated
+from storage.scoped import OF_ALARM, condition
 from storage.text import clean
 from storage.times import as_datetime
 
@@ -15,6 +17,7 @@ _SELECT: LiteralString = (
     " coalesce(davy_us(a.expected), 0), a.trial, a.incident, a.resolution, coalesce(davy_us(a.until), 0)"
     " FROM alarm a LEFT JOIN device d USING (device_no)"
 )
+_SITE: LiteralString = " LEFT JOIN site s ON s.key = a.site"
 
 
 #: Under these the true state is another, which only the engine knows.
@@ -60,10 +63,12 @@ async def alarms(
     priority: Priority | None = None,
     incident: str | None = None,
     trial: bool | None = None,
+    scope: Scope = EVERYTHING,
 ) -> list[AlarmView]:
     """Alarms raised with from <= raised < to, newest first, beginning after the key the last page ended with."""
-    query: LiteralString = _SELECT + " WHERE a.raised >= %s AND a.raised < %s"
-    values: list[Any] = [as_datetime(from_us), as_datetime(to_us)]
+    admitted, owners = condition(scope, OF_ALARM)
+    query: LiteralString = _SELECT + _SITE + " WHERE a.raised >= %s AND a.raised < %s AND " + admitted
+    values: list[Any] = [as_datetime(from_us), as_datetime(to_us), *owners]
     if device_no is not None:
         query += " AND a.device_no = %s"
         values.append(device_no)

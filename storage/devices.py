@@ -5,10 +5,12 @@ from typing import Any, LiteralString
 
 import msgspec
 
+from access.ownership import EVERYTHING, Scope
 from devices.models import DeviceKind, Reachability, Tier
 from devices.sites import Site
 from storage.database import Connection, translated
 from storage.registry_tables import read_site
+from storage.scoped import OF_DEVICE, condition
 from storage.text import clean
 
 _COLUMNS: LiteralString = (
@@ -45,10 +47,12 @@ async def devices(
     after: int = 0,
     site: str | None = None,
     kind: DeviceKind | None = None,
+    within: Scope = EVERYTHING,
 ) -> list[RegisteredDevice]:
     """Devices in the order of their numbers, beginning after number `after`."""
-    query: LiteralString = "SELECT " + _COLUMNS + " WHERE d.device_no > %s"
-    values: list[Any] = [after]
+    admitted, owners = condition(within, OF_DEVICE)
+    query: LiteralString = "SELECT " + _COLUMNS + " WHERE d.device_no > %s AND " + admitted
+    values: list[Any] = [after, *owners]
     if site is not None:
         query += " AND d.site = %s"
         values.append(clean(site))

@@ -4,10 +4,13 @@ All of these raise DatabaseAway and DatabaseRefused."""
 from dataclasses import dataclass
 from typing import Any, LiteralString, NamedTuple
 
+from access.ownership import EVERYTHING, Scope
 from engine.messages import IncidentView, MarkView
 from rules.decisions import IncidentChange, IncidentScope, Priority
 from rules.instructions import FieldStep, Resolution
 from storage.database import Connection, translated
+from storage.owners import INCIDENT_SITES
+from storage.scoped import OF_INCIDENT, condition
 from storage.text import clean
 from storage.times import as_datetime
 
@@ -28,6 +31,11 @@ _SELECT: LiteralString = (
     " LEFT JOIN LATERAL (SELECT x.at, x.cycle, x.n FROM incident_event x WHERE x.incident = i.incident"
     " AND x.change = 'steps opened' ORDER BY x.at DESC, x.cycle DESC, x.n DESC LIMIT 1) o ON true"
     " LEFT JOIN alarm a ON a.alarm = e.alarms[1] LEFT JOIN device d ON d.device_no = a.device_no"
+)
+
+_ALL_OF_ITS_SITES: tuple[LiteralString, LiteralString] = (
+    " AND (SELECT bool_and(coalesce(",
+    ", false)) FROM " + INCIDENT_SITES + " o LEFT JOIN site s ON s.key = o.site)",
 )
 
 
@@ -67,11 +75,16 @@ async def incidents(
     key: str | None = None,
     scope: IncidentScope | None = None,
     resolution: Resolution | None = None,
+    within: Scope = EVERYTHING,
 ) -> list[IncidentView]:
     """Incidents opened with from <= opened < to, newest first, beginning after the key the last page ended with;
-    without their marks."""
+    without their marks. `within`: those of which every site lies there."""
     query: LiteralString = _SELECT + " WHERE i.opened >= %s AND i.opened < %s"
     values: list[Any] = [as_datetime(from_us), as_datetime(to_us)]
+    if not within.everything:
+        admitted, owners = condition(within, OF_INCIDENT)
+        query += _ALL_OF_ITS_SITES[0] + admitted + _ALL_OF_ITS_SITES[1]
+        values += owners
     if key is not None:
         query += " AND i.key = %s"
         values.append(clean(key))

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Any, LiteralString, NamedTuple
 
+from access.ownership import EVERYTHING, Scope
 from engine.messages import PermitView
 from rules.decisions import HeldChange, PermitState
 from storage.database import Connection, translated
+from storage.scoped import OF_DEVICE, condition
 from storage.text import clean
 from storage.times import as_datetime
 
@@ -14,6 +16,12 @@ _SELECT: LiteralString = (
     " p.requested_by, p.reason, p.epoch, coalesce(davy_us(p.expires), 0), p.approved_by,"
     " coalesce(davy_us(p.granted), 0), coalesce(davy_us(p.ended), 0), p.ended_by, p.comment, p.combustible_lel"
     " FROM permit p LEFT JOIN device d USING (device_no)"
+)
+
+_HELD: LiteralString = (
+    "SELECT davy_us(h.at), h.engine, h.cycle, h.n, h.rule, h.device_no, coalesce(d.identity, ''),"
+    " coalesce(d.site, ''), h.alarm, h.change, h.value, h.reason, h.by"
+    " FROM shut_off_held h LEFT JOIN device d USING (device_no) WHERE h.at >= %s AND h.at < %s AND "
 )
 
 
@@ -75,10 +83,12 @@ async def permits(
     to_us: int,
     after: PermitKey | None = None,
     device_no: int | None = None,
+    within: Scope = EVERYTHING,
 ) -> list[PermitView]:
     """Permits requested with from <= requested < to, newest first, beginning after the key the last page ended with."""
-    query: LiteralString = _SELECT + " WHERE p.requested >= %s AND p.requested < %s"
-    values: list[Any] = [as_datetime(from_us), as_datetime(to_us)]
+    admitted, owners = condition(within, OF_DEVICE)
+    query: LiteralString = _SELECT + " WHERE p.requested >= %s AND p.requested < %s AND " + admitted
+    values: list[Any] = [as_datetime(from_us), as_datetime(to_us), *owners]
     if device_no is not None:
         query += " AND p.device_no = %s"
         values.append(device_no)
@@ -120,14 +130,12 @@ async def held(
     after: HeldKey | None = None,
     rule: str | None = None,
     alarm: str | None = None,
+    within: Scope = EVERYTHING,
 ) -> list[HeldEvent]:
     """What became of shut-offs with from <= at < to, newest first, beginning after the key the last page ended with."""
-    query: LiteralString = (
-        "SELECT davy_us(h.at), h.engine, h.cycle, h.n, h.rule, h.device_no, coalesce(d.identity, ''),"
-        " coalesce(d.site, ''), h.alarm, h.change, h.value, h.reason, h.by"
-        " FROM shut_off_held h LEFT JOIN device d USING (device_no) WHERE h.at >= %s AND h.at < %s"
-    )
-    values: list[Any] = [as_datetime(from_us), as_datetime(to_us)]
+    admitted, owners = condition(within, OF_DEVICE)
+    query: LiteralString = _HELD + admitted
+    values: list[Any] = [as_datetime(from_us), as_datetime(to_us), *owners]
     if rule is not None:
         query += " AND h.rule = %s"
         values.append(clean(rule))
