@@ -1,1 +1,476 @@
--- Row-level security: the second fence of G11, on every table of tenants.
+-- Row-level security: the second fence of G11, on every table of tenants (docs/SECURITY.md).
+--
+-- T1  Whoever asks is a database role: one per enterprise, a member of the group of its kind. Policies look `current_user`
+--     up in tenant_role; there is no setting that a query could change to become somebody else.
+-- T2  What no policy admits is not there. Empty owner fields admit nobody (NULL never equals).
+-- T3  Roles are of the whole server, so their names begin with this installation's own word (davy_role).
+-- T4  Readings have no policies (row-level security and the columnstore exclude each other) and no grants: tenants have
+--     views of them in the schema `tenant`.
+
+-- Schema and not data: a data-only dump that is restored into a new installation leaves that one its own word.
+DO $do$
+BEGIN
+    EXECUTE format('CREATE FUNCTION davy_role(what text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN %L || what',
+                   'davy_' || left(replace(gen_random_uuid()::text, '-', ''), 8) || '_');
+END $do$;
+
+-- house: Davy's own processes. api: becomes any of the others for a transaction, and sees nothing by itself. writer: what a
+-- tenant may change, the API changes in its name; Grafana in its name only reads.
+DO $do$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['house', 'platform', 'public', 'api', 'writer', 'gas_company', 'vendor',
+                                'installer', 'property_manager', 'regulator'] LOOP
+        EXECUTE format('CREATE ROLE %I NOLOGIN', davy_role(name));
+    END LOOP;
+    EXECUTE format('GRANT %I TO CURRENT_USER WITH INHERIT TRUE, SET FALSE', davy_role('house'));
+    EXECUTE format('GRANT %I TO CURRENT_USER WITH INHERIT FALSE, SET TRUE', davy_role('api'));
+    EXECUTE format('GRANT %I, %I TO %I WITH INHERIT FALSE, SET TRUE', davy_role('platform'), davy_role('public'),
+                   davy_role('api'));
+EXCEPTION WHEN insufficient_privilege THEN
+    RAISE EXCEPTION 'each tenant is a role of the database server, and % may not make roles; as a superuser run: ALTER ROLE % CREATEROLE;',
+        current_user, quote_ident(current_user) USING ERRCODE = 'insufficient_privilege';
+END $do$;
+
+-- Who a role is. enterprise: its party. The other columns are what policies compare with, NULL where they do not apply;
+-- an area is all from area_from to before area_to, bytewise. login: a role that signs in by itself, such as Grafana's.
+CREATE TABLE tenant_role (
+    role       text    PRIMARY KEY,
+    enterprise text    NOT NULL,
+    kind       text    NOT NULL,
+    vendor     text,
+    area_from  text,
+    area_to    text,
+    login      boolean NOT NULL DEFAULT false
+);
+CREATE INDEX ON tenant_role (enterprise);
+
+-- Bodies are bound when they are made: no search_path of a caller changes what they mean. NULL for another kind.
+CREATE FUNCTION davy_tenant() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (SELECT enterprise FROM tenant_role WHERE role = current_user::text);
+CREATE FUNCTION davy_company() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (SELECT enterprise FROM tenant_role WHERE role = current_user::text AND kind = 'gas_company');
+CREATE FUNCTION davy_manager() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (SELECT enterprise FROM tenant_role WHERE role = current_user::text AND kind = 'property_manager');
+CREATE FUNCTION davy_installer() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (SELECT enterprise FROM tenant_role WHERE role = current_user::text AND kind = 'installer');
+CREATE FUNCTION davy_vendor() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (SELECT vendor FROM tenant_role WHERE role = current_user::text AND kind = 'vendor');
+CREATE FUNCTION davy_area_from() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (SELECT area_from FROM tenant_role WHERE role = current_user::text AND kind = 'regulator');
+CREATE FUNCTION davy_area_to() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (SELECT area_to FROM tenant_role WHERE role = current_user::text AND kind = 'regulator');
+CREATE FUNCTION davy_is_platform() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN pg_has_role(current_user, davy_role('platform'), 'USAGE');
+
+-- What the codes of all that lies within an area begin with (devices/areas.py, A1).
+CREATE FUNCTION davy_area_prefix(code text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN length(code) <> 6 THEN code WHEN code LIKE '%0000' THEN left(code, 2)
+                WHEN code LIKE '%00' THEN left(code, 4) ELSE code END;
+
+-- A hash, because a key may be longer than a role's name (63 bytes), and two keys may differ after that.
+CREATE FUNCTION davy_tenant_role(enterprise text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN davy_role('t_' || left(encode(sha256(convert_to(enterprise, 'UTF8')), 'hex'), 24));
+
+-- The tenant's role is there, in the group of its kind and in no other, and tenant_role says so. Idempotent.
+CREATE FUNCTION davy_make_tenant(enterprise text, kind text, vendor text, area text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    named text := davy_tenant_role(enterprise);
+    start text := CASE WHEN davy_make_tenant.kind = 'regulator' THEN nullif(davy_area_prefix(area), '') END;
+    one   record;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = named) THEN
+        EXECUTE format('CREATE ROLE %I NOLOGIN', named);
+    END IF;
+    EXECUTE format('GRANT %I TO %I WITH INHERIT FALSE, SET TRUE', named, davy_role('api'));
+    EXECUTE format('GRANT %I TO %I WITH INHERIT TRUE, SET FALSE', davy_role('writer'), named);
+    INSERT INTO tenant_role AS t (role, enterprise, kind) VALUES (named, $1, $2) ON CONFLICT (role) DO NOTHING;
+    UPDATE tenant_role t SET kind = $2, vendor = CASE WHEN $2 = 'vendor' THEN nullif($3, '') END, area_from = start,
+        area_to = start || U&'\+10FFFF' WHERE t.enterprise = $1;
+    FOR one IN SELECT t.role FROM tenant_role t WHERE t.enterprise = $1 LOOP
+        PERFORM davy_join_group(one.role, $2);
+    END LOOP;
+END $$;
+
+CREATE FUNCTION davy_join_group(named text, kind text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    other text;
+BEGIN
+    FOR other IN SELECT g.rolname FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid JOIN pg_roles r ON r.oid = m.member
+        WHERE r.rolname = named AND g.rolname NOT IN (davy_role(kind), davy_role('writer')) LOOP
+        EXECUTE format('REVOKE %I FROM %I', other, named);
+    END LOOP;
+    EXECUTE format('GRANT %I TO %I WITH INHERIT TRUE, SET FALSE', davy_role(kind), named);
+END $$;
+
+CREATE FUNCTION davy_drop_tenant(enterprise text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    one record;
+BEGIN
+    FOR one IN DELETE FROM tenant_role t WHERE t.enterprise = $1 RETURNING t.role LOOP
+        EXECUTE format('DROP ROLE IF EXISTS %I', one.role);
+    END LOOP;
+END $$;
+
+CREATE FUNCTION davy_enterprise_role() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND (OLD.key <> NEW.key OR NEW.gone IS NOT NULL)) THEN
+        PERFORM davy_drop_tenant(OLD.key);
+    END IF;
+    IF TG_OP <> 'DELETE' AND NEW.gone IS NULL THEN
+        PERFORM davy_make_tenant(NEW.key, NEW.kind, NEW.vendor, NEW.area);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER enterprise_is_made_a_role AFTER INSERT OR DELETE OR UPDATE OF key, kind, vendor, area, gone ON enterprise
+    FOR EACH ROW EXECUTE FUNCTION davy_enterprise_role();
+SELECT davy_make_tenant(key, kind, vendor, area) FROM enterprise;
+
+-- Whose a row is stands in the row, so that lists of a tenant are read off an index however large the others are. It
+-- follows the site: a site that is given to another company takes its past along; a device that is
+-- moved leaves its past behind with the site.
+ALTER TABLE alarm ADD COLUMN enterprise text NOT NULL DEFAULT '', ADD COLUMN manager text NOT NULL DEFAULT '',
+    ADD COLUMN area text NOT NULL DEFAULT '', ADD COLUMN vendor text NOT NULL DEFAULT '';
+ALTER TABLE wanted ADD COLUMN site text NOT NULL DEFAULT '', ADD COLUMN enterprise text NOT NULL DEFAULT '',
+    ADD COLUMN manager text NOT NULL DEFAULT '', ADD COLUMN area text NOT NULL DEFAULT '',
+    ADD COLUMN vendor text NOT NULL DEFAULT '';
+ALTER TABLE permit ADD COLUMN site text NOT NULL DEFAULT '', ADD COLUMN enterprise text NOT NULL DEFAULT '',
+    ADD COLUMN manager text NOT NULL DEFAULT '', ADD COLUMN area text NOT NULL DEFAULT '',
+    ADD COLUMN vendor text NOT NULL DEFAULT '';
+ALTER TABLE shut_off_held ADD COLUMN site text NOT NULL DEFAULT '', ADD COLUMN enterprise text NOT NULL DEFAULT '',
+    ADD COLUMN manager text NOT NULL DEFAULT '', ADD COLUMN area text NOT NULL DEFAULT '',
+    ADD COLUMN vendor text NOT NULL DEFAULT '';
+
+-- An incident is of every site that ever had an alarm in it.
+CREATE TABLE incident_site (
+    incident   text NOT NULL,
+    site       text NOT NULL,
+    enterprise text NOT NULL DEFAULT '',
+    manager    text NOT NULL DEFAULT '',
+    area       text NOT NULL DEFAULT '',
+    PRIMARY KEY (incident, site)
+);
+
+UPDATE alarm a SET vendor = d.vendor FROM device d WHERE d.device_no = a.device_no;
+UPDATE alarm a SET enterprise = s.enterprise, manager = s.manager, area = s.area FROM site s WHERE s.key = a.site;
+UPDATE wanted w SET site = d.site, enterprise = d.enterprise, manager = d.manager, area = d.area, vendor = d.vendor
+    FROM device d WHERE d.device_no = w.device_no;
+UPDATE permit p SET site = d.site, enterprise = d.enterprise, manager = d.manager, area = d.area, vendor = d.vendor
+    FROM device d WHERE d.device_no = p.device_no;
+UPDATE shut_off_held h SET site = d.site, enterprise = d.enterprise, manager = d.manager, area = d.area, vendor = d.vendor
+    FROM device d WHERE d.device_no = h.device_no;
+INSERT INTO incident_site SELECT DISTINCT incident, site, enterprise, manager, area FROM alarm WHERE incident <> '';
+
+CREATE INDEX alarm_enterprise ON alarm (enterprise, raised DESC, alarm);
+CREATE INDEX alarm_manager ON alarm (manager, raised DESC, alarm) WHERE manager <> '';
+CREATE INDEX alarm_vendor ON alarm (vendor, raised DESC, alarm);
+CREATE INDEX wanted_enterprise ON wanted (enterprise, since DESC);
+CREATE INDEX wanted_site ON wanted (site);
+CREATE INDEX permit_enterprise ON permit (enterprise, requested DESC);
+CREATE INDEX permit_site ON permit (site);
+CREATE INDEX shut_off_held_enterprise ON shut_off_held (enterprise, at DESC);
+CREATE INDEX shut_off_held_site ON shut_off_held (site);
+CREATE INDEX incident_site_site ON incident_site (site);
+
+-- For what happened at a device: the site it names, else the device's.
+CREATE FUNCTION davy_stamp_event() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    there record;
+BEGIN
+    SELECT d.vendor, d.site INTO there FROM device d WHERE d.device_no = NEW.device_no;
+    NEW.vendor := coalesce(there.vendor, '');
+    IF NEW.site = '' THEN
+        NEW.site := coalesce(there.site, '');
+    END IF;
+    SELECT s.enterprise, s.manager, s.area INTO there FROM site s WHERE s.key = NEW.site;
+    NEW.enterprise := coalesce(there.enterprise, '');
+    NEW.manager := coalesce(there.manager, '');
+    NEW.area := coalesce(there.area, '');
+    RETURN NEW;
+END $$;
+CREATE TRIGGER alarm_is_its_sites BEFORE INSERT ON alarm FOR EACH ROW EXECUTE FUNCTION davy_stamp_event();
+CREATE TRIGGER wanted_is_its_sites BEFORE INSERT ON wanted FOR EACH ROW EXECUTE FUNCTION davy_stamp_event();
+CREATE TRIGGER permit_is_its_sites BEFORE INSERT ON permit FOR EACH ROW EXECUTE FUNCTION davy_stamp_event();
+CREATE TRIGGER held_is_its_sites BEFORE INSERT ON shut_off_held FOR EACH ROW EXECUTE FUNCTION davy_stamp_event();
+
+CREATE FUNCTION davy_incident_site() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    INSERT INTO incident_site (incident, site, enterprise, manager, area)
+        VALUES (NEW.incident, NEW.site, NEW.enterprise, NEW.manager, NEW.area) ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER alarm_is_in_an_incident AFTER INSERT OR UPDATE OF incident ON alarm
+    FOR EACH ROW WHEN (NEW.incident <> '') EXECUTE FUNCTION davy_incident_site();
+
+CREATE FUNCTION davy_site_moved() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    owned text;
+BEGIN
+    IF NOT EXISTS (SELECT FROM later n JOIN earlier o USING (key)
+                   WHERE (n.enterprise, n.manager, n.area) <> (o.enterprise, o.manager, o.area)) THEN
+        RETURN NULL;
+    END IF;
+    FOREACH owned IN ARRAY ARRAY['alarm', 'wanted', 'permit', 'shut_off_held', 'incident_site'] LOOP
+        EXECUTE format('UPDATE %I t SET enterprise = n.enterprise, manager = n.manager, area = n.area'
+            ' FROM later n JOIN earlier o USING (key) WHERE t.site = n.key'
+            ' AND (n.enterprise, n.manager, n.area) <> (o.enterprise, o.manager, o.area)', owned);
+    END LOOP;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER site_takes_its_own_along AFTER UPDATE ON site REFERENCING OLD TABLE AS earlier NEW TABLE AS later
+    FOR EACH STATEMENT EXECUTE FUNCTION davy_site_moved();
+
+-- A table's fence: nobody passes but Davy's own processes and the platform; then who else is admitted, by kind. Both are
+-- for later migrations too.
+CREATE PROCEDURE davy_fence(relation text, platform_verbs text DEFAULT 'SELECT, INSERT, UPDATE, DELETE')
+LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', relation);
+    EXECUTE format('CREATE POLICY house ON %I TO %I USING (true) WITH CHECK (true)', relation, davy_role('house'));
+    EXECUTE format('CREATE POLICY platform ON %I TO %I USING (true) WITH CHECK (true)', relation, davy_role('platform'));
+    EXECUTE format('GRANT %s ON %I TO %I', platform_verbs, relation, davy_role('platform'));
+END $$;
+
+-- kinds and verbs: with commas between; kinds 'tenants': each of the five. rule: of a row that is seen, and of one that is
+-- written; @ is the table. columns: the only ones that are seen; empty: all.
+CREATE PROCEDURE davy_admit(relation text, kinds text, verbs text, rule text, columns text DEFAULT '')
+LANGUAGE plpgsql AS $$
+DECLARE
+    kind text;
+    verb text;
+    said text := replace(rule, '@', quote_ident(relation));
+BEGIN
+    kinds := replace(kinds, 'tenants', 'gas_company, vendor, installer, property_manager, regulator');
+    FOREACH kind IN ARRAY string_to_array(kinds, ', ') LOOP
+        FOREACH verb IN ARRAY string_to_array(verbs, ', ') LOOP
+            EXECUTE format('GRANT %s ON %I TO %I', verb || CASE WHEN verb = 'SELECT' AND columns <> '' THEN format(' (%s)', columns) ELSE '' END,
+                relation, davy_role(CASE verb WHEN 'SELECT' THEN kind ELSE 'writer' END));
+            EXECUTE format('CREATE POLICY %I ON %I FOR %s TO %I ', kind || '_' || lower(verb), relation, verb, davy_role(kind))
+                || CASE verb WHEN 'INSERT' THEN format('WITH CHECK (%s)', said)
+                             WHEN 'UPDATE' THEN format('USING (%s) WITH CHECK (%s)', said, said)
+                             ELSE format('USING (%s)', said) END;
+        END LOOP;
+    END LOOP;
+END $$;
+
+-- The same of a table whose rows say whose they are: enterprise, manager, area, and vendor where `of_device`.
+CREATE PROCEDURE davy_admit_owners(relation text, of_device boolean)
+LANGUAGE plpgsql AS $$
+BEGIN
+    CALL davy_admit(relation, 'gas_company', 'SELECT', 'enterprise = (SELECT davy_company())');
+    CALL davy_admit(relation, 'property_manager', 'SELECT', 'manager = (SELECT davy_manager())');
+    CALL davy_admit(relation, 'regulator', 'SELECT', 'area ~>=~ (SELECT davy_area_from()) AND area ~<~ (SELECT davy_area_to())');
+    IF of_device THEN
+        CALL davy_admit(relation, 'vendor', 'SELECT', 'vendor = (SELECT davy_vendor())');
+    END IF;
+END $$;
+
+-- The tables, one by one. A table of the schema that stands neither here nor among the closed ones of the test fails it.
+CALL davy_fence('tenant_role', 'SELECT');
+CALL davy_admit('tenant_role', 'tenants', 'SELECT', 'role = current_user::text');
+
+-- The register, and its past, which stays with whoever's it was.
+DO $do$
+DECLARE
+    past text;
+BEGIN
+    FOREACH past IN ARRAY ARRAY['', '_past'] LOOP
+        CALL davy_fence('enterprise' || past);
+        CALL davy_admit('enterprise' || past, 'tenants', 'SELECT', 'key = (SELECT davy_tenant())');
+        CALL davy_fence('area' || past);
+        CALL davy_admit('area' || past, 'tenants, public', 'SELECT', 'true');
+        CALL davy_fence('site' || past);
+        CALL davy_admit_owners('site' || past, false);
+        CALL davy_admit('site' || past, 'installer', 'SELECT', 'EXISTS (SELECT FROM device d WHERE d.site = @.key)');
+        CALL davy_fence('device' || past);
+        CALL davy_admit_owners('device' || past, true);
+        CALL davy_admit('device' || past, 'installer', 'SELECT', 'installer = (SELECT davy_installer())');
+        CALL davy_fence('link' || past);
+        CALL davy_admit('link' || past, 'tenants', 'SELECT', 'EXISTS (SELECT FROM device d WHERE d.identity = @.detector)'
+            ' AND EXISTS (SELECT FROM device d WHERE d.identity = @.valve)');
+        CALL davy_fence('matrix_row' || past);
+        CALL davy_admit('matrix_row' || past, 'gas_company', 'SELECT', 'NOT EXISTS (SELECT FROM unnest(detectors || valves || fans)'
+            ' AS named (identity) WHERE NOT EXISTS (SELECT FROM device d WHERE d.identity = named.identity))');
+        CALL davy_fence('certificate' || past);
+        CALL davy_admit('certificate' || past, 'tenants', 'SELECT', 'model IS NOT NULL OR'
+            ' EXISTS (SELECT FROM device d WHERE d.identity = @.identity)');
+        CALL davy_fence('installation' || past);
+        CALL davy_admit('installation' || past, 'gas_company, property_manager, regulator', 'SELECT',
+            'EXISTS (SELECT FROM site s WHERE s.key = @.site)');
+        CALL davy_admit('installation' || past, 'installer', 'SELECT', 'installer = (SELECT davy_installer())');
+        -- People are their gas company's, and nobody else's at all.
+        CALL davy_fence('person' || past);
+        CALL davy_admit('person' || past, 'gas_company', 'SELECT', 'tenant = (SELECT davy_company())');
+        CALL davy_fence('contact' || past);
+        CALL davy_admit('contact' || past, 'gas_company', 'SELECT', 'tenant = (SELECT davy_company())');
+        CALL davy_fence('site_role' || past);
+        CALL davy_admit('site_role' || past, 'gas_company', 'SELECT', 'tenant = (SELECT davy_company())');
+    END LOOP;
+END $do$;
+-- What a gas company changes itself. The past is written by triggers, which are the owner's.
+CALL davy_admit('site', 'gas_company', 'INSERT, UPDATE, DELETE', 'enterprise = (SELECT davy_company())');
+CALL davy_admit('device', 'gas_company', 'INSERT, UPDATE, DELETE',
+    'enterprise = (SELECT davy_company()) AND EXISTS (SELECT FROM site s WHERE s.key = @.site)');
+CALL davy_admit('link', 'gas_company', 'INSERT, UPDATE, DELETE', 'EXISTS (SELECT FROM device d WHERE d.identity = @.detector)'
+    ' AND EXISTS (SELECT FROM device d WHERE d.identity = @.valve)');
+CALL davy_admit('matrix_row', 'gas_company', 'INSERT, UPDATE, DELETE', 'NOT EXISTS (SELECT FROM unnest(detectors || valves || fans)'
+    ' AS named (identity) WHERE NOT EXISTS (SELECT FROM device d WHERE d.identity = named.identity))');
+CALL davy_admit('certificate', 'gas_company', 'INSERT, UPDATE, DELETE', 'EXISTS (SELECT FROM device d WHERE d.identity = @.identity)');
+CALL davy_admit('installation', 'gas_company', 'INSERT, UPDATE, DELETE', 'EXISTS (SELECT FROM site s WHERE s.key = @.site)'
+    ' AND EXISTS (SELECT FROM device d WHERE d.identity = @.identity)');
+CALL davy_admit('person', 'gas_company', 'INSERT, UPDATE, DELETE', 'tenant = (SELECT davy_company())');
+CALL davy_admit('contact', 'gas_company', 'INSERT, UPDATE, DELETE', 'tenant = (SELECT davy_company())');
+CALL davy_admit('site_role', 'gas_company', 'INSERT, UPDATE, DELETE',
+    'tenant = (SELECT davy_company()) AND EXISTS (SELECT FROM site s WHERE s.key = @.site)');
+CALL davy_fence('credential');
+CALL davy_admit('credential', 'gas_company', 'SELECT, INSERT, UPDATE, DELETE',
+    'EXISTS (SELECT FROM device d WHERE d.identity = @.identity)');
+CALL davy_fence('registry_outbox');
+
+-- What the engine decided.
+CALL davy_fence('device_latest', 'SELECT');
+CALL davy_admit('device_latest', 'gas_company, vendor, installer', 'SELECT',
+    'EXISTS (SELECT FROM device d WHERE d.device_no = @.device_no)');
+CALL davy_fence('alarm', 'SELECT');
+CALL davy_admit_owners('alarm', true);
+CALL davy_admit('alarm', 'installer', 'SELECT', 'EXISTS (SELECT FROM device d WHERE d.device_no = @.device_no)');
+CALL davy_fence('alarm_event', 'SELECT');
+CALL davy_admit('alarm_event', 'gas_company, property_manager, regulator, installer', 'SELECT',
+    'EXISTS (SELECT FROM alarm a WHERE a.alarm = @.alarm)');
+CALL davy_fence('wanted', 'SELECT');
+CALL davy_admit_owners('wanted', true);
+CALL davy_admit('wanted', 'installer', 'SELECT', 'EXISTS (SELECT FROM device d WHERE d.device_no = @.device_no)');
+CALL davy_fence('command', 'SELECT');
+CALL davy_admit('command', 'tenants', 'SELECT', 'EXISTS (SELECT FROM wanted w WHERE w.wanted = @.wanted)');
+CALL davy_fence('command_step', 'SELECT');
+CALL davy_admit('command_step', 'tenants', 'SELECT', 'EXISTS (SELECT FROM wanted w WHERE w.wanted = @.wanted)');
+CALL davy_fence('incident_site', 'SELECT');
+CALL davy_admit_owners('incident_site', false);
+CALL davy_fence('incident', 'SELECT');
+CALL davy_admit('incident', 'gas_company, property_manager, regulator', 'SELECT',
+    'EXISTS (SELECT FROM incident_site s WHERE s.incident = @.incident)');
+CALL davy_fence('incident_event', 'SELECT');
+CALL davy_admit('incident_event', 'gas_company, property_manager, regulator', 'SELECT',
+    'EXISTS (SELECT FROM incident_site s WHERE s.incident = @.incident)'
+    ' AND (alarm = '''' OR EXISTS (SELECT FROM alarm a WHERE a.alarm = @.alarm))');
+CALL davy_fence('permit', 'SELECT');
+CALL davy_admit('permit', 'gas_company', 'SELECT', 'enterprise = (SELECT davy_company())');
+CALL davy_fence('permit_event', 'SELECT');
+CALL davy_admit('permit_event', 'gas_company', 'SELECT', 'EXISTS (SELECT FROM permit p WHERE p.permit = @.permit)');
+CALL davy_fence('shut_off_held', 'SELECT');
+CALL davy_admit('shut_off_held', 'gas_company', 'SELECT', 'enterprise = (SELECT davy_company())');
+
+-- Rules are the installation's and judge everybody's devices; a gas company may look at them.
+CALL davy_fence('rule_pack', 'SELECT');
+CALL davy_admit('rule_pack', 'gas_company', 'SELECT', 'true');
+CALL davy_fence('rule_pack_since', 'SELECT');
+CALL davy_admit('rule_pack_since', 'gas_company', 'SELECT', 'true');
+CALL davy_fence('rule_note', 'SELECT');
+CALL davy_admit('rule_note', 'gas_company', 'SELECT', 'true');
+-- The catalogue of models, and what schema this is, are for everybody.
+CALL davy_fence('device_model');
+CALL davy_admit('device_model', 'tenants, public', 'SELECT', 'true');
+CALL davy_fence('davy_mode', 'SELECT');
+CALL davy_admit('davy_mode', 'tenants, public', 'SELECT', 'true');
+CALL davy_fence('davy_migration', 'SELECT');
+CALL davy_admit('davy_migration', 'tenants, public', 'SELECT', 'true');
+
+-- Counts of the installation as a whole: the platform's.
+CALL davy_fence('answer', 'SELECT');
+CALL davy_fence('follower_cursor', 'SELECT');
+CALL davy_fence('source_count', 'SELECT');
+CALL davy_fence('quarantine', 'SELECT');
+CALL davy_fence('quarantine_dropped', 'SELECT');
+CALL davy_fence('reading_day', 'SELECT');
+CALL davy_fence('rollup_due', 'SELECT');
+
+-- Who may sign in. Hashes of secrets are nobody's to read but the platform's, whose role the API has while it signs
+-- somebody in.
+CALL davy_fence('account');
+CALL davy_admit('account', 'tenants', 'SELECT', 'EXISTS (SELECT FROM membership m WHERE m.account = @.account)',
+    'account, login, issuer, subject, person, disabled, created, changed');
+CALL davy_fence('membership');
+CALL davy_admit('membership', 'tenants', 'SELECT', 'enterprise = (SELECT davy_tenant())');
+CALL davy_fence('session');
+CALL davy_admit('session', 'tenants', 'SELECT', 'EXISTS (SELECT FROM membership m WHERE m.account = @.account)',
+    'session, account, how, began, expires, ended, changed');
+CALL davy_fence('password_link');
+CALL davy_fence('api_key');
+CALL davy_admit('api_key', 'tenants', 'SELECT', 'enterprise = (SELECT davy_tenant())',
+    'key, name, role, enterprise, sites, scopes, made, made_by, expires, revoked, last_used, changed');
+
+-- Each tenant's own chain of the record, which grows by davy_record only. Signed heads are everybody's.
+CALL davy_fence('audit_entry', 'SELECT');
+CALL davy_admit('audit_entry', 'tenants', 'SELECT', 'tenant = (SELECT davy_tenant())');
+CALL davy_fence('audit_end', 'SELECT');
+CALL davy_admit('audit_end', 'tenants', 'SELECT', 'tenant = (SELECT davy_tenant())');
+CALL davy_fence('audit_heads', 'SELECT');
+CALL davy_admit('audit_heads', 'tenants, public', 'SELECT', 'true');
+CALL davy_fence('audit_vouched', 'SELECT');
+
+-- Readings (T4). A view asks as its owner, so what it shows is said here once more; `current_user` is still the asker.
+CREATE SCHEMA tenant;
+CREATE SCHEMA tenant_vendor;
+CREATE FUNCTION davy_make_reading_views() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['reading', 'reading_extra', 'reading_1m', 'reading_1h'] LOOP
+        EXECUTE format('CREATE VIEW tenant.%I WITH (security_barrier) AS SELECT r.* FROM public.%I r WHERE EXISTS (SELECT'
+            ' FROM public.device d WHERE d.device_no = r.device_no AND (d.enterprise = (SELECT public.davy_company())'
+            ' OR d.vendor = (SELECT public.davy_vendor()) OR d.installer = (SELECT public.davy_installer())'
+            ' OR (SELECT public.davy_is_platform())))', name, name);
+        EXECUTE format('GRANT SELECT ON tenant.%I TO %I, %I, %I, %I', name, public.davy_role('gas_company'),
+            public.davy_role('vendor'), public.davy_role('installer'), public.davy_role('platform'));
+    END LOOP;
+END $$;
+REVOKE EXECUTE ON FUNCTION davy_make_reading_views() FROM PUBLIC;
+SELECT davy_make_reading_views();
+
+-- A vendor sees its devices, and neither who lives there, nor where, nor what was said about them.
+CREATE VIEW tenant_vendor.site WITH (security_barrier) AS
+    SELECT s.key, ''::text AS name, ''::text AS address, ''::text AS enterprise, s.timezone, s.simulated, ''::text AS area,
+        ''::text AS building, ''::text AS riser, s.site_class, '{}'::text[] AS tags, ''::text AS manager
+    FROM public.site s
+    WHERE EXISTS (SELECT FROM public.device d WHERE d.site = s.key AND d.vendor = (SELECT public.davy_vendor()));
+CREATE VIEW tenant_vendor.alarm_event WITH (security_barrier) AS
+    SELECT e.engine, e.cycle, e.n, e.alarm, e.at, e.change, e.state, ''::text AS by, ''::text AS comment, e.priority, e.trial,
+        e.until, e.resolution
+    FROM public.alarm_event e
+    WHERE EXISTS (SELECT FROM public.alarm a WHERE a.alarm = e.alarm AND a.vendor = (SELECT public.davy_vendor()));
+
+DO $do$
+DECLARE
+    kind text;
+BEGIN
+    FOREACH kind IN ARRAY ARRAY['platform', 'gas_company', 'vendor', 'installer', 'property_manager', 'regulator', 'public'] LOOP
+        EXECUTE format('GRANT USAGE ON SCHEMA public, tenant TO %I', davy_role(kind));
+    END LOOP;
+    EXECUTE format('GRANT USAGE ON SCHEMA public TO %I', davy_role('api'));
+    EXECUTE format('GRANT USAGE ON SCHEMA public TO %I', davy_role('writer'));
+    EXECUTE format('GRANT USAGE ON SCHEMA tenant_vendor TO %I', davy_role('vendor'));
+    EXECUTE format('GRANT SELECT ON tenant_vendor.site, tenant_vendor.alarm_event TO %I', davy_role('vendor'));
+    EXECUTE format('GRANT USAGE ON SEQUENCE device_no TO %I, %I', davy_role('platform'), davy_role('writer'));
+END $do$;
+
+-- A function that runs as its owner is called by nobody but triggers, unless it is granted below; and no table that a
+-- caller makes in pg_temp stands before ours there.
+DO $do$
+DECLARE
+    one regprocedure;
+BEGIN
+    FOR one IN SELECT oid FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace LOOP
+        EXECUTE format('ALTER FUNCTION %s SET search_path = pg_catalog, public, pg_temp', one);
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', one);
+    END LOOP;
+    EXECUTE format('GRANT EXECUTE ON FUNCTION davy_record(text[], bigint[], text[], text[], text[]) TO %I, %I',
+        davy_role('platform'), davy_role('writer'));
+END $do$;
