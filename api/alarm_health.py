@@ -100,7 +100,7 @@ async def get_alarm_health(
     from_us, to_us = time_range(from_, to, parts.config.now_us())
     if from_us == to_us:
         raise Problem(BAD_PARAMETER, "from, to: the time is empty")
-    async with parts.database() as connection:
+    async with parts.database(who) as connection:
         words = await alarm_words(connection, from_us=from_us, to_us=to_us, desks=desks)
     if len(words.at) == MOST_STEPS:
         raise Problem(BAD_PARAMETER, f"from, to: more than {MOST_STEPS:,} steps of alarms; ask for a shorter time")

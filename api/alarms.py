@@ -95,7 +95,7 @@ async def list_past_alarms(
     """Alarms as they were last stored, newest first; 30 days unless asked otherwise, 366 days at most. While
     paging keep the filters."""
     from_us, to_us = time_range(from_, to, parts.config.now_us())
-    async with parts.database() as connection:
+    async with parts.database(who) as connection:
         found = await stored.alarms(
             connection,
             limit=limit + 1,
@@ -122,7 +122,7 @@ async def get_alarm(parts: Shared, who: ReadsAlarms, alarm: DecisionId) -> Alarm
     except EngineAway as away:
         live, engine_away = None, away
     try:
-        async with parts.database() as connection:
+        async with parts.database(who) as connection:
             view = live or await stored.alarm(connection, alarm)
             steps = [show_step(step) for step in await stored.events(connection, alarm)]
     except Problem:

@@ -47,7 +47,6 @@ from api.readiness import Lookout
 from api.stream_events import encode_event
 from api.tokens import Tokens
 from engine.messages import FeedEvent
-from storage.database import query_pool
 
 _log = structlog.get_logger()
 
@@ -98,7 +97,7 @@ def _parts(config: ApiConfig) -> Parts:
     """What routes share; nothing is opened yet."""
     limits = config.limits
     door = Door(config.door, limits.answer_within_s)
-    stored = Database(query_pool(config.database_url, name="api") if config.database_url else None)
+    stored = Database(config.database_url)
     counts = HttpCounts()
     load = AlarmLoad(door)
 

@@ -81,7 +81,7 @@ async def begin_backtest(parts: Shared, who: RunsBacktests, body: BacktestReques
     _room(parts)
     document = await _document(body.rules, "rules")
     against = None if body.against is None else await _document(body.against, "against")
-    async with parts.database() as connection:
+    async with parts.database(who) as connection:
         await server_version(connection)  # who asks while it is away hears so now
     url, limits = parts.config.database_url, parts.config.limits
     assert url is not None  # else there was no connection

@@ -69,7 +69,7 @@ async def get_command(parts: Shared, who: ReadsCommands, wanted: DecisionId) -> 
         live, engine_away = None, away
     if live is not None:
         return show_command(live, Source.ENGINE)
-    async with parts.database() as connection:
+    async with parts.database(who) as connection:
         view = await stored.wanted(connection, wanted)
     if view is None:
         raise engine_away or Problem(NOT_FOUND, f"no command {wanted}")

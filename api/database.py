@@ -1,5 +1,7 @@
-"""The API's way to the database: for reading, and never in the way of what needs none.
+"""The API's way to the database, in somebody's name, and never in the way of what needs none.
 
+Q0  There is no connection but in the name of a tenant, the platform or the public (storage/tenants.py): what the
+    application forgets to ask, row-level security has asked.
 Q1  Nobody waits for a database that was found away within the last AWAY_FOR_S.
 Q2  "Away" is what the connection says. A question that took too long, or finding every connection in use, is the
     asker's own 503: others go on asking.
@@ -11,9 +13,10 @@ import time
 from collections.abc import AsyncIterator
 
 import psycopg
+import structlog
 from psycopg_pool import PoolTimeout
 
-from api.problems import BAD_PARAMETER, DATABASE_AWAY, DATABASE_BUSY, RETRY_AFTER_S, Problem
+from api.problems import BAD_PARAMETER, DATABASE_AWAY, DATABASE_BUSY, NOT_FOUND, RETRY_AFTER_S, Problem
 from storage.database import (
     QUERY_TIMEOUT_MS,
     Connection,
@@ -21,8 +24,12 @@ from storage.database import (
     DatabaseRefused,
     Pool,
     from_pool,
+    query_pool,
     server_version,
 )
+from storage.tenants import As, FenceRefused, Roles, become_nobody, in_the_name_of
+
+_log = structlog.get_logger()
 
 #: A health question waits so long for the database, less than the usual probe waits for its answer.
 PING_WITHIN_S = 1.0
@@ -34,10 +41,11 @@ _TOO_LONG = f"The question took more than {QUERY_TIMEOUT_MS / 1_000:g} s. Ask fo
 
 
 class Database:
-    """`pool` None: this installation has none."""
+    """`url` None: this installation has none."""
 
-    def __init__(self, pool: Pool | None) -> None:
-        self._pool = pool
+    def __init__(self, url: str | None) -> None:
+        self._pool = query_pool(url, name="api", configure=self._begin) if url else None
+        self._roles: Roles | None = None
         self._in_use = 0
         self._away_until_s = 0.0
 
@@ -67,19 +75,29 @@ class Database:
         return True
 
     @contextlib.asynccontextmanager
-    async def reading(self) -> AsyncIterator[Connection]:
-        """A connection for reading. Raises Problem: 503 while the database is away or busy (Q2)."""
+    async def asking(self, who: As, *, writing: bool = False) -> AsyncIterator[Connection]:
+        """A transaction in the name of `who`, read-only unless `writing`. Raises Problem: 503 while the database is
+        away or busy (Q2), 404 where its fence refused."""
         if self._pool is None:
             raise Problem(DATABASE_AWAY, "This installation runs without a database")
         if time.monotonic() < self._away_until_s:
             raise Problem(DATABASE_AWAY, AWAY, retry_after_s=RETRY_AFTER_S)
         try:
             async with self._connection(self._pool) as connection:
-                yield connection
+                assert self._roles is not None  # every connection of the pool has gone through _begin
+                async with in_the_name_of(connection, self._roles, who, writing=writing):
+                    yield connection
+        except FenceRefused as refused:
+            _log.error("security: the database refused what the API had allowed", of=str(who), reason=str(refused))
+            raise Problem(NOT_FOUND, "there is no such thing") from refused
         except (DatabaseAway, DatabaseRefused) as wrong:
             raise self._problem(self._pool, wrong) from wrong
         except psycopg.DataError as wrong:  # such as NUL in a text: the database cannot even look for it
             raise Problem(BAD_PARAMETER, "A value in the request is one that no row can have") from wrong
+
+    async def _begin(self, connection: Connection) -> None:
+        """What the pool does with a new connection before anybody has it."""
+        self._roles = await become_nobody(connection)
 
     @contextlib.asynccontextmanager
     async def _connection(self, pool: Pool) -> AsyncIterator[Connection]:

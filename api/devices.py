@@ -30,7 +30,7 @@ async def list_devices(
 ) -> Devices:
     """Devices in the order in which they were registered."""
     after = decode_cursor(cursor, tuple[int])
-    async with parts.database() as connection:
+    async with parts.database(who) as connection:
         page = await registered.devices(
             connection, limit=limit + 1, after=after[0] if after else 0, site=site, kind=kind
         )
@@ -44,7 +44,7 @@ async def list_devices(
 @router.get("/{vendor}/{serial}", operation_id="get_device", responses=_ONE)
 async def get_device(parts: Shared, who: ReadsDevices, vendor: DeviceId, serial: DeviceId) -> DeviceInFull:
     """One device, its site, its model, where it stands on a bus, and the valves that an alarm at it closes."""
-    async with parts.database() as connection:
+    async with parts.database(who) as connection:
         device = await registered.device(connection, f"{vendor}/{serial}")
         if device is None:
             raise Problem(NOT_FOUND, f"no device {vendor}/{serial}")

@@ -51,7 +51,7 @@ async def explain_rules(
     at_us = now_us if at is None else at
     if at_us > now_us:
         raise Problem(BAD_PARAMETER, "at: not after now, which it is when nothing is said")
-    async with parts.database() as connection:
+    async with parts.database(who) as connection:
         if await registered.device(connection, identity) is None:
             raise Problem(NOT_FOUND, f"no device {identity}")
     if parts.explaining.locked():

@@ -76,7 +76,7 @@ async def list_past_held(
     """What was held, released, vetoed or over, newest first; 30 days unless asked otherwise, 366 days at most."""
     from_us, to_us = time_range(from_, to, parts.config.now_us())
     after = decode_cursor(cursor, HeldKey)
-    async with parts.database() as connection:
+    async with parts.database(who) as connection:
         found = await stored.held(connection, limit=limit + 1, from_us=from_us, to_us=to_us, after=after, rule=rule)
     page, following = stored_page(found, lambda step: step.key, limit)
     return PastHeld(held=[show_held_step(step) for step in page], next=following)

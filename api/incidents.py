@@ -81,7 +81,7 @@ async def list_past_incidents(
     """Incidents as they were last stored, by when they were opened, newest first; 30 days unless asked otherwise, 366
     days at most."""
     from_us, to_us = time_range(from_, to, parts.config.now_us())
-    async with parts.database() as connection:
+    async with parts.database(who) as connection:
         found = await stored.incidents(
             connection,
             limit=limit + 1,
@@ -106,7 +106,7 @@ async def get_incident(parts: Shared, who: ReadsIncidents, incident: DecisionId)
     except EngineAway as away:
         live, engine_away = None, away
     try:
-        async with parts.database() as connection:
+        async with parts.database(who) as connection:
             view = live or await stored.incident(connection, incident)
             history = [show_incident_step(step) for step in await stored.events(connection, incident)]
     except Problem:

@@ -74,14 +74,14 @@ async def get_ledger(
 ) -> Ledger:
     """Counters that were committed with the data, of the engine and of the database, and whether they agree."""
     if not count_rows:
-        return await _ledger(parts, count_rows=False)
+        return await _ledger(parts, who, count_rows=False)
     if parts.counting_rows.locked():
         raise Problem(TOO_MANY, "The rows are being counted already", retry_after_s=RETRY_AFTER_S)
     async with parts.counting_rows:
-        return await _ledger(parts, count_rows=True)
+        return await _ledger(parts, who, count_rows=True)
 
 
-async def _ledger(parts: Parts, *, count_rows: bool) -> Ledger:
+async def _ledger(parts: Parts, who: Principal, *, count_rows: bool) -> Ledger:
     async def engines() -> Sequence[stored.EngineCounts]:
         try:
             status = await parts.door.status()
@@ -89,7 +89,7 @@ async def _ledger(parts: Parts, *, count_rows: bool) -> Ledger:
             return ()
         return (stored.EngineCounts(status.engine, status.cycle, status.counts),)
 
-    async with parts.database() as connection:
+    async with parts.database(who) as connection:
         found = await stored.ledger(connection, engines, count_rows=count_rows)
     return Ledger(
         balanced=found.balanced,

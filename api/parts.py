@@ -7,6 +7,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from access.ownership import Owner
+from access.principals import Principal
 from api.alarm_load import AlarmLoad
 from api.backtest_jobs import Backtests
 from api.config import ApiConfig
@@ -17,8 +19,10 @@ from api.http_counts import HttpCounts
 from api.push_places import PushPlaces
 from api.rates import Rates
 from api.readiness import Lookout
+from api.tenancy import in_whose_name
 from api.tokens import Tokens
 from storage.database import Connection
+from storage.tenants import As, Standing, Tenant
 
 
 @dataclass(slots=True)
@@ -43,9 +47,13 @@ class Parts:
         """The engine's id, the first part of an event id. Raises EngineAway."""
         return self.feed.engine or (await self.door.status()).engine
 
-    def database(self) -> AbstractAsyncContextManager[Connection]:
-        """A connection for reading. Raises Problem (503) while the database is away or busy."""
-        return self.stored.reading()
+    def database(
+        self, who: Principal | As, owner: Owner | None = None, *, writing: bool = False
+    ) -> AbstractAsyncContextManager[Connection]:
+        """A transaction in the name of `who` (api/tenancy.py), read-only unless `writing`. `owner`: whose the thing is
+        that is asked for, where that is known. Raises Problem: 503 while the database is away or busy."""
+        named = who if isinstance(who, Tenant | Standing) else in_whose_name(who, owner)
+        return self.stored.asking(named, writing=writing)
 
 
 def parts_of(request: Request) -> Parts:

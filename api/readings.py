@@ -56,7 +56,7 @@ class _BucketKey(NamedTuple):
 @router.get("/latest", operation_id="get_latest_reading", responses=_ANSWERS)
 async def get_latest_reading(parts: Shared, who: ReadsReadings, vendor: DeviceId, serial: DeviceId) -> Latest:
     """The newest stored reading of a device."""
-    async with parts.database() as connection:
+    async with parts.database(who) as connection:
         device_no = await _number(connection, f"{vendor}/{serial}")
         reading = (await stored.latest(connection, [device_no])).get(device_no)
     return Latest(device=f"{vendor}/{serial}", reading=show_reading(reading) if reading else None)
@@ -80,7 +80,7 @@ async def list_readings(
     asked = _asked_range(parts, resolution, from_, to)
     identity = f"{vendor}/{serial}"
     newest_first = order is Order.NEWEST_FIRST
-    async with parts.database() as connection:
+    async with parts.database(who) as connection:
         device_no = await _number(connection, identity)
         if resolution is Resolution.RAW:
             raw = await stored.history(

@@ -56,7 +56,7 @@ async def list_past_rules(
     parts: Shared, who: ReadsRules, cursor: Cursor = None, limit: Limit = USUAL_ROWS
 ) -> RulesOverTime:
     """Which pack was in force since when, and who brought it; newest first."""
-    async with parts.database() as connection:
+    async with parts.database(who) as connection:
         found = await stored.rules_over_time(connection, limit=limit + 1, after=decode_cursor(cursor, RulesKey))
     page, following = stored_page(found, lambda one: one.key, limit)
     return RulesOverTime(packs=[_since(one) for one in page], next=following)
@@ -67,7 +67,7 @@ async def get_rule_pack(
     parts: Shared, who: ReadsRules, sha256: Annotated[Sha256, Path(description="As in `list_past_rules`")]
 ) -> Response:
     """The document of a pack that is or was in force, as a file to begin an own one from."""
-    async with parts.database() as connection:
+    async with parts.database(who) as connection:
         body = await stored.rules_body(connection, sha256)
     if body is None:
         raise Problem(NOT_FOUND, f"no pack {sha256} is stored")

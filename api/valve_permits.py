@@ -105,7 +105,7 @@ async def list_past_permits(
     days at most."""
     from_us, to_us = time_range(from_, to, parts.config.now_us())
     after = decode_cursor(cursor, PermitKey)
-    async with parts.database() as connection:
+    async with parts.database(who) as connection:
         found = await stored.permits(connection, limit=limit + 1, from_us=from_us, to_us=to_us, after=after)
     page, following = stored_page(found, _key, limit)
     return PastValvePermits(permits=[show_permit(view) for view in page], next=following)
@@ -121,7 +121,7 @@ async def get_permit(parts: Shared, who: ReadsPermits, permit: DecisionId) -> Va
     except EngineAway as away:
         live, engine_away = None, away
     try:
-        async with parts.database() as connection:
+        async with parts.database(who) as connection:
             view = live or await stored.permit(connection, permit)
             steps = [show_permit_step(step) for step in await stored.permit_events(connection, permit)]
     except Problem:

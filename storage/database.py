@@ -6,7 +6,7 @@ D3  A server older than OLDEST_SERVER is refused, and so is a database whose tab
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 import psycopg
@@ -94,9 +94,10 @@ async def connect(url: str, *, name: str) -> Connection:
     return connection
 
 
-def query_pool(url: str, *, name: str) -> Pool:
+def query_pool(url: str, *, name: str, configure: Callable[[Connection], Awaitable[None]] | None = None) -> Pool:
     """A pool for queries, not yet opened: `await pool.open(wait=False)` returns at once, so that its owner starts
-    while the database is away. Every query is bounded by QUERY_TIMEOUT_MS."""
+    while the database is away. Every query is bounded by QUERY_TIMEOUT_MS. `configure`: done with every new connection
+    before anybody has it."""
     kwargs: Mapping[str, Any] = {
         "autocommit": True,
         "application_name": f"davy {name}",
@@ -113,6 +114,7 @@ def query_pool(url: str, *, name: str) -> Pool:
         reconnect_timeout=POOL_GIVES_UP_S,
         open=False,
         name=name,
+        configure=configure,
         check=AsyncConnectionPool.check_connection,
     )
 
