@@ -1,1 +1,172 @@
--- Coverage, plans, the vendor catalogue, reports.
+-- Coverage: who must have which safety device and really has it (devices/coverage.py), as of a day. A report is made of
+-- cells, which add up, and of the gaps of single sites. Once it is published nothing of it changes: a correction is another
+-- report that names it.
+
+-- until_at: readings up to there counted. known: the register as it was recorded then. rules_sha256: the pack that was in
+-- force, empty where none is known. sha256: of the report's own figures (storage/coverage_reports.py). due, phase: what
+-- schedule asked for it; missed: it was made only long after.
+CREATE TABLE coverage_report (
+    report        bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    area          text        NOT NULL,
+    day           date        NOT NULL,
+    timezone      text        NOT NULL,
+    until_at      timestamptz NOT NULL,
+    known         timestamptz NOT NULL,
+    simulated     boolean     NOT NULL,
+    policy        text        NOT NULL,
+    policy_sha256 text        NOT NULL,
+    rules_sha256  text        NOT NULL,
+    code          text        NOT NULL,
+    sha256        text        NOT NULL,
+    computed      timestamptz NOT NULL,
+    due           timestamptz,
+    phase         text        NOT NULL DEFAULT '',
+    missed        boolean     NOT NULL DEFAULT false,
+    corrects      bigint      REFERENCES coverage_report,
+    published     timestamptz,
+    published_by  text        NOT NULL DEFAULT ''
+);
+CREATE INDEX ON coverage_report (area text_pattern_ops, day DESC, report DESC);
+CREATE INDEX ON coverage_report (corrects) WHERE corrects IS NOT NULL;
+
+-- counts: devices/coverage_counts.py, Counts. No row of two sites is ever split between two cells.
+CREATE TABLE coverage_cell (
+    report     bigint NOT NULL REFERENCES coverage_report ON DELETE CASCADE,
+    area       text   NOT NULL,
+    department text   NOT NULL,
+    site_class text   NOT NULL,
+    enterprise text   NOT NULL,
+    manager    text   NOT NULL,
+    counts     jsonb  NOT NULL,
+    PRIMARY KEY (report, area, department, site_class, enterprise, manager)
+);
+
+-- A site that is not covered; gap: its reasons as bits (devices/coverage_gaps.py), which keep their meaning.
+CREATE TABLE coverage_gap (
+    report     bigint  NOT NULL REFERENCES coverage_report ON DELETE CASCADE,
+    site       text    NOT NULL,
+    area       text    NOT NULL,
+    department text    NOT NULL,
+    site_class text    NOT NULL,
+    enterprise text    NOT NULL,
+    manager    text    NOT NULL,
+    gap        bigint  NOT NULL,
+    due        date,
+    late       boolean NOT NULL,
+    PRIMARY KEY (report, site)
+);
+CREATE INDEX ON coverage_gap (report, area text_pattern_ops, site);
+
+-- How many sites had all that is asked of them since which month, of those that have it; month NULL: not known.
+CREATE TABLE coverage_fitted (
+    report     bigint  NOT NULL REFERENCES coverage_report ON DELETE CASCADE,
+    area       text    NOT NULL,
+    site_class text    NOT NULL,
+    enterprise text    NOT NULL,
+    manager    text    NOT NULL,
+    month      date,
+    sites      integer NOT NULL
+);
+CREATE INDEX ON coverage_fitted (report, area text_pattern_ops);
+
+CREATE FUNCTION davy_keep_published() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.published IS NOT NULL THEN
+        RAISE EXCEPTION 'coverage report % is published: publish a correction beside it', OLD.report
+            USING ERRCODE = 'check_violation';
+    ELSIF TG_OP = 'UPDATE' AND (OLD.report, OLD.area, OLD.day, OLD.timezone, OLD.until_at, OLD.known, OLD.simulated,
+        OLD.policy, OLD.policy_sha256, OLD.rules_sha256, OLD.code, OLD.sha256, OLD.computed) IS DISTINCT FROM
+       (NEW.report, NEW.area, NEW.day, NEW.timezone, NEW.until_at, NEW.known, NEW.simulated,
+        NEW.policy, NEW.policy_sha256, NEW.rules_sha256, NEW.code, NEW.sha256, NEW.computed) THEN
+        RAISE EXCEPTION 'a coverage report is made once; make another' USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END $$;
+CREATE TRIGGER published_stays BEFORE UPDATE OR DELETE ON coverage_report
+    FOR EACH ROW EXECUTE FUNCTION davy_keep_published();
+
+-- By statement, because a report has up to a million gaps.
+CREATE FUNCTION davy_keep_published_parts() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    of bigint;
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        RAISE EXCEPTION 'figures of a coverage report never change' USING ERRCODE = 'check_violation';
+    END IF;
+    SELECT r.report INTO of FROM coverage_report r
+        WHERE r.published IS NOT NULL AND r.report IN (SELECT DISTINCT c.report FROM changed c) LIMIT 1;
+    IF of IS NOT NULL THEN
+        RAISE EXCEPTION 'coverage report % is published: its figures stay', of USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+DO $do$
+DECLARE
+    part text;
+BEGIN
+    FOREACH part IN ARRAY ARRAY['coverage_cell', 'coverage_gap', 'coverage_fitted'] LOOP
+        EXECUTE format('CREATE TRIGGER published_stays_added AFTER INSERT ON %I REFERENCING NEW TABLE AS changed '
+                       'FOR EACH STATEMENT EXECUTE FUNCTION davy_keep_published_parts()', part);
+        EXECUTE format('CREATE TRIGGER published_stays_gone AFTER DELETE ON %I REFERENCING OLD TABLE AS changed '
+                       'FOR EACH STATEMENT EXECUTE FUNCTION davy_keep_published_parts()', part);
+        EXECUTE format('CREATE TRIGGER published_stays_same BEFORE UPDATE ON %I '
+                       'FOR EACH STATEMENT EXECUTE FUNCTION davy_keep_published_parts()', part);
+    END LOOP;
+END $do$;
+
+-- What people promised: so many sites of a class in a month. What they promised before is kept.
+CREATE TABLE coverage_plan (
+    area       text    NOT NULL,
+    site_class text    NOT NULL,
+    month      date    NOT NULL CHECK (extract(day FROM month) = 1),
+    planned    integer NOT NULL CHECK (planned >= 0),
+    PRIMARY KEY (area, site_class, month)
+);
+SELECT davy_keep_versions('coverage_plan', 'area', 'site_class', 'month');
+
+-- Of which areas reports are due by their policy's schedule. done_at: what was due until then is ordered.
+CREATE TABLE coverage_schedule (
+    area      text        NOT NULL,
+    policy    text        NOT NULL,
+    timezone  text        NOT NULL,
+    simulated boolean     NOT NULL DEFAULT false,
+    done_at   timestamptz NOT NULL,
+    set_by    text        NOT NULL DEFAULT '',
+    PRIMARY KEY (area, policy)
+);
+
+-- A report that is asked for, by the schedule (due) or by somebody; the storage process makes it. ended NULL: not yet.
+CREATE TABLE coverage_order (
+    order_no  bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    area      text        NOT NULL,
+    day       date        NOT NULL,
+    timezone  text        NOT NULL,
+    policy    text        NOT NULL,
+    simulated boolean     NOT NULL DEFAULT false,
+    asked     timestamptz NOT NULL,
+    asked_by  text        NOT NULL DEFAULT '',
+    due       timestamptz,
+    phase     text        NOT NULL DEFAULT '',
+    publish   boolean     NOT NULL DEFAULT false,
+    corrects  bigint      REFERENCES coverage_report,
+    begun     timestamptz,
+    ended     timestamptz,
+    report    bigint      REFERENCES coverage_report ON DELETE SET NULL,
+    because   text        NOT NULL DEFAULT '',
+    UNIQUE (area, policy, due)
+);
+CREATE INDEX ON coverage_order (order_no) WHERE ended IS NULL;
+
+-- Something that somebody has to know and that is no alarm: a scheduled report was missed, could not be made. `area`:
+-- whose regulator it concerns.
+CREATE TABLE notice (
+    notice bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at     timestamptz NOT NULL,
+    kind   text        NOT NULL,
+    area   text        NOT NULL DEFAULT '',
+    body   jsonb       NOT NULL DEFAULT '{}'
+);
+CREATE INDEX ON notice (at DESC);
+
+-- When a valve was last seen closed, without reading a year of hours (3: ValvePosition.CLOSED).
+CREATE INDEX reading_1h_closed ON reading_1h (device_no, bucket) WHERE valve = 3;
