@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import Field
 
+from access.principals import Principal
 from api.parts import Parts, Shared
 from api.permits import GuardedRoute, ReadsLedger
 from api.problems import (
@@ -90,7 +91,7 @@ async def _ledger(parts: Parts, who: Principal, *, count_rows: bool) -> Ledger:
         return (stored.EngineCounts(status.engine, status.cycle, status.counts),)
 
     async with parts.database(who) as connection:
-        found = await stored.ledger(connection, engines, count_rows=count_rows)
+        found = await stored.ledger_of_snapshot(connection, engines, count_rows=count_rows)
     return Ledger(
         balanced=found.balanced,
         faults=list(found.faults),

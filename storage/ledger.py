@@ -98,19 +98,30 @@ async def ledger(
         with translated():
             await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
             async with connection.transaction():
-                await connection.execute("SET LOCAL statement_timeout = 0")
-                cursors = await _cursors(connection)
-                followed = await _followed(connection)
-                engines = {engine.engine: engine for engine in await read_engines()}
-                faults: list[str] = []
-                lines = tuple(
-                    _engine_line(engine, cursors.get(engine), engines.get(engine), followed.get(engine, {}), faults)
-                    for engine in sorted({*cursors, *engines})
-                )
-                return await _with_rows(connection, lines, list(cursors.values()), faults, count_rows)
+                return await ledger_of_snapshot(connection, read_engines, count_rows=count_rows)
     finally:
         if not connection.closed:
             await connection.set_isolation_level(before)
+
+
+async def ledger_of_snapshot(
+    connection: Connection,
+    read_engines: Callable[[], Awaitable[Sequence[EngineCounts]]],
+    *,
+    count_rows: bool = True,
+) -> Ledger:
+    """The same inside a transaction that sees one moment (REPEATABLE READ)."""
+    with translated():
+        await connection.execute("SET LOCAL statement_timeout = 0")
+        cursors = await _cursors(connection)
+        followed = await _followed(connection)
+        engines = {engine.engine: engine for engine in await read_engines()}
+        faults: list[str] = []
+        lines = tuple(
+            _engine_line(engine, cursors.get(engine), engines.get(engine), followed.get(engine, {}), faults)
+            for engine in sorted({*cursors, *engines})
+        )
+        return await _with_rows(connection, lines, list(cursors.values()), faults, count_rows)
 
 
 async def _cursors(connection: Connection) -> dict[str, _Cursor]:

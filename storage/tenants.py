@@ -4,8 +4,9 @@ T1  A connection of the API is nobody by itself: it sees no table. What a reques
     role of the tenant in whose name it is asked, and when the transaction ends the connection is nobody again.
 T2  Names of roles come from this installation's own word and a hash of the enterprise's key: nothing that people write
     is ever part of one.
-T3  `tenant` stands before `public` in the search path: there are the views of readings. A vendor's own views stand
-    before both.
+T3  `tenant` stands before `public` in a tenant's search path: there are the views of readings. A vendor's own views
+    stand before both. The platform reads the tables themselves.
+T4  A transaction that only reads sees one moment.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -100,9 +102,15 @@ async def in_the_name_of(
 
 def _enter(role: str, who: As, writing: bool) -> sql.Composed:
     """One round trip: the three take effect together or not at all."""
-    vendor = isinstance(who, Tenant) and who.kind is EnterpriseKind.VENDOR
     return sql.SQL("SET TRANSACTION {}; SET LOCAL ROLE {}; SET LOCAL search_path TO {}").format(
-        sql.SQL("READ WRITE" if writing else "READ ONLY"),
+        sql.SQL("READ WRITE" if writing else "ISOLATION LEVEL REPEATABLE READ, READ ONLY"),
         sql.Identifier(role),
-        sql.SQL("tenant_vendor, tenant, public" if vendor else "tenant, public"),
+        sql.SQL(_search_path(who)),
     )
+
+
+def _search_path(who: As) -> LiteralString:
+    if who is Standing.PLATFORM:
+        return "public"
+    vendor = isinstance(who, Tenant) and who.kind is EnterpriseKind.VENDOR
+    return "tenant_vendor, tenant, public" if vendor else "tenant, public"

@@ -4,8 +4,8 @@
 --     up in tenant_role; there is no setting that a query could change to become somebody else.
 -- T2  What no policy admits is not there. Empty owner fields admit nobody (NULL never equals).
 -- T3  Roles are of the whole server, so their names begin with this installation's own word (davy_role).
--- T4  Readings have no policies (row-level security and the columnstore exclude each other) and no grants: tenants have
---     views of them in the schema `tenant`.
+-- T4  Readings have no policies (row-level security and the columnstore exclude each other), and tenants have no grants of
+--     them: they have views, in the schema `tenant`.
 
 -- Schema and not data: a data-only dump that is restored into a new installation leaves that one its own word.
 DO $do$
@@ -61,8 +61,6 @@ CREATE FUNCTION davy_area_from() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
     RETURN (SELECT area_from FROM tenant_role WHERE role = current_user::text AND kind = 'regulator');
 CREATE FUNCTION davy_area_to() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
     RETURN (SELECT area_to FROM tenant_role WHERE role = current_user::text AND kind = 'regulator');
-CREATE FUNCTION davy_is_platform() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN pg_has_role(current_user, davy_role('platform'), 'USAGE');
 
 -- What the codes of all that lies within an area begin with (devices/areas.py, A1).
 CREATE FUNCTION davy_area_prefix(code text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -426,10 +424,10 @@ BEGIN
     FOREACH name IN ARRAY ARRAY['reading', 'reading_extra', 'reading_1m', 'reading_1h'] LOOP
         EXECUTE format('CREATE VIEW tenant.%I WITH (security_barrier) AS SELECT r.* FROM public.%I r WHERE EXISTS (SELECT'
             ' FROM public.device d WHERE d.device_no = r.device_no AND (d.enterprise = (SELECT public.davy_company())'
-            ' OR d.vendor = (SELECT public.davy_vendor()) OR d.installer = (SELECT public.davy_installer())'
-            ' OR (SELECT public.davy_is_platform())))', name, name);
-        EXECUTE format('GRANT SELECT ON tenant.%I TO %I, %I, %I, %I', name, public.davy_role('gas_company'),
-            public.davy_role('vendor'), public.davy_role('installer'), public.davy_role('platform'));
+            ' OR d.vendor = (SELECT public.davy_vendor()) OR d.installer = (SELECT public.davy_installer())))', name, name);
+        EXECUTE format('GRANT SELECT ON tenant.%I TO %I, %I, %I', name, public.davy_role('gas_company'),
+            public.davy_role('vendor'), public.davy_role('installer'));
+        EXECUTE format('GRANT SELECT ON public.%I TO %I', name, public.davy_role('platform'));
     END LOOP;
 END $$;
 REVOKE EXECUTE ON FUNCTION davy_make_reading_views() FROM PUBLIC;
