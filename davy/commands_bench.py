@@ -38,6 +38,7 @@ FIGURES = {
 def register(app: typer.Typer) -> None:
     bench_app.command("figures")(figures)
     bench_app.command("rules")(rules)
+    bench_app.command("audit")(audit)
     bench_app.command("fuzz")(fuzz)
     bench_app.command("kills")(kills)
     bench_app.command("modbus")(modbus)
@@ -130,6 +131,20 @@ def rules(
     with progress(f"rules, {runs} runs"):
         measured = rule_figures(runs, where)
     _told(measured, as_json)
+
+
+def audit(
+    runs: Annotated[int, typer.Option(min=1, help="runs; the median counts")] = 5,
+    where: Where = None,
+    as_json: AsJson = False,
+) -> None:
+    """Verify an export of the record of 1,000,000 entries. Exit code 1 when it takes more than 10 s."""
+    from davy.bench.audit import verifying
+    from davy.output import progress
+
+    with progress(f"the record, {runs} runs"):
+        measured = verifying(runs, where)
+    _told([measured], as_json)
 
 
 def modbus(
