@@ -1,33 +1,39 @@
-"""`davy registry import`: sites, devices, links, the matrix and tokens into PostgreSQL, and the whole registry on to
-the engine.
+"""Changes of the registry, each of them: rows -> plan -> tables, outbox, history and record in one transaction. An
+import is many rows, a change by hand is one.
 
 I1  All or nothing: one refused row refuses the import. The dry run runs the same plan and shows every row's fate.
 I2  By key, so the same file twice changes nothing the second time. What the file does not name stays as it is.
-I3  The registry document goes into the outbox in the transaction that changes the tables, under a lock, so numbers and
-    documents are in the same order. The document is made of what the tables then hold, with the model catalogue.
-I4  Models come with every import, as they stand in their files; what that changes is a row of the plan.
+I3  What changed goes into the outbox in the transaction that changes the tables, under a lock, so numbers and changes
+    are in the same order (storage/outbox.py). The lock comes before anything is read, so no plan is out of date.
+I4  Models come with every import, as they stand in their files; what that changes is a row of the plan. A change by
+    hand leaves the models as they are stored.
+I5  What was before is kept by the tables themselves (migration 0008), with whoever changed it and when; the record says
+    for each party whose things were touched what was done and by whom (storage/audit.py).
 """
 
 import base64
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from devices.models import DeviceModel
-from devices.sites import encode_registry, token_sha256
-from storage.database import Connection, translated
-from storage.registry_plan import plan_import
-from storage.registry_rows import Fate, RowFate
-from storage.registry_source import SourceRow
-from storage.registry_tables import read_known, write_models, write_plan
+import msgspec
 
-#: Documents kept in the outbox: each is whole, so the engine needs only the newest; the others are for looking back.
-_KEPT_DOCUMENTS = 5
+from devices.models import DeviceModel
+from devices.sites import token_sha256
+from storage import outbox
+from storage.audit import record
+from storage.database import Connection, translated
+from storage.registry_known import Plan
+from storage.registry_merge import credential
+from storage.registry_plan import plan_import
+from storage.registry_reach import reach
+from storage.registry_record import By, said_of
+from storage.registry_rows import Fate, Given, RowFate, SourceRow, key_of, kind_name
+from storage.registry_tables import write_plan
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import did, or would do. number: of the document in the outbox; 0: none was needed, or nothing was
+    """What an import did, or would do. number: of the change in the outbox; 0: none was needed, or nothing was
     applied. tokens: (identity, token) made now; they are stored only as hashes, so this is the one time they are
     seen. warnings: what is probably wrong with the devices of the file, and stopped nothing."""
 
@@ -49,42 +55,82 @@ async def import_registry(
     *,
     dry_run: bool,
     random_bytes: Callable[[int], bytes],
+    by: By | None = None,
+    told: Callable[[str], None] = lambda _: None,
 ) -> Imported:
-    """Plan, and unless `dry_run` or something is refused, do it. `random_bytes` (os.urandom) makes tokens. Raises
-    DatabaseAway, DatabaseRefused."""
+    """Plan, and unless `dry_run` or something is refused, do it. `random_bytes` (os.urandom) makes tokens; `told` hears
+    what is being done. Raises DatabaseAway, DatabaseRefused."""
     with translated():
         async with connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock(hashtext('davy registry'))")
-            plan = plan_import(await read_known(connection), rows, models)
-            warnings = tuple(plan.warnings)
-            if dry_run or not plan.may_be_applied:
-                return Imported(False, tuple(plan.fates), tuple(plan.faults), warnings=warnings)
-            tokens = tuple((identity, _token(random_bytes)) for identity in plan.to_make)
-            for identity, token in tokens:
-                plan.credentials[identity] = plan.known.credentials[identity] = token_sha256(token)
-            await write_models(connection, models)
-            await write_plan(connection, plan)
-            number = await _offer(connection, encode_registry(plan.known.registry(models)))
-            return Imported(True, tuple(plan.fates), (), number, tokens, warnings)
+            await outbox.lock(connection)
+            return await _planned(
+                connection, rows, models, dry_run=dry_run, random_bytes=random_bytes, by=by or By("", 0), told=told
+            )
 
 
-async def _offer(connection: Connection, body: bytes) -> int:
-    sha256 = hashlib.sha256(body).hexdigest()
-    cursor = await connection.execute("SELECT sha256, refused FROM registry_outbox ORDER BY number DESC LIMIT 1")
-    if await cursor.fetchone() == (sha256, ""):
-        return 0
-    # Above what any engine says it has: after a restored backup the engine may know a higher number than this table.
-    cursor = await connection.execute(
-        "INSERT INTO registry_outbox (number, sha256, body) SELECT greatest("
-        "(SELECT coalesce(max(number), 0) FROM registry_outbox),"
-        " (SELECT coalesce(max(registry_number), 0) FROM follower_cursor)) + 1, %s, %s RETURNING number",
-        (sha256, body),
+async def apply_rows(
+    connection: Connection,
+    given: Iterable[Given],
+    *,
+    by: str,
+    now_us: int,
+    random_bytes: Callable[[int], bytes],
+    dry_run: bool = False,
+) -> Imported:
+    """A change by hand: a plan of these rows, done in the caller's transaction (or one of its own). Nothing is done
+    when a row is refused: look at `applied`. Raises psycopg.Error; call under `translated()`."""
+    rows = [SourceRow(f"row {at}", kind_name(one), key_of(one), one) for at, one in enumerate(given, 1)]
+    async with connection.transaction():
+        await outbox.lock(connection)
+        models = await stored_models(connection)
+        return await _planned(
+            connection, rows, models, dry_run=dry_run, random_bytes=random_bytes, by=By(by, now_us), told=lambda _: None
+        )
+
+
+async def stored_models(connection: Connection) -> tuple[DeviceModel, ...]:
+    """The models that the registry stands on now."""
+    cursor = await connection.execute("SELECT document::text FROM device_model ORDER BY key")
+    return tuple(msgspec.json.decode(row[0], type=DeviceModel) for row in await cursor.fetchall())
+
+
+async def _planned(
+    connection: Connection,
+    rows: Sequence[SourceRow],
+    models: Sequence[DeviceModel],
+    *,
+    dry_run: bool,
+    random_bytes: Callable[[int], bytes],
+    by: By,
+    told: Callable[[str], None],
+) -> Imported:
+    told("reading what the file touches")
+    found = await reach(connection, rows, models)
+    told("planning")
+    plan = plan_import(
+        found.known, rows, models, judged=found.judged, next_no=found.next_no, model_users=found.model_users
     )
-    row = await cursor.fetchone()
-    assert row is not None
-    await connection.execute("DELETE FROM registry_outbox WHERE number <= %s", (row[0] - _KEPT_DOCUMENTS,))
-    return int(row[0])
+    warnings = tuple(plan.warnings)
+    if dry_run or not plan.may_be_applied:
+        return Imported(False, tuple(plan.fates), tuple(plan.faults), warnings=warnings)
+    tokens = _made(plan, random_bytes)
+    await connection.execute(
+        "SELECT set_config('davy.by', %s, true), set_config('davy.at', %s, true)",
+        (by.name, str(by.at) if by.at else ""),
+    )
+    told("writing")
+    change = await write_plan(connection, plan)
+    number = await outbox.offer(connection, change)
+    await record(connection, said_of(plan, by, number))
+    return Imported(True, tuple(plan.fates), (), number, tokens, warnings)
 
 
-def _token(random_bytes: Callable[[int], bytes]) -> str:
-    return base64.urlsafe_b64encode(random_bytes(32)).rstrip(b"=").decode()
+def _made(plan: Plan, random_bytes: Callable[[int], bytes]) -> tuple[tuple[str, str], ...]:
+    tokens: list[tuple[str, str]] = []
+    for given in plan.to_make:
+        token = base64.urlsafe_b64encode(random_bytes(32)).rstrip(b"=").decode()
+        before = plan.former_tokens.get(given.identity)
+        plan.credentials[given.identity] = credential(given, token_sha256(token), before)
+        plan.known.credentials[given.identity] = plan.credentials[given.identity]
+        tokens.append((given.identity, token))
+    return tuple(tokens)

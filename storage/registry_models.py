@@ -4,13 +4,11 @@ So an edited model file comes into force with any import, whatever the imported 
 the plan like the others (I1).
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from devices.models import DeviceModel
-from devices.sites import Device
 from storage.registry_rows import Fate, RowFate
 from storage.text import clean_json
 
@@ -23,19 +21,28 @@ def model_document(model: DeviceModel) -> str:
     return clean_json(msgspec.json.encode(model).decode())
 
 
+def changed_models(stored: Mapping[str, str], models: Sequence[DeviceModel]) -> list[DeviceModel]:
+    """Those that are not stored as they are. `stored`: key to document."""
+    return [
+        model
+        for model in models
+        if (before := stored.get(model.key)) is None or _differences(before, model_document(model))
+    ]
+
+
 def model_fates(
-    stored: Mapping[str, str], models: Sequence[DeviceModel], devices: Iterable[Device]
+    stored: Mapping[str, str], changed: Sequence[DeviceModel], users: Mapping[str, int]
 ) -> tuple[RowFate, ...]:
-    """A row for each model that differs from what is stored, and for each new one that a device has. `stored`: key to
-    document. `devices`: as they will be."""
-    users = Counter(device.model for device in devices)
+    """A row for each model that differs from what is stored, and for each new one that a device has. `users`: how many
+    devices of each model there will be."""
     fates: list[RowFate] = []
-    for model in models:
-        before, number = stored.get(model.key), users[model.key]
+    for model in changed:
+        before, number = stored.get(model.key), users.get(model.key, 0)
         of = f"{number} device{'' if number == 1 else 's'}"
-        if before is not None and (names := _differences(before, model_document(model))):
-            fates.append(RowFate(PLACE, "model", model.key, Fate.CHANGED, f"{', '.join(names)} ({of})"))
-        elif before is None and number:
+        if before is not None:
+            names = ", ".join(_differences(before, model_document(model)))
+            fates.append(RowFate(PLACE, "model", model.key, Fate.CHANGED, f"{names} ({of})"))
+        elif number:
             fates.append(RowFate(PLACE, "model", model.key, Fate.ADDED, of))
     return tuple(fates)
 

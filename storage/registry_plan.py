@@ -1,210 +1,179 @@
-"""What an import would make of the registry: pure, so that the dry run and the import cannot differ."""
+"""What an import would make of the registry: pure, so that the dry run and the import cannot differ.
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+P1  `known` holds all that the rows touch, and its neighbours (storage/registry_reach.py): then the faults found here
+    are those that a check of the whole registry would find, as long as it had none. A property test compares them.
+P2  A fault stands at the row that it names. What names no row of the file stands apart, and refuses the import too.
+"""
 
-import msgspec
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from devices.areas import Area, area_faults
 from devices.models import DeviceModel
-from devices.sites import (
-    Credential,
-    Device,
-    Link,
-    MatrixRow,
-    Registry,
-    Site,
-    registry_faults,
-    registry_warnings,
-    without_examples,
-)
-from storage.registry_models import model_fates
-from storage.registry_rows import Fate, RowFate
-from storage.registry_source import DeviceGiven, SourceRow, TokenGiven
+from devices.register import Installation
+from devices.sites import registry_faults, registry_warnings
+from storage.registry_facts import FACTS, key_text
+from storage.registry_known import Known, Plan
+from storage.registry_merge import merge
+from storage.registry_models import changed_models, model_fates
+from storage.registry_rows import DeviceGiven, Fate, RowFate, SourceRow
+
+__all__ = ["Known", "Plan", "plan_import"]
 
 
-@dataclass(slots=True)
-class Known:
-    """The registry by key, and the documents of the models as they are stored. A new device has a provisional number
-    until the database gives it its own."""
+def plan_import(
+    known: Known,
+    rows: Iterable[SourceRow],
+    models: Sequence[DeviceModel],
+    *,
+    judged: Collection[str] | None = None,
+    next_no: int | None = None,
+    model_users: dict[str, int] | None = None,
+) -> Plan:
+    """Merge `rows` over `known` (which is changed), by key: files add or change, and never remove.
 
-    sites: dict[str, Site] = field(default_factory=dict)
-    devices: dict[str, Device] = field(default_factory=dict)
-    links: set[tuple[str, str]] = field(default_factory=set)
-    matrix: dict[str, MatrixRow] = field(default_factory=dict)
-    credentials: dict[str, str] = field(default_factory=dict)
-    models: dict[str, str] = field(default_factory=dict)
-
-    def registry(self, models: Sequence[DeviceModel]) -> Registry:
-        """As one document; the same content gives the same document."""
-        return Registry(
-            models=tuple(without_examples(model) for model in sorted(models, key=lambda model: model.key)),
-            sites=tuple(site for _, site in sorted(self.sites.items())),
-            devices=tuple(sorted(self.devices.values(), key=lambda device: device.device_no)),
-            links=tuple(Link(detector, valve) for detector, valve in sorted(self.links)),
-            credentials=tuple(Credential(identity, sha256) for identity, sha256 in sorted(self.credentials.items())),
-            matrix=tuple(row for _, row in sorted(self.matrix.items())),
-        )
-
-
-@dataclass(slots=True)
-class Plan:
-    """`known` is the registry after the import. `touched` are the keys to write, per kind. `to_make`: identities whose
-    token is to be made. `faults`: what is wrong beyond the rows of the file. The import may go on only when
-    `refused` is 0 and `faults` is empty."""
-
-    known: Known
-    fates: list[RowFate] = field(default_factory=list)
-    sites: list[Site] = field(default_factory=list)
-    devices: list[Device] = field(default_factory=list)
-    new_devices: set[str] = field(default_factory=set)
-    links: list[Link] = field(default_factory=list)
-    matrix: list[MatrixRow] = field(default_factory=list)
-    credentials: dict[str, str] = field(default_factory=dict)
-    to_make: list[str] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-    #: What is probably wrong with the devices of the file, as the registry would be, and does not stop it.
-    warnings: list[str] = field(default_factory=list)
-
-    @property
-    def refused(self) -> int:
-        return sum(fate.fate is Fate.REFUSED for fate in self.fates)
-
-    @property
-    def may_be_applied(self) -> bool:
-        return not self.faults and not self.refused
-
-
-#: What stands for a token that is still to be made.
-_TO_BE_MADE = "0" * 64
-
-
-def plan_import(known: Known, rows: Sequence[SourceRow], models: Sequence[DeviceModel]) -> Plan:
-    """Merge `rows` over `known` (which is changed), by key: add or change, never remove."""
+    judged: what of `known` is whole, neighbours and all, by what a fault calls it; None: everything. next_no: the first
+    provisional number; None: after those known. model_users: devices of each model as registered; None: those known.
+    """
     plan = Plan(known)
-    next_no = max((device.device_no for device in known.devices.values()), default=0) + 1
-    seen: dict[tuple[type, str], SourceRow] = {}
-    for row in rows:
-        key = _key(row)
-        before = seen.setdefault((type(row.given), key), row)
-        if row.fault:
-            plan.fates.append(RowFate(row.place, _kind(row), key, Fate.REFUSED, row.fault))
-        elif before is not row and before.given != row.given:
-            reason = f"{before.place} says otherwise; keep one of the two"
-            plan.fates.append(RowFate(row.place, _kind(row), key, Fate.REFUSED, reason))
-        elif before is not row:
-            plan.fates.append(RowFate(row.place, _kind(row), key, Fate.UNCHANGED, f"the same as {before.place}"))
-        else:
-            fate, reason = _merge(plan, row, next_no)
-            next_no += fate is Fate.ADDED and isinstance(row.given, DeviceGiven)
-            plan.fates.append(RowFate(row.place, _kind(row), key, fate, reason))
+    users = dict(model_users) if model_users is not None else _users(known)
+    before = {identity: device.model for identity, device in known.devices.items()}
+    _merge_all(plan, rows, next_no or max((one.device_no for one in known.devices.values()), default=0) + 1)
     merged = known.registry(models)
-    _blame(plan, registry_faults(merged))
-    plan.fates += model_fates(known.models, models, known.devices.values())
-    named = {row.given.identity for row in rows if isinstance(row.given, DeviceGiven)}
+    blame(plan, registry_faults(merged), judged)
+    blame(plan, list(_fact_faults(plan, {model.key for model in models})), None)
+    plan.models = changed_models(known.models, models)
+    plan.fates += model_fates(known.models, plan.models, _users_after(users, before, known))
+    named = {device.identity for device in plan.devices} | {
+        fate.key for fate in plan.fates if fate.kind == "device" and fate.fate is Fate.UNCHANGED
+    }
     plan.warnings += registry_warnings(merged, named)
     return plan
 
 
-def _merge(plan: Plan, row: SourceRow, next_no: int) -> tuple[Fate, str]:
-    known, given = plan.known, row.given
-    if isinstance(given, Site):
-        site = known.sites.get(given.key)
-        if site == given:
-            return Fate.UNCHANGED, ""
-        known.sites[given.key] = given
-        plan.sites.append(given)
-        return (Fate.ADDED, "") if site is None else (Fate.CHANGED, _difference(site, given))
-    if isinstance(given, DeviceGiven):
-        return _merge_device(plan, given, next_no)
-    if isinstance(given, Link):
-        if (given.detector, given.valve) in known.links:
-            return Fate.UNCHANGED, ""
-        known.links.add((given.detector, given.valve))
-        plan.links.append(given)
-        return Fate.ADDED, ""
-    if isinstance(given, MatrixRow):
-        row_before = known.matrix.get(given.id)
-        if row_before == given:
-            return Fate.UNCHANGED, ""
-        known.matrix[given.id] = given
-        plan.matrix.append(given)
-        return (Fate.ADDED, "") if row_before is None else (Fate.CHANGED, _difference(row_before, given))
-    return _merge_token(plan, given)
+def _merge_all(plan: Plan, rows: Iterable[SourceRow], next_no: int) -> None:
+    seen: dict[tuple[str, str], SourceRow] = {}
+    for row in rows:
+        before = seen.setdefault((row.kind, row.key), row) if row.given is not None else row
+        fate, reason = Fate.REFUSED, row.fault
+        if row.given is None or row.fault:
+            pass
+        elif before is row:
+            fate, reason = merge(plan, row.given, next_no)
+            next_no += fate is Fate.ADDED and isinstance(row.given, DeviceGiven)
+        elif before.given != row.given:
+            reason = f"{before.place} says otherwise; keep one of the two"
+        else:
+            fate, reason = Fate.UNCHANGED, f"the same as {before.place}"
+        plan.fates.append(RowFate(row.place, row.kind, row.key, fate, reason))
 
 
-def _merge_device(plan: Plan, given: DeviceGiven, next_no: int) -> tuple[Fate, str]:
-    before = plan.known.devices.get(given.identity)
-    number = next_no if before is None else before.device_no
-    device = Device(number, *msgspec.structs.astuple(given))
-    if device == before:
-        return Fate.UNCHANGED, ""
-    plan.known.devices[given.identity] = device
-    plan.devices.append(device)
-    if before is not None:
-        return Fate.CHANGED, _difference(before, device)
-    plan.new_devices.add(given.identity)
-    return Fate.ADDED, ""
+def _users(known: Known) -> dict[str, int]:
+    users: dict[str, int] = {}
+    for device in known.devices.values():
+        users[device.model] = users.get(device.model, 0) + 1
+    return users
 
 
-def _merge_token(plan: Plan, given: TokenGiven) -> tuple[Fate, str]:
-    before = plan.known.credentials.get(given.identity)
-    if before is not None and given.sha256 in ("", before):
-        return Fate.UNCHANGED, "it has one" if not given.sha256 else ""
-    plan.known.credentials[given.identity] = given.sha256 or _TO_BE_MADE
-    if given.sha256:
-        plan.credentials[given.identity] = given.sha256
-    else:
-        plan.to_make.append(given.identity)
-    fate = Fate.ADDED if before is None else Fate.CHANGED
-    return fate, "" if given.sha256 else "made by the import and shown once"
+def _users_after(users: dict[str, int], before: dict[str, str], known: Known) -> dict[str, int]:
+    for identity in before.keys() | known.devices.keys():
+        old, new = before.get(identity), known.devices.get(identity)
+        if old is not None:
+            users[old] = users.get(old, 0) - 1
+        if new is not None:
+            users[new.model] = users.get(new.model, 0) + 1
+    return users
 
 
-def _difference(before: Site | Device | MatrixRow, after: Site | Device | MatrixRow) -> str:
-    changed = [name for name in before.__struct_fields__ if getattr(before, name) != getattr(after, name)]
-    return ", ".join(f"{name}: {getattr(before, name)!r} -> {getattr(after, name)!r}" for name in changed)
-
-
-def _blame(plan: Plan, faults: Sequence[str]) -> None:
-    """Put each fault of the merged registry at the row it names; what names no row of this file stays apart."""
+def blame(plan: Plan, faults: Sequence[str], judged: Collection[str] | None) -> None:
+    """P2. Faults about what is not `judged` are none of ours: its neighbours are not all known."""
+    if not faults:
+        return
+    called = {called_in_faults(fate.kind, fate.key) for fate in plan.fates}
     named: dict[str, str] = {}
     for fault in faults:
-        name, _, reason = fault.partition(": ")
-        named[name] = f"{named[name]}; {reason}" if name in named else reason
+        name, reason = _parted(fault, called)
+        if judged is None or name in judged or name in called:
+            named[name] = f"{named[name]}; {reason}" if name in named else reason
     for at, fate in enumerate(plan.fates):
-        name = _called(fate)
+        name = called_in_faults(fate.kind, fate.key)
         if name in named and fate.fate is not Fate.REFUSED:
             plan.fates[at] = RowFate(fate.place, fate.kind, fate.key, Fate.REFUSED, named[name])
             named[name] = ""
-    plan.faults += [f"{name}: {reason}" for name, reason in named.items() if reason]
+    refused = {called_in_faults(fate.kind, fate.key) for fate in plan.fates if fate.fate is Fate.REFUSED}
+    plan.faults += [f"{name}: {reason}" for name, reason in named.items() if reason and name not in refused]
 
 
-def _called(fate: RowFate) -> str:
+def _parted(fault: str, called: Collection[str]) -> tuple[str, str]:
+    """What a fault is about, and the rest. A name of ours may have a colon in it."""
+    at = fault.find(": ")
+    while at >= 0:
+        if fault[:at] in called:
+            return fault[:at], fault[at + 2 :]
+        at = fault.find(": ", at + 1)
+    name, _, reason = fault.partition(": ")
+    return name, reason
+
+
+def called_in_faults(kind: str, key: str) -> str:
     """What a fault of the registry calls the thing."""
-    match fate.kind:
+    match kind:
         case "token":
-            return f"credential {fate.key!r}"
+            return f"credential {key!r}"
         case "matrix":
-            return f"matrix row {fate.key!r}"
+            return f"matrix row {key!r}"
         case _:
-            return f"{fate.kind} {fate.key}"
+            return f"{kind} {key}"
 
 
-def _kind(row: SourceRow) -> str:
-    if isinstance(row.given, Site):
-        return "site"
-    if isinstance(row.given, DeviceGiven):
-        return "device"
-    if isinstance(row.given, MatrixRow):
-        return "matrix"
-    return "link" if isinstance(row.given, Link) else "token"
+def _fact_faults(plan: Plan, models: Collection[str]) -> Iterator[str]:
+    """What is wrong with facts of the register, as registry_faults says it."""
+    known = plan.known
+    there: dict[str, Collection[str]] = {"site": known.sites, "device": known.devices, "model": models}
+    for kind in FACTS:
+        for fact in plan.facts.get(kind.name, ()):
+            at = f"{kind.name} {key_text(kind.key(fact))}"
+            for name, what in kind.references.items():
+                word = getattr(fact, name)
+                if word and word not in there[what]:
+                    yield f"{at}: {name} {word!r} is not registered; register the {what} first"
+            if kind.name == "link_facts" and kind.key(fact) not in known.links:
+                yield f"{at}: there is no such link; register the link first"
+    if "area" in plan.facts or "area" in plan.gone_facts:
+        areas = [one for one in known.facts.get("area", {}).values() if isinstance(one, Area)]
+        for key, reason in area_faults(areas).items():
+            yield f"area {key_text(key)}: {reason}"
+    yield from _vendor_faults(plan)
+    yield from _installation_faults(plan)
 
 
-def _key(row: SourceRow) -> str:
-    given = row.given
-    if isinstance(given, Site):
-        return given.key
-    if isinstance(given, Link):
-        return f"{given.detector} -> {given.valve}"
-    if isinstance(given, MatrixRow):
-        return given.id
-    return given.identity
+def _vendor_faults(plan: Plan) -> Iterator[str]:
+    first: dict[str, str] = {}
+    for key, party in sorted(plan.known.facts.get("enterprise", {}).items()):
+        vendor = str(getattr(party, "vendor", ""))
+        if vendor and first.setdefault(vendor, key[0]) != key[0]:
+            yield f"enterprise {key[0]}: vendor {vendor!r} is the word of {first[vendor]} already; each has its own"
+
+
+def _installation_faults(plan: Plan) -> Iterator[str]:
+    """A device stands at one site at a time: of its installations one is open, at the site that the device names."""
+    touched = {device.identity for device in plan.devices} | {
+        one.identity for one in plan.facts.get("installation", ()) if isinstance(one, Installation)
+    }
+    opened: dict[str, Installation] = {}
+    for one in plan.known.facts.get("installation", {}).values():
+        assert isinstance(one, Installation)
+        at = f"installation {one.key}"
+        if one.until and one.until < one.since:
+            yield f"{at}: until {one.until} is before since {one.since}"
+        if one.until or one.identity not in touched:
+            continue
+        first = opened.setdefault(one.identity, one)
+        if first is not one:
+            yield f"{at}: {one.identity} is installed at {first.site!r} already ({first.key}); end that one first"
+            continue
+        device = plan.known.devices.get(one.identity)
+        if device is not None and device.site != one.site:
+            yield (
+                f"{at}: device {one.identity} stands at {device.site!r}, and this open installation says {one.site!r};"
+                " end the installation, or move the device"
+            )

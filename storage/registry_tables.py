@@ -1,113 +1,219 @@
-"""The registry's tables, read and written whole, inside the caller's transaction."""
+"""A plan into the registry's tables, inside the caller's transaction, by COPY: a hundred thousand rows are a few
+statements."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, LiteralString
 
 import msgspec
 
 from devices.models import DeviceModel
-from devices.sites import Device, MatrixRow, Site
+from devices.sites import Credential, Device, Link, MatrixRow, Registry, RegistryChange, Site, without_examples
+from devices.sites import Gone as GoneFromRegistry
 from storage.database import Connection
+from storage.registry_facts import FACT_BY_NAME, FACTS, FactKind
+from storage.registry_known import Plan
 from storage.registry_models import model_document
-from storage.registry_plan import Known, Plan
+from storage.registry_read import GIVEN_COLUMNS, MATRIX_COLUMNS, SITE_COLUMNS, read_known, read_site
 from storage.text import clean
+from storage.times import as_datetime
 
-#: Columns in the order of the fields of Site, of Device after its number, and of MatrixRow.
-_SITE: LiteralString = (
-    "key, name, address, enterprise, timezone, simulated, area, building, riser, site_class, tags, manager"
-)
-_DEVICE: LiteralString = "vendor, serial, model, site, gateway, address, tags, installed, calibration_due, installer"
-_MATRIX: LiteralString = "id, detectors, votes, rules, valves, fans"
-_SITES: LiteralString = _SITE + " FROM site"
-_DEVICES: LiteralString = "device_no, " + _DEVICE + " FROM device"
-_ROWS: LiteralString = _MATRIX + " FROM matrix_row"
-
-
-async def read_known(connection: Connection) -> Known:
-    """All that is registered."""
-    known = Known()
-    cursor = await connection.execute("SELECT " + _SITES)
-    known.sites = {row[0]: _site(row) for row in await cursor.fetchall()}
-    cursor = await connection.execute("SELECT " + _DEVICES)
-    known.devices = {device.identity: device for device in map(_device, await cursor.fetchall())}
-    cursor = await connection.execute("SELECT detector, valve FROM link")
-    known.links = {(detector, valve) for detector, valve in await cursor.fetchall()}
-    cursor = await connection.execute("SELECT " + _ROWS)
-    known.matrix = {row[0]: _matrix_row(row) for row in await cursor.fetchall()}
-    cursor = await connection.execute("SELECT identity, token_sha256 FROM credential")
-    known.credentials = dict(await cursor.fetchall())
-    cursor = await connection.execute("SELECT key, document::text FROM device_model")
-    known.models = dict(await cursor.fetchall())
-    return known
-
-
-async def read_site(connection: Connection, key: str) -> Site | None:
-    """One site by its key, or None."""
-    cursor = await connection.execute("SELECT " + _SITES + " WHERE key = %s", (clean(key),))
-    row = await cursor.fetchone()
-    return _site(row) if row else None
+__all__ = ["read_known", "read_site", "write_models", "write_plan"]
 
 
 async def write_models(connection: Connection, models: Sequence[DeviceModel]) -> None:
-    async with connection.cursor() as cursor:
-        await cursor.executemany(
-            "INSERT INTO device_model (key, kind, vendor, name, document) VALUES (%s, %s, %s, %s, %s::jsonb)"
-            " ON CONFLICT (key) DO UPDATE SET kind = excluded.kind, vendor = excluded.vendor, name = excluded.name,"
-            " document = excluded.document",
-            [(m.key, m.kind.value, clean(m.vendor), clean(m.name), model_document(m)) for m in models],
-        )
+    if models:
+        async with connection.cursor() as cursor:
+            await cursor.executemany(
+                "INSERT INTO device_model (key, kind, vendor, name, document) VALUES (%s, %s, %s, %s, %s::jsonb)"
+                " ON CONFLICT (key) DO UPDATE SET kind = excluded.kind, vendor = excluded.vendor,"
+                " name = excluded.name, document = excluded.document",
+                [(m.key, m.kind.value, clean(m.vendor), clean(m.name), model_document(m)) for m in models],
+            )
 
 
-async def write_plan(connection: Connection, plan: Plan) -> None:
-    """What the plan touches. New devices get their numbers, in `plan.known` too."""
-    await _write_sites(connection, plan)
+async def write_plan(connection: Connection, plan: Plan) -> RegistryChange:
+    """What the plan touches, in the order in which rows need each other. New devices get their numbers, in `plan.known`
+    too. Returns the change as the engine is to hear it."""
+    await write_models(connection, plan.models)
+    await _write_facts(connection, plan, ("enterprise", "area"))
+    await _take_away(connection, plan)
+    await _write_sites(connection, plan.sites)
     await _write_devices(connection, plan)
-    await _load(connection, "link", "detector, valve", ((link.detector, link.valve) for link in plan.links))
-    await connection.execute(
-        "INSERT INTO link (detector, valve) SELECT detector, valve FROM pg_temp.given_link ON CONFLICT DO NOTHING"
-    )
-    await _load(connection, "matrix_row", _MATRIX, map(_columns, plan.matrix))
-    await connection.execute(
-        "INSERT INTO matrix_row (" + _MATRIX + ") SELECT " + _MATRIX + " FROM pg_temp.given_matrix_row ON CONFLICT (id)"  # noqa: S608
-        " DO UPDATE SET detectors = excluded.detectors, votes = excluded.votes, rules = excluded.rules,"
-        " valves = excluded.valves, fans = excluded.fans"
-    )
-    await _load(connection, "credential", "identity, token_sha256", plan.credentials.items())
-    await connection.execute(
-        "INSERT INTO credential (identity, token_sha256) SELECT identity, token_sha256 FROM pg_temp.given_credential"
-        " ON CONFLICT (identity) DO UPDATE SET token_sha256 = excluded.token_sha256"
+    await _write_facts(connection, plan, ("site_facts", "device_facts", "certificate", "installation"))
+    await _write_links(connection, plan.links)
+    await _write_facts(connection, plan, ("link_facts",))
+    await _write_matrix(connection, plan.matrix)
+    await _write_credentials(connection, plan.credentials.values())
+    return _change(plan)
+
+
+def _change(plan: Plan) -> RegistryChange:
+    known, gone = plan.known, plan.gone
+    return RegistryChange(
+        put=Registry(
+            models=tuple(without_examples(model) for model in plan.models),
+            sites=tuple(plan.sites),
+            devices=tuple(known.devices[device.identity] for device in plan.devices),
+            links=tuple(plan.links),
+            credentials=tuple(plan.credentials.values()),
+            matrix=tuple(plan.matrix),
+        ),
+        gone=GoneFromRegistry(
+            sites=tuple(gone.get("site", ())),
+            devices=tuple(gone.get("device", ())),
+            links=tuple(plan.gone_links),
+            credentials=tuple(gone.get("token", ())),
+            matrix=tuple(gone.get("matrix", ())),
+        ),
     )
 
 
-async def _write_sites(connection: Connection, plan: Plan) -> None:
-    await _load(connection, "site", _SITE, map(_columns, plan.sites))
-    await connection.execute(
-        "INSERT INTO site (" + _SITE + ") SELECT " + _SITE + " FROM pg_temp.given_site ON CONFLICT (key) DO UPDATE SET"  # noqa: S608
-        " name = excluded.name, address = excluded.address, enterprise = excluded.enterprise,"
-        " timezone = excluded.timezone, simulated = excluded.simulated, area = excluded.area,"
-        " building = excluded.building, riser = excluded.riser, site_class = excluded.site_class,"
-        " tags = excluded.tags, manager = excluded.manager"
+async def _take_away(connection: Connection, plan: Plan) -> None:
+    """Sites and devices stay, with the time since when they are gone: their numbers and their past name them."""
+    if plan.gone_links:
+        await connection.execute(
+            "DELETE FROM link WHERE (detector, valve) IN (SELECT * FROM unnest(%s::text[], %s::text[]))",
+            ([link.detector for link in plan.gone_links], [link.valve for link in plan.gone_links]),
+        )
+    statements: tuple[tuple[str, LiteralString], ...] = (
+        ("matrix", "DELETE FROM matrix_row WHERE id = ANY(%s)"),
+        ("token", "DELETE FROM credential WHERE identity = ANY(%s)"),
+        ("device", "UPDATE device SET gone = davy_at() WHERE identity = ANY(%s)"),
+        ("site", "UPDATE site SET gone = davy_at() WHERE key = ANY(%s)"),
     )
+    for kind, statement in statements:
+        if plan.gone.get(kind):
+            await connection.execute(statement, (plan.gone[kind],))
+    for name, keys in plan.gone_facts.items():
+        kind_of = FACT_BY_NAME[name]
+        where = _where_key(kind_of)
+        begin: LiteralString = (
+            "UPDATE " + kind_of.table + " SET gone = davy_at()" if kind_of.has_gone else "DELETE FROM " + kind_of.table  # noqa: S608
+        )
+        for key in keys:
+            await connection.execute(begin + " WHERE " + where, kind_of.key_values(key))
+
+
+def _where_key(kind: FactKind) -> LiteralString:
+    return " AND ".join(f"{kind.columns[kind.type.__struct_fields__.index(name)]} = %s" for name in kind.keys)
+
+
+async def _write_sites(connection: Connection, sites: Sequence[Site]) -> None:
+    if sites:
+        await _load(connection, "site", SITE_COLUMNS, map(_columns, sites))
+        await connection.execute(
+            "INSERT INTO site (" + SITE_COLUMNS + ") SELECT " + SITE_COLUMNS + " FROM pg_temp.given_site"  # noqa: S608
+            " ON CONFLICT (key) DO UPDATE SET name = excluded.name, address = excluded.address,"
+            " enterprise = excluded.enterprise, timezone = excluded.timezone, simulated = excluded.simulated,"
+            " area = excluded.area, building = excluded.building, riser = excluded.riser,"
+            " site_class = excluded.site_class, tags = excluded.tags, manager = excluded.manager, gone = NULL"
+        )
+        await connection.execute("DROP TABLE pg_temp.given_site")
 
 
 async def _write_devices(connection: Connection, plan: Plan) -> None:
-    await _load(connection, "device", _DEVICE, map(_device_columns, plan.devices))
-    cursor = await connection.execute(
-        # The numbers follow the order of the file's names, so that the same import on two machines gives the same ones.
-        "INSERT INTO device (" + _DEVICE + ") SELECT " + _DEVICE + " FROM pg_temp.given_device g WHERE NOT EXISTS"  # noqa: S608
-        " (SELECT FROM device d WHERE d.vendor = g.vendor AND d.serial = g.serial) ORDER BY given"
-        " RETURNING identity, device_no"
-    )
-    for identity, device_no in await cursor.fetchall():
-        plan.known.devices[identity] = msgspec.structs.replace(plan.known.devices[identity], device_no=device_no)
+    if not plan.devices:
+        return
+    await _load(connection, "device", GIVEN_COLUMNS, map(_device_columns, plan.devices))
     await connection.execute(
-        "UPDATE device d SET model = g.model, site = g.site, gateway = g.gateway, address = g.address, tags = g.tags,"
-        " installed = g.installed, calibration_due = g.calibration_due, installer = g.installer"
-        " FROM pg_temp.given_device g WHERE d.vendor = g.vendor AND d.serial = g.serial"
-        " AND (d.model, d.site, d.gateway, d.address, d.tags, d.installed, d.calibration_due, d.installer)"
-        " IS DISTINCT FROM"
-        " (g.model, g.site, g.gateway, g.address, g.tags, g.installed, g.calibration_due, g.installer)"
+        # The numbers follow the order of the file's names, so that the same import on two machines gives the same ones.
+        "INSERT INTO device (" + GIVEN_COLUMNS + ") SELECT " + GIVEN_COLUMNS + " FROM pg_temp.given_device g"  # noqa: S608
+        " WHERE NOT EXISTS (SELECT FROM device d WHERE d.vendor = g.vendor AND d.serial = g.serial) ORDER BY given"
     )
+    old = [device.identity for device in plan.devices if device.identity not in plan.new_devices]
+    cursor = await connection.execute(
+        "SELECT identity, device_no, gone IS NOT NULL FROM device WHERE identity = ANY(%s)", (sorted(plan.new_devices),)
+    )
+    for identity, device_no, was_gone in await cursor.fetchall():
+        plan.known.devices[identity] = msgspec.structs.replace(plan.known.devices[identity], device_no=device_no)
+        old += [identity] if was_gone else []
+    if old:
+        await connection.execute(
+            "UPDATE device d SET model = g.model, site = g.site, gateway = g.gateway, address = g.address,"
+            " tags = g.tags, installed = g.installed, calibration_due = g.calibration_due, installer = g.installer,"
+            " gone = NULL"
+            " FROM pg_temp.given_device g WHERE d.identity = g.vendor || '/' || g.serial AND d.identity = ANY(%s)",
+            (old,),
+        )
+    await connection.execute("DROP TABLE pg_temp.given_device")
+
+
+async def _write_links(connection: Connection, links: Sequence[Link]) -> None:
+    if links:
+        await _load(connection, "link", "detector, valve", ((link.detector, link.valve) for link in links))
+        await connection.execute(
+            "INSERT INTO link (detector, valve) SELECT detector, valve FROM pg_temp.given_link ON CONFLICT DO NOTHING"
+        )
+        await connection.execute("DROP TABLE pg_temp.given_link")
+
+
+async def _write_matrix(connection: Connection, rows: Sequence[MatrixRow]) -> None:
+    if rows:
+        await _load(connection, "matrix_row", MATRIX_COLUMNS, map(_columns, rows))
+        await connection.execute(
+            "INSERT INTO matrix_row ("  # noqa: S608
+            + MATRIX_COLUMNS
+            + ") SELECT "
+            + MATRIX_COLUMNS
+            + " FROM pg_temp.given_matrix_row"
+            " ON CONFLICT (id) DO UPDATE SET detectors = excluded.detectors, votes = excluded.votes,"
+            " rules = excluded.rules, valves = excluded.valves, fans = excluded.fans"
+        )
+        await connection.execute("DROP TABLE pg_temp.given_matrix_row")
+
+
+_CREDENTIAL: LiteralString = "identity, token_sha256, former_sha256, former_until"
+
+
+async def _write_credentials(connection: Connection, credentials: Iterable[Credential]) -> None:
+    rows = [
+        (
+            one.identity,
+            one.token_sha256,
+            one.former_sha256,
+            as_datetime(one.former_until_us) if one.former_until_us else None,
+        )
+        for one in credentials
+    ]
+    if rows:
+        await _load(connection, "credential", _CREDENTIAL, rows)
+        await connection.execute(
+            "INSERT INTO credential (" + _CREDENTIAL + ") SELECT " + _CREDENTIAL + " FROM pg_temp.given_credential"  # noqa: S608
+            " ON CONFLICT (identity) DO UPDATE SET token_sha256 = excluded.token_sha256,"
+            " former_sha256 = excluded.former_sha256, former_until = excluded.former_until"
+        )
+        await connection.execute("DROP TABLE pg_temp.given_credential")
+
+
+def _time(time_us: int) -> datetime | None:
+    return as_datetime(time_us) if time_us else None
+
+
+async def _write_facts(connection: Connection, plan: Plan, names: Sequence[str]) -> None:
+    for kind in FACTS:
+        facts = plan.facts.get(kind.name)
+        if kind.name not in names or not facts:
+            continue
+        columns: LiteralString = ", ".join(kind.columns)
+        await _load(connection, kind.table, columns, map(kind.values, facts))
+        keys = [kind.columns[kind.type.__struct_fields__.index(name)] for name in kind.keys]
+        others = [column for column in kind.columns if column not in keys]
+        if kind.part_of:
+            changed: LiteralString = ", ".join(f"{column} = g.{column}" for column in others)
+            same: LiteralString = " AND ".join(f"t.{column} = g.{column}" for column in keys)
+            await connection.execute(
+                f"UPDATE {kind.table} t SET {changed} FROM pg_temp.given_{kind.table} g WHERE {same}"  # noqa: S608
+            )
+        else:
+            back: LiteralString = ", gone = NULL" if kind.has_gone else ""
+            put: LiteralString = ", ".join(f"{column} = excluded.{column}" for column in others)
+            key: LiteralString = ", ".join(keys)
+            await connection.execute(
+                f"INSERT INTO {kind.table} ({columns}) SELECT {columns} FROM pg_temp.given_{kind.table}"  # noqa: S608
+                f" ON CONFLICT ({key}) DO UPDATE SET {put}{back}"
+            )
+        await connection.execute("DROP TABLE pg_temp.given_" + kind.table)
 
 
 async def _load(
@@ -117,14 +223,14 @@ async def _load(
     await connection.execute(
         "CREATE TEMP TABLE given_" + table + " ON COMMIT DROP AS SELECT " + columns + " FROM " + table + " LIMIT 0"  # noqa: S608
     )
-    if table == "device":
-        await connection.execute("ALTER TABLE pg_temp.given_device ADD given bigint GENERATED ALWAYS AS IDENTITY")
+    await connection.execute("ALTER TABLE pg_temp.given_" + table + " ADD given bigint GENERATED ALWAYS AS IDENTITY")
     async with (
         connection.cursor() as cursor,
         cursor.copy("COPY pg_temp.given_" + table + " (" + columns + ") FROM STDIN") as stream,
     ):
         for row in rows:
             await stream.write_row(row)
+    await connection.execute("ANALYZE pg_temp.given_" + table)
 
 
 def _columns(given: Site | Device | MatrixRow) -> tuple[Any, ...]:
@@ -136,17 +242,3 @@ def _device_columns(device: Device) -> tuple[Any, ...]:
     """Without the number; a day that is not known is NULL."""
     *rest, installed, calibration_due, installer = _columns(device)[1:]
     return (*rest, installed or None, calibration_due or None, installer)
-
-
-def _site(row: tuple[Any, ...]) -> Site:
-    return msgspec.convert(dict(zip(Site.__struct_fields__, row, strict=True)), Site)
-
-
-def _device(row: tuple[Any, ...]) -> Device:
-    *plain, installed, calibration_due, installer = row
-    days = [day.isoformat() if day else "" for day in (installed, calibration_due)]
-    return msgspec.convert(dict(zip(Device.__struct_fields__, (*plain, *days, installer), strict=True)), Device)
-
-
-def _matrix_row(row: tuple[Any, ...]) -> MatrixRow:
-    return msgspec.convert(dict(zip(MatrixRow.__struct_fields__, row, strict=True)), MatrixRow)

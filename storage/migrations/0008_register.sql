@@ -54,6 +54,8 @@ ALTER TABLE site ADD COLUMN gone timestamptz;
 CREATE INDEX site_enterprise ON site (enterprise, key);
 CREATE INDEX site_manager ON site (manager, key) WHERE manager <> '';
 CREATE INDEX site_area ON site (area text_pattern_ops, key);
+CREATE INDEX site_class_of ON site (enterprise, site_class, key);
+CREATE INDEX site_neighbourhood ON site (enterprise, neighbourhood, key);
 CREATE INDEX site_building ON site (building, key) WHERE building <> '';
 CREATE INDEX site_hardship ON site (hardship, key) WHERE hardship <> '';
 
@@ -76,6 +78,7 @@ CREATE INDEX device_area ON device (area text_pattern_ops, device_no);
 CREATE INDEX device_vendor ON device (vendor, device_no);
 CREATE INDEX device_installer ON device (installer, device_no) WHERE installer <> '';
 CREATE INDEX device_model_of ON device (model, device_no);
+CREATE INDEX device_enterprise_model ON device (enterprise, model, device_no);
 CREATE INDEX device_gateway ON device (gateway, device_no) WHERE gateway <> '';
 CREATE INDEX device_calibration_due ON device (calibration_due, device_no) WHERE calibration_due IS NOT NULL;
 CREATE INDEX device_identifier ON device (identifier) WHERE identifier <> '';
@@ -251,3 +254,70 @@ CREATE INDEX registry_outbox_whole ON registry_outbox (number) WHERE whole;
 -- While a token is changed for another, the former one is good until a time, so that the device need not be visited.
 ALTER TABLE credential ADD COLUMN former_sha256 text NOT NULL DEFAULT '' CHECK (former_sha256 ~ '^([0-9a-f]{64})?$');
 ALTER TABLE credential ADD COLUMN former_until timestamptz;
+
+-- What a change of the registry looks up: rows of the matrix by what they name, gateways by their bus.
+CREATE INDEX matrix_row_names ON matrix_row USING gin ((detectors || valves || fans));
+CREATE INDEX device_bus ON device (address) WHERE address LIKE 'modbus%';
+
+-- Devices that wait for their place. Of a claim's code only the hash is kept; it is good once, and not for ever.
+CREATE TABLE claim (
+    claim       text        PRIMARY KEY,
+    code_sha256 text        NOT NULL UNIQUE CHECK (code_sha256 ~ '^[0-9a-f]{64}$'),
+    vendor      text        NOT NULL,
+    serial      text        NOT NULL,
+    model       text        NOT NULL REFERENCES device_model,
+    state       text        NOT NULL DEFAULT 'offered'
+        CHECK (state IN ('offered', 'claimed', 'approved', 'refused', 'withdrawn')),
+    offered     timestamptz NOT NULL,
+    offered_by  text        NOT NULL,
+    expires     timestamptz NOT NULL CHECK (expires > offered),
+    -- Who offered it: an enterprise, or the platform.
+    offerer     text        NOT NULL DEFAULT '',
+    site        text        NOT NULL DEFAULT '',
+    -- The gas company of that site, which decides; and who claimed it.
+    enterprise  text        NOT NULL DEFAULT '',
+    installer   text        NOT NULL DEFAULT '',
+    claimed     timestamptz,
+    claimed_by  text        NOT NULL DEFAULT '',
+    decided     timestamptz,
+    decided_by  text        NOT NULL DEFAULT '',
+    reason      text        NOT NULL DEFAULT ''
+);
+CREATE UNIQUE INDEX claim_open ON claim (vendor, serial) WHERE state IN ('offered', 'claimed');
+CREATE INDEX claim_enterprise ON claim (enterprise, claimed DESC) WHERE enterprise <> '';
+CREATE INDEX claim_offered ON claim (offered DESC, claim);
+
+-- Every use of a code, also one that was refused: a second place that shows the same code is a copied label.
+CREATE TABLE claim_use (
+    claim   text        NOT NULL REFERENCES claim,
+    at      timestamptz NOT NULL,
+    by      text        NOT NULL,
+    site    text        NOT NULL,
+    refused text        NOT NULL DEFAULT ''
+);
+CREATE INDEX claim_use_claim ON claim_use (claim, at);
+
+-- Whose staff looks at a claim before the device is registered. No row: they do.
+CREATE TABLE claim_policy (
+    enterprise text    PRIMARY KEY,
+    approval   boolean NOT NULL
+);
+
+-- Device models as they are handed in, by version. At most one version of a model is admitted; it is what device_model
+-- holds and the engine goes by. What is in the wheel or in the settings' folder has no row here.
+CREATE TABLE device_model_version (
+    key         text        NOT NULL,
+    version     integer     NOT NULL CHECK (version >= 1),
+    vendor      text        NOT NULL,
+    state       text        NOT NULL DEFAULT 'draft' CHECK (state IN ('draft', 'tried', 'admitted', 'withdrawn')),
+    toml        text        NOT NULL,
+    sha256      text        NOT NULL CHECK (sha256 ~ '^[0-9a-f]{64}$'),
+    uploaded    timestamptz NOT NULL,
+    uploaded_by text        NOT NULL,
+    decided     timestamptz,
+    decided_by  text        NOT NULL DEFAULT '',
+    reason      text        NOT NULL DEFAULT '',
+    PRIMARY KEY (key, version)
+);
+CREATE UNIQUE INDEX device_model_admitted ON device_model_version (key) WHERE state = 'admitted';
+CREATE INDEX device_model_vendor ON device_model_version (vendor, key, version);
