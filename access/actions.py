@@ -35,6 +35,7 @@ class Action(StrEnum):
     READ_COMMANDS = "read_commands"
     READ_LEDGER = "read_ledger"
     READ_RULES = "read_rules"
+    READ_RULE_DOCUMENTS = "read_rule_documents"
     CHECK_RULES = "check_rules"
     EXPLAIN_RULES = "explain_rules"
     READ_BACKTESTS = "read_backtests"

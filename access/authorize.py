@@ -101,11 +101,14 @@ def authorize(principal: Principal, action: Action, subject: Subject) -> None:
 
 def acts_as(principal: Principal, action: Action, owner: Owner) -> Role:
     """In what capacity `principal` does `action` to a thing of `owner`'s: the one with the most rights of those that
-    admit it."""
+    admit it; where none does, the one with the fewest."""
     if not isinstance(principal, Person | Service):
         return Role.PLATFORM_ADMINISTRATOR
-    admitting = [one.role for one in _memberships(principal, action) if _scope_of(one).admits(owner)]
-    return max(admitting, key=lambda role: len(ROLE_ACTIONS[role]), default=Role.RESIDENT)
+    allowing = _memberships(principal, action)
+    admitting = [one.role for one in allowing if _scope_of(one).admits(owner)]
+    if admitting:
+        return max(admitting, key=_rights)
+    return min((one.role for one in allowing), key=_rights, default=Role.VENDOR)
 
 
 def enterprises_of(principal: Principal, action: Action) -> frozenset[str] | None:
@@ -147,6 +150,10 @@ def _scope_of(membership: Membership) -> Scope:
             return Scope(managers=_named(membership.enterprise))
         case Role.OPERATOR | Role.COMPANY_ADMINISTRATOR | Role.FIELD_CREW:
             return Scope(enterprises=_named(membership.enterprise))
+
+
+def _rights(role: Role) -> int:
+    return len(ROLE_ACTIONS[role])
 
 
 def _named(word: str) -> frozenset[str]:

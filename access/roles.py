@@ -78,6 +78,7 @@ _OPERATOR = _FIELD_CREW | {
     Action.RELEASE_HELD,
     Action.VETO_HELD,
     Action.CANCEL_CLOSE,
+    Action.READ_RULES,
     Action.EXPLAIN_RULES,
     Action.CHECK_RULES,
 }
@@ -138,7 +139,7 @@ _REGULATOR = (
 PLATFORM_ACTIONS = _COMPANY_ADMINISTRATOR | {
     Action.READ_METRICS,
     Action.READ_LEDGER,
-    Action.READ_RULES,
+    Action.READ_RULE_DOCUMENTS,
     Action.READ_BACKTESTS,
     Action.RUN_BACKTEST,
 }

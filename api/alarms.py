@@ -5,9 +5,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from access.authorize import Action
+from access.fields import Resource
 from access.principals import Principal
 from api.alarm_shapes import (
     Acknowledgement,
+    Alarm,
     AlarmInFull,
     Alarms,
     Instructed,
@@ -18,7 +21,7 @@ from api.alarm_shapes import (
 from api.instructions import IdempotencyKey, Verb, instruct_about
 from api.pages import USUAL_ROWS, Cursor, From, Limit, To, decode_cursor, live_page, stored_page, time_range
 from api.parts import Parts, Shared
-from api.permits import AcknowledgesAlarms, GuardedRoute, ReadsAlarms, ResetsAlarms
+from api.permits import AcknowledgesAlarms, Admitted, GuardedRoute, ReadsAlarms, ResetsAlarms
 from api.problems import (
     BAD_PARAMETER,
     BODY_PROBLEMS,
@@ -31,6 +34,7 @@ from api.problems import (
     Problem,
     problem_answers,
 )
+from api.seen import Eyes, owner_of
 from api.shapes import AlarmStateWord, DecisionId, PriorityWord, Source
 from engine.client import EngineAway
 from engine.messages import AlarmView
@@ -61,21 +65,20 @@ async def list_alarms(
 ) -> Alarms:
     """Every alarm that is not normal now, hidden ones too, newest first; from the engine, so it needs no database. Of
     rules that are only tried with `trial=true`: nobody is told of those."""
-    after = decode_cursor(cursor, AlarmKey)
+    after, eyes = decode_cursor(cursor, AlarmKey), Eyes(who, Action.READ_ALARMS)
     now = await parts.door.alarms()
     asked = [
         view
         for view in now.alarms
-        if (not state or view.state in state)
+        if eyes.admit(view.owner)
+        and (not state or view.state in state)
         and (not priority or view.priority in priority)
         and (site is None or view.site == site)
         and (incident is None or view.incident == incident)
         and view.trial is trial
     ]
     page, following = live_page(asked, _key, after, limit)
-    return Alarms(
-        as_of=f"{await parts.engine()}:{now.as_of}", alarms=[show_alarm(view) for view in page], next=following
-    )
+    return Alarms(as_of=f"{await parts.engine()}:{now.as_of}", alarms=_shown(eyes, page), next=following)
 
 
 @router.get("/history", operation_id="list_past_alarms", responses=_PAST)
@@ -95,6 +98,7 @@ async def list_past_alarms(
     """Alarms as they were last stored, newest first; 30 days unless asked otherwise, 366 days at most. While
     paging keep the filters."""
     from_us, to_us = time_range(from_, to, parts.config.now_us())
+    eyes = Eyes(who, Action.READ_ALARMS)
     async with parts.database(who) as connection:
         found = await stored.alarms(
             connection,
@@ -107,31 +111,38 @@ async def list_past_alarms(
             priority=priority,
             incident=incident,
             trial=trial,
+            within=eyes.scope,
         )
     page, following = stored_page(found, _key, limit)
-    return PastAlarms(alarms=[show_alarm(view) for view in page], next=following)
+    return PastAlarms(alarms=_shown(eyes, page), next=following)
 
 
 @router.get("/{alarm}", operation_id="get_alarm", responses=_ONE)
-async def get_alarm(parts: Shared, who: ReadsAlarms, alarm: DecisionId) -> AlarmInFull:
+async def get_alarm(parts: Shared, who: ReadsAlarms, subject: Admitted, alarm: DecisionId) -> AlarmInFull:
     """One alarm as it stands (`source` engine), or as it was last stored (`source` database); with its steps where
     the database answers."""
     engine_away: EngineAway | None = None
+    owner, eyes = owner_of(subject), Eyes(who, Action.READ_ALARMS)
     try:
         live = await parts.door.alarm(alarm)
     except EngineAway as away:
         live, engine_away = None, away
     try:
-        async with parts.database(who) as connection:
+        async with parts.database(who, owner) as connection:
             view = live or await stored.alarm(connection, alarm)
-            steps = [show_step(step) for step in await stored.events(connection, alarm)]
+            steps = await stored.events(connection, alarm)
     except Problem:
         if live is None:
             raise  # nobody can say now whether there was such an alarm
-        return AlarmInFull(alarm=show_alarm(live), source=Source.ENGINE, steps=None)
+        shown = eyes.see(Resource.ALARM, owner, show_alarm(live))
+        return AlarmInFull(alarm=shown, source=Source.ENGINE, steps=None)
     if view is None:
         raise engine_away or Problem(NOT_FOUND, f"no alarm {alarm}")
-    return AlarmInFull(alarm=show_alarm(view), source=Source.DATABASE if live is None else Source.ENGINE, steps=steps)
+    return AlarmInFull(
+        alarm=eyes.see(Resource.ALARM, owner, show_alarm(view)),
+        source=Source.DATABASE if live is None else Source.ENGINE,
+        steps=[eyes.see(Resource.ALARM_STEP, owner, show_step(step)) for step in steps],
+    )
 
 
 @router.post("/{alarm}/acknowledge", operation_id="acknowledge_alarm", responses=INSTRUCTION)
@@ -162,6 +173,10 @@ async def about_alarm(
 ) -> Instructed:
     """What a person says of an open alarm. Raises Problem (404 where there is no such alarm now)."""
     return await instruct_about(parts, who, verb, alarm, key, make, parts.door.alarm)
+
+
+def _shown(eyes: Eyes, views: list[AlarmView]) -> list[Alarm]:
+    return [eyes.see(Resource.ALARM, view.owner, show_alarm(view)) for view in views]
 
 
 def _key(view: AlarmView) -> AlarmKey:

@@ -2,7 +2,9 @@
 
 N1  Every route has exactly one permit (GuardedRoute refuses to be built otherwise, and a test reads them off
     `app.routes`); it calls access.authorize, the only judge.
-N2  The permit is asked before anything of the body is read: who sent no valid token hears 401 and nothing else of the
+N2  Whose the thing is that is asked for is found out first (api/owners.py), so that what is somebody else's is answered
+    like what does not exist; and before that, whether the asker may do this to anything.
+N3  The permit is asked before anything of the body is read: who sent no valid token hears 401 and nothing else of the
     request, whatever is wrong with it, and costs no memory.
 """
 
@@ -17,20 +19,10 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.types import Receive, Scope, Send
 
-from access.authorize import (
-    Action,
-    Denied,
-    NotFound,
-    OfAlarm,
-    OfCommand,
-    OfDevice,
-    OfIncident,
-    OfPermit,
-    Platform,
-    Subject,
-    authorize,
-)
-from access.principals import Anonymous, DevicePrincipal, Principal
+from access.authorize import Action, Denied, NotFound, authorize, may
+from access.principals import Administrator, Anonymous, DevicePrincipal, Principal
+from access.subjects import OfAlarm, OfCommand, OfDevice, OfEnterprise, OfIncident, OfPermit, OfSite, Platform, Subject
+from api.owners import with_owner
 from api.parts import parts_of
 from api.problems import NOT_ALLOWED, NOT_FOUND, NOT_SIGNED_IN, TOO_MANY, Problem
 
@@ -57,6 +49,10 @@ def subject_of(request: Request) -> Subject:
             return OfIncident(incident)
         case {"permit": str(permit)}:
             return OfPermit(permit)
+        case {"site": str(site)}:
+            return OfSite(site)
+        case {"enterprise": str(enterprise)}:
+            return OfEnterprise(enterprise)
         case _:
             return Platform()
 
@@ -84,8 +80,10 @@ class Permit:
             address = request.client.host if request.client else ""
             who = await parts.tokens.device(subject.identity, token, address)
         else:
-            who = parts.tokens.person(token)
+            who = await parts.tokens.person(token)
         try:
+            if may(who, self.action):
+                subject = await with_owner(parts, who, self.action, subject)
             authorize(who, self.action, subject)
         except Denied as denied:
             if isinstance(who, Anonymous):
@@ -98,6 +96,7 @@ class Permit:
             if wait_s > 0.0:
                 raise Problem(TOO_MANY, f"Too many requests of {who.name}", retry_after_s=math.ceil(wait_s))
             parts.requests.take(who.name)
+        request.scope[_SUBJECT] = subject
         return who
 
 
@@ -115,8 +114,9 @@ class OpenPermit:
         return Anonymous()
 
 
-#: Where the admitted principal stands in a request's scope.
+#: Where the admitted principal, and what it was admitted to, stand in a request's scope.
 _WHO = "davy.who"
+_SUBJECT = "davy.subject"
 
 
 def _admitted(request: Request) -> Principal:
@@ -125,8 +125,17 @@ def _admitted(request: Request) -> Principal:
     return who
 
 
+async def _subject(request: Request) -> Subject:
+    subject: Subject = request.scope[_SUBJECT]
+    return subject
+
+
+#: What the permit admitted the sender to, with whose it is where that was looked up.
+Admitted = Annotated[Subject, Depends(_subject)]
+
+
 class GuardedRoute(APIRoute):
-    """A route that asks its permit first (N2): FastAPI by itself reads and parses the body before any dependency."""
+    """A route that asks its permit first (N3): FastAPI by itself reads and parses the body before any dependency."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)

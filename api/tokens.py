@@ -44,7 +44,7 @@ class Tokens:
         self._kept: OrderedDict[tuple[str, str], tuple[float, DevicePrincipal]] = OrderedDict()
         self._failures = Rates(FAILURES_PER_S, FAILURES_AT_ONCE, MOST_ADDRESSES, clock_s)
 
-    def person(self, token: str) -> Principal:
+    async def person(self, token: str) -> Principal:
         """The administrator, or nobody."""
         if 0 < len(token) <= MOST_TOKEN_LENGTH and self._is_administrators(token_sha256(token)):
             return Administrator()

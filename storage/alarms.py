@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, LiteralString, NamedTuple
 
-from access.ownership import EVERYTHING, Scope
+from access.ownership import EVERYTHING, Owner, Scope
 from engine.messages import AlarmView
 from rules.decisions import AlarmState, Priority
 from storage.database import Connection, translated
@@ -14,10 +14,10 @@ from storage.times import as_datetime
 _SELECT: LiteralString = (
     "SELECT a.alarm, a.rule, a.device_no, coalesce(d.identity, ''), a.site, a.priority, a.state, davy_us(a.onset),"
     " davy_us(a.raised), davy_us(a.changed), a.quantity, a.value, a.late, a.because, a.acknowledged_by, a.note,"
-    " coalesce(davy_us(a.expected), 0), a.trial, a.incident, a.resolution, coalesce(davy_us(a.until), 0)"
+    " coalesce(davy_us(a.expected), 0), a.trial, a.incident, a.resolution, coalesce(davy_us(a.until), 0),"
+    " a.enterprise, a.manager, a.area, a.vendor, coalesce(d.installer, '')"
     " FROM alarm a LEFT JOIN device d USING (device_no)"
 )
-_SITE: LiteralString = " LEFT JOIN site s ON s.key = a.site"
 
 
 #: Under these the true state is another, which only the engine knows.
@@ -67,7 +67,7 @@ async def alarms(
 ) -> list[AlarmView]:
     """Alarms raised with from <= raised < to, newest first, beginning after the key the last page ended with."""
     admitted, owners = condition(scope, OF_ALARM)
-    query: LiteralString = _SELECT + _SITE + " WHERE a.raised >= %s AND a.raised < %s AND " + admitted
+    query: LiteralString = _SELECT + " WHERE a.raised >= %s AND a.raised < %s AND " + admitted
     values: list[Any] = [as_datetime(from_us), as_datetime(to_us), *owners]
     if device_no is not None:
         query += " AND a.device_no = %s"
@@ -132,7 +132,7 @@ def _event(engine: str, cycle: int, n: int, alarm: str, at: int, change: str, st
 
 def _alarm(row: tuple[Any, ...]) -> AlarmView:
     (number, rule, device_no, identity, site, priority, state, onset, raised, changed, *rest) = row
-    quantity, value, late, because, acknowledged_by, note, expected, trial, incident, resolution, until = rest
+    quantity, value, late, because, acknowledged_by, note, expected, trial, incident, resolution, until, *of = rest
     shown = AlarmState(state)
     return AlarmView(
         alarm=number,
@@ -157,4 +157,5 @@ def _alarm(row: tuple[Any, ...]) -> AlarmView:
         resolution=resolution,
         until=until,
         true_state=None if shown in _HIDING else shown,
+        owner=Owner(site, *of),
     )

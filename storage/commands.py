@@ -13,7 +13,7 @@ from storage.text import clean
 from storage.times import as_datetime
 
 _SELECT: LiteralString = (
-    "SELECT w.wanted, w.device_no, coalesce(d.identity, ''), coalesce(d.site, ''), w.epoch, w.reason, w.alarm, w.by,"
+    "SELECT w.wanted, w.device_no, coalesce(d.identity, ''), w.site, w.epoch, w.reason, w.alarm, w.by,"
     " davy_us(w.since), coalesce(davy_us(w.confirm_by), 0), w.outcome, coalesce(davy_us(w.ended), 0),"
     " coalesce(davy_us(w.hears_by), 0), w.verb, coalesce(l.valve, 0), coalesce(l.flags, 0)"
     " FROM wanted w LEFT JOIN device d USING (device_no) LEFT JOIN device_latest l USING (device_no)"

@@ -9,7 +9,6 @@ from engine.messages import IncidentView, MarkView
 from rules.decisions import IncidentChange, IncidentScope, Priority
 from rules.instructions import FieldStep, Resolution
 from storage.database import Connection, translated
-from storage.owners import INCIDENT_SITES
 from storage.scoped import OF_INCIDENT, condition
 from storage.text import clean
 from storage.times import as_datetime
@@ -35,7 +34,7 @@ _SELECT: LiteralString = (
 
 _ALL_OF_ITS_SITES: tuple[LiteralString, LiteralString] = (
     " AND (SELECT bool_and(coalesce(",
-    ", false)) FROM " + INCIDENT_SITES + " o LEFT JOIN site s ON s.key = o.site)",
+    ", false)) FROM incident_site o WHERE o.incident = i.incident)",
 )
 
 

@@ -14,23 +14,23 @@ _DEVICE: LiteralString = (
     " coalesce(d.vendor, ''), coalesce(d.installer, '')"
 )
 _ALARM: LiteralString = (
-    "SELECT a.site, coalesce(s.enterprise, ''), coalesce(s.manager, ''), coalesce(s.area, ''),"
-    " coalesce(d.vendor, ''), coalesce(d.installer, '')"
+    "SELECT a.site, a.enterprise, a.manager, a.area, a.vendor, coalesce(d.installer, '')"
+    " FROM alarm a LEFT JOIN device d USING (device_no) WHERE a.alarm = %s"
+)
+_COMMAND: LiteralString = (
+    "SELECT w.site, w.enterprise, w.manager, w.area, w.vendor, coalesce(d.installer, '')"
+    " FROM wanted w LEFT JOIN device d USING (device_no) WHERE w.wanted = %s"
+)
+_PERMIT: LiteralString = (
+    "SELECT p.site, p.enterprise, p.manager, p.area, p.vendor, coalesce(d.installer, '')"
+    " FROM permit p LEFT JOIN device d USING (device_no) WHERE p.permit = %s"
 )
 _SITE: LiteralString = "SELECT key, enterprise, manager, area FROM site WHERE key = %s"
-
-#: The sites that an incident `i` is about: its own, those of its alarms, those of the incidents it is made of.
-#: An alarm or a site that the asker may not see is NULL here, which no condition admits.
-INCIDENT_SITES: LiteralString = (
-    "(SELECT i.key AS site WHERE i.scope = 'site'"
-    " UNION SELECT a.site FROM incident_event x LEFT JOIN alarm a USING (alarm)"
-    " WHERE x.incident = i.incident AND x.alarm <> ''"
-    " UNION SELECT p.key FROM incident p WHERE p.merged_into = i.incident AND p.merged_into <> '' AND p.scope = 'site')"
-)
-
+#: Its row, where it has one, besides those of its alarms: an incident may stand before its first alarm is stored.
 _INCIDENT: LiteralString = (
-    "SELECT coalesce(o.site, ''), coalesce(s.enterprise, ''), coalesce(s.manager, ''), coalesce(s.area, '')"
-    " FROM incident i CROSS JOIN LATERAL "
+    "SELECT o.site, o.enterprise, o.manager, o.area FROM incident_site o WHERE o.incident = %(incident)s UNION"
+    " SELECT s.key, s.enterprise, s.manager, s.area FROM incident i JOIN site s ON s.key = i.key"
+    " WHERE i.incident = %(incident)s AND i.scope = 'site' ORDER BY 1"
 )
 
 
@@ -39,28 +39,15 @@ async def device_owner(connection: Connection, identity: str) -> Owner | None:
 
 
 async def alarm_owner(connection: Connection, alarm: str) -> Owner | None:
-    return await _one(
-        connection,
-        _ALARM + " FROM alarm a LEFT JOIN site s ON s.key = a.site LEFT JOIN device d USING (device_no)"
-        " WHERE a.alarm = %s",
-        alarm,
-    )
+    return await _one(connection, _ALARM, alarm)
 
 
 async def command_owner(connection: Connection, wanted: str) -> Owner | None:
-    return await _one(
-        connection,
-        _DEVICE + " FROM wanted w LEFT JOIN device d USING (device_no) WHERE w.wanted = %s",
-        wanted,
-    )
+    return await _one(connection, _COMMAND, wanted)
 
 
 async def permit_owner(connection: Connection, permit: str) -> Owner | None:
-    return await _one(
-        connection,
-        _DEVICE + " FROM permit p LEFT JOIN device d USING (device_no) WHERE p.permit = %s",
-        permit,
-    )
+    return await _one(connection, _PERMIT, permit)
 
 
 async def site_owner(connection: Connection, site: str) -> Owner | None:
@@ -70,10 +57,7 @@ async def site_owner(connection: Connection, site: str) -> Owner | None:
 async def incident_owners(connection: Connection, incident: str) -> tuple[Owner, ...]:
     """Of every site that it is about; none: there is no such incident."""
     with translated():
-        cursor = await connection.execute(
-            _INCIDENT + INCIDENT_SITES + " o LEFT JOIN site s ON s.key = o.site WHERE i.incident = %s ORDER BY 1",
-            (clean(incident),),
-        )
+        cursor = await connection.execute(_INCIDENT, {"incident": clean(incident)})
         return tuple(Owner(*row) for row in await cursor.fetchall())
 
 

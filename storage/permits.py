@@ -7,12 +7,12 @@ from access.ownership import EVERYTHING, Scope
 from engine.messages import PermitView
 from rules.decisions import HeldChange, PermitState
 from storage.database import Connection, translated
-from storage.scoped import OF_DEVICE, condition
+from storage.scoped import OF_HELD, OF_PERMIT, condition
 from storage.text import clean
 from storage.times import as_datetime
 
 _SELECT: LiteralString = (
-    "SELECT p.permit, p.device_no, coalesce(d.identity, ''), coalesce(d.site, ''), p.state, davy_us(p.requested),"
+    "SELECT p.permit, p.device_no, coalesce(d.identity, ''), p.site, p.state, davy_us(p.requested),"
     " p.requested_by, p.reason, p.epoch, coalesce(davy_us(p.expires), 0), p.approved_by,"
     " coalesce(davy_us(p.granted), 0), coalesce(davy_us(p.ended), 0), p.ended_by, p.comment, p.combustible_lel"
     " FROM permit p LEFT JOIN device d USING (device_no)"
@@ -20,7 +20,7 @@ _SELECT: LiteralString = (
 
 _HELD: LiteralString = (
     "SELECT davy_us(h.at), h.engine, h.cycle, h.n, h.rule, h.device_no, coalesce(d.identity, ''),"
-    " coalesce(d.site, ''), h.alarm, h.change, h.value, h.reason, h.by"
+    " h.site, h.alarm, h.change, h.value, h.reason, h.by"
     " FROM shut_off_held h LEFT JOIN device d USING (device_no) WHERE h.at >= %s AND h.at < %s AND "
 )
 
@@ -86,7 +86,7 @@ async def permits(
     within: Scope = EVERYTHING,
 ) -> list[PermitView]:
     """Permits requested with from <= requested < to, newest first, beginning after the key the last page ended with."""
-    admitted, owners = condition(within, OF_DEVICE)
+    admitted, owners = condition(within, OF_PERMIT)
     query: LiteralString = _SELECT + " WHERE p.requested >= %s AND p.requested < %s AND " + admitted
     values: list[Any] = [as_datetime(from_us), as_datetime(to_us), *owners]
     if device_no is not None:
@@ -133,7 +133,7 @@ async def held(
     within: Scope = EVERYTHING,
 ) -> list[HeldEvent]:
     """What became of shut-offs with from <= at < to, newest first, beginning after the key the last page ended with."""
-    admitted, owners = condition(within, OF_DEVICE)
+    admitted, owners = condition(within, OF_HELD)
     query: LiteralString = _HELD + admitted
     values: list[Any] = [as_datetime(from_us), as_datetime(to_us), *owners]
     if rule is not None:

@@ -25,11 +25,13 @@ class OwnerColumns:
 
 #: Of a device `d`: it carries its site's owner.
 OF_DEVICE = OwnerColumns("d.site", "d.enterprise", "d.manager", "d.area", "d.vendor", "d.installer")
-#: Of an alarm `a` at its site `s`, with its device `d`. The site is that of the time it was raised.
-OF_ALARM = OwnerColumns("a.site", "s.enterprise", "s.manager", "s.area", "d.vendor", "d.installer")
+#: Of what names a site, with its device `d`: the site is that of the time, also when the device has moved since.
+OF_ALARM = OwnerColumns("a.site", "a.enterprise", "a.manager", "a.area", "a.vendor", "d.installer")
+OF_PERMIT = OwnerColumns("p.site", "p.enterprise", "p.manager", "p.area", "p.vendor", "d.installer")
+OF_HELD = OwnerColumns("h.site", "h.enterprise", "h.manager", "h.area", "h.vendor", "d.installer")
 
-#: Of one site `o.site` of an incident, with its row `s`. Devices are no part of it.
-OF_INCIDENT = OwnerColumns("o.site", "s.enterprise", "s.manager", "s.area", "''", "''")
+#: Of one site `o` of an incident. Devices are no part of it.
+OF_INCIDENT = OwnerColumns("o.site", "o.enterprise", "o.manager", "o.area", "''", "''")
 
 
 def condition(scope: Scope, of: OwnerColumns) -> tuple[LiteralString, list[Any]]:
