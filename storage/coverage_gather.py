@@ -1,0 +1,135 @@
+"""The columns of coverage (devices/coverage_columns.py) as of any day, streamed from the database: a city of a million
+sites passes through in pieces, and only its columns stay.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from devices.areas import prefix
+from devices.coverage_columns import AsOf, Devices, Sites
+from devices.coverage_policy import Policy
+from devices.models import DeviceKind, DeviceModel
+from storage.coverage_rows import DeviceColumns, SiteColumns, SiteKinds
+from storage.coverage_rules import Ruled
+from storage.coverage_sql import CONTACTS, DEVICES, MODELS, SITES
+from storage.database import Connection, translated
+from storage.times import HOUR_US, as_datetime, as_microseconds
+
+#: Rows in one piece: some 10 ms of Python, so that what shares the process is not held up.
+_PIECE = 10_000
+#: Hours are summed up by then (storage/rollups.py: they settle in minutes); before that the readings are asked too.
+_HOURS_ARE_DUE = timedelta(hours=6)
+_VALVES = (DeviceKind.SELF_CLOSING_VALVE, DeviceKind.SHUT_OFF_VALVE)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a report is about. area: a code of GB/T 2260, empty for everywhere. known: the register counts as it was
+    recorded by then, microseconds since 1970 UTC. simulated: simulated sites only; else real ones only, never both."""
+
+    area: str
+    day: date
+    timezone: str
+    known_us: int
+    simulated: bool = False
+
+    def as_of(self, now_us: int) -> AsOf:
+        """Up to the end of the day there, or the last whole hour before `now_us` on the day itself."""
+        after = datetime.combine(self.day + timedelta(days=1), time(), ZoneInfo(self.timezone))
+        return AsOf(self.day, min(as_microseconds(after), now_us // HOUR_US * HOUR_US))
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    sites: Sites
+    devices: Devices
+    at: AsOf
+    rules_sha256: str
+
+
+async def gather(connection: Connection, policy: Policy, question: Question, now_us: int) -> Gathered:
+    """Everything as of one instant of the database. Raises DatabaseAway, DatabaseRefused."""
+    at = question.as_of(now_us)
+    with translated():
+        async with connection.transaction():
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            await connection.execute("SET LOCAL cursor_tuple_fraction = 1")
+            await connection.execute("SET LOCAL statement_timeout = 0")
+            values = _values(question, at, now_us)
+            ruled = await Ruled.at(connection, at.until_us)
+            sites, kinds = await _sites(connection, values)
+            models = await _models(connection, policy)
+            devices = await _devices(connection, values, models, kinds, ruled, at)
+    return Gathered(sites, devices, at, ruled.sha256)
+
+
+def _values(question: Question, at: AsOf, now_us: int) -> dict[str, Any]:
+    until = as_datetime(at.until_us)
+    recent = as_datetime(now_us) - until < _HOURS_ARE_DUE
+    return {
+        "area": f"{prefix(question.area)}%",
+        "simulated": question.simulated,
+        "day": question.day,
+        "timezone": question.timezone,
+        "until": until,
+        "known": as_datetime(question.known_us),
+        "raw_from": until - timedelta(hours=2) if recent else None,
+    }
+
+
+async def _sites(connection: Connection, values: Mapping[str, Any]) -> tuple[Sites, SiteKinds]:
+    columns = SiteColumns()
+    async for rows in _pieces(connection, SITES, values):
+        columns.add(rows)
+    contacts: dict[str, int] = {}
+    async for rows in _pieces(connection, CONTACTS, values):
+        contacts.update(rows)
+    return columns.done(contacts)
+
+
+async def _models(connection: Connection, policy: Policy) -> dict[str, DeviceModel]:
+    """Those of the kinds that the policy asks for."""
+    cursor = await connection.execute(MODELS)
+    found = (msgspec.json.decode(text, type=DeviceModel) for (text,) in await cursor.fetchall())
+    return {model.key: model for model in found if model.kind in policy.kinds()}
+
+
+async def _devices(
+    connection: Connection,
+    values: Mapping[str, Any],
+    models: Mapping[str, DeviceModel],
+    kinds: SiteKinds,
+    ruled: Ruled,
+    at: AsOf,
+) -> Devices:
+    longest_s = max((model.report_interval_s for model in models.values()), default=0.0)
+    oldest = values["until"] - max(timedelta(days=31), timedelta(seconds=min(4 * longest_s, 366 * 86_400.0)))
+    asked = {
+        **values,
+        "oldest": oldest,
+        "models": list(models),
+        "valves": [key for key, model in models.items() if model.kind in _VALVES],
+    }
+    columns = DeviceColumns(models, kinds, ruled)
+    async for rows in _pieces(connection, DEVICES, asked):
+        columns.add(rows)
+    return columns.done(at)
+
+
+async def _pieces(
+    connection: Connection, query: str, values: Mapping[str, Any]
+) -> AsyncIterator[list[tuple[Any, ...]]]:
+    async with connection.cursor(name="coverage") as cursor:
+        await cursor.execute(query.encode(), values, binary=True)
+        while rows := await cursor.fetchmany(_PIECE):
+            yield rows
+
+
+def today(now_us: int, timezone: str) -> date:
+    """The day it is there."""
+    return datetime.fromtimestamp(now_us / 1_000_000, UTC).astimezone(ZoneInfo(timezone)).date()

@@ -1,0 +1,75 @@
+"""The questions that coverage asks of the database. Each has `known`, the time as of which the register counts (what
+was recorded by then), `day`, and `until`, the time before which readings count.
+
+E1  A device is where an installation that covers the day says; without any installation, where the register had it. One
+    whose installations all ended, or begin later, was nowhere.
+E2  What is a date of the world (an inspection, a contact that was proven) counts in whichever version it was recorded,
+    if that was by `known` and the date is not after the day: a later inspection does not hide an earlier one.
+E3  A reading counts by the hour in which it was taken, so that the same answer comes from the newest reading, the
+    readings themselves, and the hours they were summed up to once they are gone.
+"""
+# ruff: noqa: S608 - the parts are constants of this file; values are parameters
+
+from devices.quantities import GAS_QUANTITIES, Flag, ValvePosition, quality_shift
+
+_AS_OF = "recorded <= %(known)s AND (superseded IS NULL OR superseded > %(known)s)"
+_THERE = "(gone IS NULL OR gone > %(until)s)"
+_IN_AREA = f"area LIKE %(area)s AND simulated = %(simulated)s AND {_AS_OF} AND {_THERE}"
+_EPOCH = "DATE '1970-01-01'"
+
+#: Days are numbers since 1970 in all of them.
+SITES = f"""
+SELECT key, site_class, neighbourhood, hardship <> '', building_height_m, gas_on - {_EPOCH}, gas_supply, area,
+    department, enterprise, manager, tags
+FROM site_ever WHERE {_IN_AREA} ORDER BY key COLLATE "C\""""
+
+#: Of each site the last day on which somebody with a role there was reached (E2).
+CONTACTS = f"""
+SELECT r.site, max(c.proven) - {_EPOCH}
+FROM (SELECT DISTINCT tenant, person, site FROM site_role_ever WHERE {_AS_OF} AND since <= %(day)s
+      AND (until IS NULL OR until > %(day)s)) r
+JOIN contact_ever c USING (tenant, person)
+WHERE c.recorded <= %(known)s AND c.proven <= %(day)s GROUP BY r.site"""
+
+MODELS = "SELECT document::text FROM device_model ORDER BY key"
+
+_GOOD = " OR ".join(f"((quality >> {quality_shift(name)}) & 15 = 0 AND {name} IS NOT NULL)" for name in GAS_QUANTITIES)
+#: A reading says something when a gas was measured well, or where a valve stands; not when nobody was heard.
+_SAYS = f"(({_GOOD} OR valve <> 0) AND flags & {int(Flag.STALE)} = 0)"
+_HOUR_SAYS = f"({' OR '.join(f'{name}_n > 0' for name in GAS_QUANTITIES)} OR valve <> 0)"
+_LATEST = "(SELECT device_no, ts, valve FROM device_latest WHERE ts < %(until)s AND " + _SAYS + ")"
+_RAW = f"""
+(SELECT r.ts FROM reading r WHERE r.device_no = d.device_no AND r.ts >= %(raw_from)s AND r.ts < %(until)s AND {_SAYS}
+ ORDER BY r.ts DESC LIMIT 1)"""
+_HOUR = f"""
+(SELECT h.bucket FROM reading_1h h WHERE h.device_no = d.device_no AND h.bucket >= %(oldest)s
+ AND h.bucket <= %(until)s - INTERVAL '1 hour' AND {_HOUR_SAYS} ORDER BY h.bucket DESC LIMIT 1)"""
+_CLOSED = f"""
+greatest(CASE WHEN l.valve = {int(ValvePosition.CLOSED)} THEN l.ts END,
+ (SELECT max(w.ended) FROM wanted w WHERE w.device_no = d.device_no AND w.outcome = 'confirmed' AND w.verb = 'close'
+  AND w.ended < %(until)s),
+ (SELECT h.bucket FROM reading_1h h WHERE h.device_no = d.device_no AND h.valve = {int(ValvePosition.CLOSED)}
+  AND h.bucket < %(until)s ORDER BY h.bucket DESC LIMIT 1))"""
+
+#: In the order of Columns below. Installations as they are known (E1), and what any version of them proves (E2).
+DEVICES = f"""
+WITH i AS (
+    SELECT identity, bool_or(covers) AS covers, (array_agg(key ORDER BY since DESC) FILTER (WHERE covers))[1] AS key,
+        (array_agg(site ORDER BY since DESC) FILTER (WHERE covers))[1] AS site,
+        max(since) FILTER (WHERE covers) AS since, max(since) FILTER (WHERE covers AND proof) AS proof
+    FROM (SELECT identity, key, site, since, cardinality(evidence) > 0 AS proof, since <= %(day)s
+              AND (until IS NULL OR until > %(day)s) AS covers FROM installation_ever WHERE {_AS_OF}) one
+    GROUP BY identity),
+w AS (
+    SELECT key, max(seen) AS worked
+    FROM installation_ever CROSS JOIN LATERAL (VALUES (inspected), (gas_on_check)) v(seen)
+    WHERE recorded <= %(known)s AND seen <= %(day)s GROUP BY key)
+SELECT d.identity, coalesce(i.site, d.site), d.model, d.tags, coalesce(i.since, d.installed) - {_EPOCH},
+    coalesce(d.installed, i.since) - {_EPOCH}, d.calibration_due - {_EPOCH}, d.life_end - {_EPOCH},
+    w.worked - {_EPOCH}, greatest(w.worked, i.proof) - {_EPOCH},
+    davy_us(coalesce(l.ts, CASE WHEN %(raw_from)s::timestamptz IS NOT NULL THEN {_RAW} END, {_HOUR})),
+    CASE WHEN d.model = ANY(%(valves)s) THEN ({_CLOSED} AT TIME ZONE %(timezone)s)::date - {_EPOCH} END
+FROM (SELECT * FROM device_ever WHERE {_AS_OF} AND {_THERE} AND model = ANY(%(models)s)) d
+LEFT JOIN i USING (identity) LEFT JOIN w ON w.key = i.key LEFT JOIN {_LATEST} l ON l.device_no = d.device_no
+WHERE coalesce(i.covers, d.installed IS NULL OR d.installed <= %(day)s)
+    AND coalesce(i.site, d.site) IN (SELECT key FROM site_ever WHERE {_IN_AREA})"""
