@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from devices.commands import Verb
 from devices.readings import Rows
 from rules.decisions import HeldChange
 from rules.instructions import ReleaseHeld, VetoHeld
@@ -32,6 +33,7 @@ from rules.stepping.standing import Held
 from rules.stepping.state import State
 
 _NO_COMMANDS, _OTHER_COMMANDS = "it takes no commands any more", "it takes other commands now"
+_NO_ACTION = "rule {} does not ask for it any more"
 
 ask, drop, limit = releasing.ask, releasing.drop, releasing.limit
 
@@ -140,8 +142,21 @@ def laid_out(state: State, out: Out, now: int) -> None:
         told = matrix.commanded(state.fleet, one.valve)
         if told is not one.verb:
             held.take(state, out, one, HeldChange.OVER, now, reason=_NO_COMMANDS if told is None else _OTHER_COMMANDS)
-        elif not _still_reached(state, one) and (place is None or not matrix.acts(state, *place)):
+        elif not _has_action(state, one):
+            held.take(state, out, one, HeldChange.OVER, now, reason=_NO_ACTION.format(one.rule))
+        elif not _still_reached(state, one) and (place is None or not _acts_at(state, one, place)):
             releasing.or_over(state, out, one, now)
+
+
+def _has_action(state: State, one: Held) -> bool:
+    """Whether alarms of its rule still do what waits."""
+    action = state.compiled.rules[state.compiled.by_id[one.rule]].action
+    return action.closes if one.verb is Verb.CLOSE else action.ventilates
+
+
+def _acts_at(state: State, one: Held, place: matrix.Place) -> bool:
+    """Whether its alarm acts at the detector it waits for: what waits since a restore may name another one's."""
+    return place[0] == one.detector and matrix.acts(state, *place)
 
 
 def _still_reached(state: State, one: Held) -> bool:

@@ -52,9 +52,17 @@ def random_history(rng: random.Random, fleet: Fleet, pack: RulePack) -> list[Edi
             fleet = build_fleet(district(rng if rng.random() < 0.7 else None), fleet) if rng.random() < 0.5 else fleet
             pack = random_edit(rng, pack) if rng.random() < 0.7 else pack
             change = (fleet, pack)
-        rows = moment.rows[fleet.slots(moment.rows["device_no"]) >= 0]
-        history.append(Edited(Moment(moment.now, moment.events, rows), change))
+        history.append(Edited(_of_those_here(moment, fleet, history[-1].moment.now if history else T0), change))
     return history
+
+
+def _of_those_here(moment: Moment, fleet: Fleet, last: int) -> Moment:
+    """Without the readings of those that left. It ends with something if it did: an engine that was not there when a
+    restore follows has fired nothing since (random_lives). last: the end of the moment before."""
+    found = Moment(moment.now, moment.events, moment.rows[fleet.slots(moment.rows["device_no"]) >= 0])
+    if found.ends_with_something or not moment.ends_with_something:
+        return found
+    return found._replace(now=max(last, int(found.rows["received"][-1])) if len(found.rows) else last)
 
 
 def live(state: State, history: Sequence[Edited], now: int) -> list[Decision]:

@@ -15,9 +15,11 @@ from rules.decisions import (
     AttemptRequested,
     CloseWanted,
     Decision,
+    HeldChange,
     PermitChanged,
     PermitState,
     ShutOffHeld,
+    WantedEnded,
 )
 from rules.events import AttemptSent, Restored, Resumed
 from rules.instructions import (
@@ -99,7 +101,8 @@ class Watched:
 
     said_by_device: set[str] = field(default_factory=set)
     alarm_of: dict[str, str] = field(default_factory=dict)
-    software: list[float] = field(default_factory=list)
+    #: When each left, and of which valve.
+    software: list[tuple[float, int]] = field(default_factory=list)
     requested: dict[str, str] = field(default_factory=dict)
 
 
@@ -155,8 +158,9 @@ def test_software_never_closes_more_than_its_budget_and_people_and_devices_are_n
     for t, one in _times(history):
         decided = _step(world, one, t)
         _look(world, seen, one, decided)
-    for begin in seen.software:
-        assert len([t for t in seen.software if begin <= t < begin + WINDOW_S]) <= MOST
+        times = [left for left, _ in seen.software]
+        for begin in times:
+            assert len([left for left in times if begin <= left < begin + WINDOW_S]) <= MOST
 
 
 def _look(world: Street, seen: Watched, one: Happens, decided: list[Decision]) -> None:
@@ -186,6 +190,8 @@ def _closing(world: Street, detector: int) -> None:
 
 def _count(world: Street, seen: Watched, one: Happens, decided: list[Decision]) -> None:
     """Closings that nobody but software asked for, of real devices, the first of each alarm."""
+    if one.what == "restored":
+        _give_back(seen, decided)
     by_people = {said.device_no for said in of(ShutOffHeld, decided) if said.by}
     alarms = {a.alarm: a for a in world.state.alarms()}
     for wanted in of(CloseWanted, decided):
@@ -197,7 +203,16 @@ def _count(world: Street, seen: Watched, one: Happens, decided: list[Decision]) 
         voters = [a for a in alarms.values() if a.rule == "rises" and a.device_says]
         if again or anew or wanted.device_no == number("y0") or (voters and wanted.device_no in _ROW):
             continue
-        seen.software.append((wanted.at - at(0)) / SECOND)
+        seen.software.append(((wanted.at - at(0)) / SECOND, wanted.device_no))
+
+
+def _give_back(seen: Watched, decided: list[Decision]) -> None:
+    """What had left and was seen done by nobody waits again: what it took of the budget is given back."""
+    ended = {said.device_no for said in of(WantedEnded, decided)}
+    for said in of(ShutOffHeld, decided):
+        mine = [left for left in seen.software if left[1] == said.device_no]
+        if said.change is HeldChange.HELD and said.device_no in ended and mine:
+            seen.software.remove(mine[-1])
 
 
 _ROW = {number("b2"), number("e0")}

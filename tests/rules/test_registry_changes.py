@@ -45,7 +45,7 @@ from rules.instructions import (
 from rules.interlock import matrix
 from rules.stepping.reshape import reshape
 from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
-from tests.rules.street import BUDGET, CLOSES, NOTHING, RISES, Street, number, registry, row, rules
+from tests.rules.street import BUDGET, CLOSES, NOTHING, RISES, Street, names_of, number, registry, row, rules
 from tests.rules.test_determinism_of_edits import sound
 from tests.rules.world import T0, at, of
 
@@ -136,6 +136,38 @@ def test_a_valve_whose_closing_is_wanted_and_that_is_a_fan_now_is_told_nothing()
     assert [said.comment for said in of(WantedEnded, decided)] == ["what was a valve is a fan now"]
     assert not of(AttemptRequested, decided + world.tick(100))
     assert world.state.position[world.slot("b0")] == ValvePosition.UNKNOWN
+
+
+def test_a_closing_that_waits_for_a_detector_that_leaves_waits_no_more_though_its_alarm_stands_elsewhere() -> None:
+    """The alarm that had closed it is linked to it no longer, so that it waits for another that could raise it."""
+    world = Street(rules(CLOSES + BUDGET), registry(1, rows=[row("r", "c0 c1", valves="e0")]))
+    world.hear("c1", 1, 30, Flag.HIGH_ALARM)
+    change(world, msgspec.structs.replace(world.fleet.registry, matrix=(row("r", "c0", valves="e0"),)), 10)
+    world.step((), (Restored(at=at(20)), Resumed(at=at(20), down_us=100_000)), 20)
+    (waits,) = world.state.held.values()
+    assert (waits.detector, waits.valve) == (world.slot("c0"), world.slot("e0"))
+    decided = change(world, without(world.fleet.registry, "c0", matrix=()), 30)
+    assert [(one.device_no, one.change) for one in of(ShutOffHeld, decided)] == [(number("e0"), HeldChange.OVER)]
+    assert not world.state.held
+    assert world.alarm("c1", "shut-off-held") is None
+
+
+@pytest.mark.parametrize("action", ["none", "close"])
+def test_what_waits_for_a_rule_that_asks_for_it_no_more_waits_no_more(action: str) -> None:
+    rows = [row("r", "c0", fans="f0")]
+    both = RISES + 'action = "close_and_fan"'
+    world = Street(rules(both), registry(1, rows=rows, answering=True))
+    world.hear("a0", 1, 30)
+    world.hear("c0", 1, 30)
+    world.step((), (Restored(at=at(20)), Resumed(at=at(20), down_us=100_000)), 20)
+    assert names_of([one.device_no for one in of(ShutOffHeld, world.decided)]) == ["b0", "f0"]
+    decided = change(world, world.fleet.registry, 30, rules(both.replace("close_and_fan", action)))
+    over = [(one.device_no, one.change, one.reason) for one in of(ShutOffHeld, decided)]
+    reason = "rule rises does not ask for it any more"
+    assert over == [(number(name), HeldChange.OVER, reason) for name in ("b0", "f0")[action == "close" :]]
+    sound(world.state)
+    world.hear("c0", 40, 1)
+    sound(world.state)
 
 
 # ---- at random ------------------------------------------------------------------------------------------------------
