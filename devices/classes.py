@@ -5,7 +5,7 @@ by number.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -42,6 +42,12 @@ class DeviceClass:
     tags: tuple[str, ...] = ()
     timezone: str = "UTC"
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What tells it from others; the same model by its key."""
+        model = self.model.key if self.model else ""
+        return (model, self.enterprise, self.area, self.site_class, self.tags, self.timezone)
+
 
 @dataclass(frozen=True, slots=True)
 class Classes:
@@ -53,10 +59,13 @@ class Classes:
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """of: shape (slots,), i4, the index in `names` of each slot's group; -1: it stands in none (no riser is named)."""
+    """of: shape (slots,), i4, the index in `names` of each slot's group; -1: it stands in none (no riser is named).
+    numbers: the index by name. It is shared by the fleets that follow each other (devices/fleet_change.py) and may know
+    more than `names` has."""
 
     of: NDArray[np.int32]
     names: tuple[str, ...]
+    numbers: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
 
 
 def classify(
@@ -68,13 +77,12 @@ def classify(
     of = np.zeros(len(devices), np.int32)
     for slot, (device, model, site) in enumerate(zip(devices, models, sites, strict=True)):
         if device is None or model is None or site is None:
-            key: tuple[object, ...] = ("",)
             one = DeviceClass()
+            key = one.key
         else:
             tags = tuple(sorted({*device.tags, *site.tags}))
-            of_site = site.site_class or HOUSEHOLD
-            key = (model.key, site.enterprise, site.area, of_site, tags, site.timezone)
-            one = DeviceClass(model, site.enterprise, site.area, of_site, tags, site.timezone)
+            one = DeviceClass(model, site.enterprise, site.area, site.site_class or HOUSEHOLD, tags, site.timezone)
+            key = one.key
         at = index.setdefault(key, len(found))
         if at == len(found):
             found.append(one)
@@ -102,7 +110,7 @@ def group(devices: Sequence[Device | None], sites: Sequence[Site | None]) -> dic
         for sort, name in stands.items():
             if name:
                 of[sort][slot] = names[sort].setdefault(name, len(names[sort]))
-    return {sort: Grouping(of[sort], tuple(names[sort])) for sort in Group}
+    return {sort: Grouping(of[sort], tuple(names[sort]), names[sort]) for sort in Group}
 
 
 def days_us(days: Sequence[str], after_days: Sequence[int]) -> NDArray[np.int64]:

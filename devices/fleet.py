@@ -17,7 +17,7 @@ from devices.codecs.frame import NOWHERE, map_digest, place_of
 from devices.codecs.registers import FrameDecoder, compile_map
 from devices.left import Left, left_since
 from devices.models import Actuator, DeviceKind, DeviceModel
-from devices.sites import Device, Registry, Site, registry_faults
+from devices.sites import Device, MatrixRow, Registry, Site, registry_faults
 
 MICROSECONDS = 1_000_000
 #: How long a device may be used where its model does not say, in days from its installation. Source: CJJ/T 146-2011:
@@ -64,6 +64,11 @@ class Effects:
     valves: tuple[ShutOffValve, ...]
     fans: tuple[Fan, ...]
 
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """Slots of what it acts on."""
+        return (*(valve.slot for valve in self.valves), *(fan.slot for fan in self.fans))
+
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
@@ -82,12 +87,13 @@ class Fleet:
     life_end_us, calibration_due_us: i8, microseconds UTC; 0: not known.
     fans: slot -> the fan there. matrix: the rows of the registry's matrix (links are not in it). rows_of: detector
     slot -> the rows it stands in.
-    closed_by: slot of a shut-off valve -> detectors linked to it. rows_to: slot of a valve or fan -> the rows that act
+    closed_by: slot of a shut-off valve -> detectors linked to it, ascending. rows_to: slot of a valve or fan -> the rows that act
     on it.
     left: what has left the registry and keeps its slot or its owner.
+    whole: makes the document that it was laid out from; once a newer fleet has followed, it may be the newer one's.
     """
 
-    registry: Registry
+    models: tuple[DeviceModel, ...]
     devices: tuple[Device | None, ...]
     device_no: NDArray[np.int32]
     slot_of: NDArray[np.int32]
@@ -116,6 +122,12 @@ class Fleet:
     rows_to: dict[int, tuple[Effects, ...]]
     site_by_key: dict[str, Site]
     left: Left
+    whole: Callable[[], Registry]
+
+    @property
+    def registry(self) -> Registry:
+        """The document. Of a large fleet that takes a while."""
+        return self.whole()
 
     @property
     def numbered(self) -> NDArray[np.bool_]:
@@ -162,18 +174,18 @@ def build_fleet(
     slot_by_identity = {device.identity: slot for slot, device in enumerate(devices) if device}
     decoders = tuple(compile_map(model) for _, model in sorted(models.items()) if model.modbus is not None)
     decoder_of = {decoder.model: at for at, decoder in enumerate(decoders)}
-    valves = {one.slot: one for one in _commanded(ShutOffValve, DeviceKind.SHUT_OFF_VALVE, devices, model_by_slot)}
-    fans = {one.slot: one for one in _commanded(Fan, DeviceKind.FAN, devices, model_by_slot)}
+    valves = {one.slot: one for one in commanded(ShutOffValve, DeviceKind.SHUT_OFF_VALVE, devices, model_by_slot)}
+    fans = {one.slot: one for one in commanded(Fan, DeviceKind.FAN, devices, model_by_slot)}
     links, watches = _linked(registry, slot_by_identity, valves)
-    matrix = _matrix(registry, slot_by_identity, valves, fans)
+    matrix = effects_of(registry.matrix, slot_by_identity, valves, fans)
     return Fleet(
-        registry=registry,
+        models=registry.models,
         devices=devices,
         device_no=np.array(order, np.int32),
         slot_of=_slot_of(order, devices),
         present=np.array([device is not None for device in devices], np.bool_),
-        interval_us=_microseconds([model.report_interval_s if model else 0.0 for model in model_by_slot]),
-        max_age_us=_microseconds([model.max_age_s if model else 0.0 for model in model_by_slot]),
+        interval_us=microseconds([model.report_interval_s if model else 0.0 for model in model_by_slot]),
+        max_age_us=microseconds([model.max_age_s if model else 0.0 for model in model_by_slot]),
         simulated=np.array([bool(site and site.simulated) for site in site_by_slot], np.bool_),
         links=links,
         watches=watches,
@@ -183,19 +195,20 @@ def build_fleet(
         site_by_slot=site_by_slot,
         decoders=decoders,
         decoder_by_slot=np.array([decoder_of.get(m.key, -1) if m else -1 for m in model_by_slot], np.int32),
-        place_by_slot=_places(devices, model_by_slot),
+        place_by_slot=places_of(devices, model_by_slot),
         gateways=frozenset(device.gateway for device in registry.devices if device.gateway),
         classes=classify(devices, model_by_slot, site_by_slot),
         groups=group(devices, site_by_slot),
-        life_end_us=_life_end_us(devices, model_by_slot, site_by_slot),
+        life_end_us=life_end_us(devices, model_by_slot, site_by_slot),
         calibration_due_us=days_us([d.calibration_due if d else "" for d in devices], [0] * len(devices)),
         fans=fans,
         matrix=matrix,
-        rows_of=_rows_of(matrix, lambda row: row.slots),
+        rows_of=rows_by(matrix, lambda row: row.slots),
         closed_by=_closed_by(links),
-        rows_to=_rows_of(matrix, lambda row: [*(valve.slot for valve in row.valves), *(fan.slot for fan in row.fans)]),
+        rows_to=rows_by(matrix, lambda row: row.targets),
         site_by_key=sites,
         left=_left(before, sites, devices) if before is not None else left or Left(),
+        whole=lambda: registry,
     )
 
 
@@ -219,7 +232,7 @@ def _slot_of(order: list[int], devices: tuple[Device | None, ...]) -> NDArray[np
     return found
 
 
-def _commanded(
+def commanded(
     make: Callable[[int, Device, Actuator], _Commanded],
     kind: DeviceKind,
     devices: tuple[Device | None, ...],
@@ -240,7 +253,7 @@ def life_days(model: DeviceModel, site_class: str) -> int:
     return LIFE_DAYS.get(model.kind, 0)
 
 
-def _life_end_us(
+def life_end_us(
     devices: tuple[Device | None, ...], models: tuple[DeviceModel | None, ...], sites: tuple[Site | None, ...]
 ) -> NDArray[np.int64]:
     life = [
@@ -250,8 +263,8 @@ def _life_end_us(
     return days_us(known, life)
 
 
-def _matrix(
-    registry: Registry, slot_by_identity: dict[str, int], valves: dict[int, ShutOffValve], fans: dict[int, Fan]
+def effects_of(
+    rows: Iterable[MatrixRow], slot_by_identity: dict[str, int], valves: dict[int, ShutOffValve], fans: dict[int, Fan]
 ) -> tuple[Effects, ...]:
     def slots(names: tuple[str, ...]) -> list[int]:
         return [slot_by_identity[name] for name in names]
@@ -265,11 +278,11 @@ def _matrix(
             valves=tuple(valves[slot] for slot in slots(row.valves) if slot in valves),
             fans=tuple(fans[slot] for slot in slots(row.fans) if slot in fans),
         )
-        for row in registry.matrix
+        for row in rows
     )
 
 
-def _rows_of(matrix: tuple[Effects, ...], whose: Callable[[Effects], Iterable[int]]) -> dict[int, tuple[Effects, ...]]:
+def rows_by(matrix: tuple[Effects, ...], whose: Callable[[Effects], Iterable[int]]) -> dict[int, tuple[Effects, ...]]:
     found: dict[int, tuple[Effects, ...]] = {}
     for row in matrix:
         for slot in whose(row):
@@ -282,10 +295,10 @@ def _closed_by(links: dict[int, tuple[ShutOffValve, ...]]) -> dict[int, tuple[in
     for detector, valves in links.items():
         for valve in valves:
             found[valve.slot] = (*found.get(valve.slot, ()), detector)
-    return found
+    return {valve: tuple(sorted(detectors)) for valve, detectors in found.items()}
 
 
-def _places(devices: tuple[Device | None, ...], model_by_slot: tuple[DeviceModel | None, ...]) -> NDArray[np.uint64]:
+def places_of(devices: tuple[Device | None, ...], model_by_slot: tuple[DeviceModel | None, ...]) -> NDArray[np.uint64]:
     """`place_by_slot` of a Fleet, of a registry without faults."""
     places = np.full(len(devices), NOWHERE, np.uint64)
     buses = {
@@ -318,5 +331,5 @@ def _linked(
     return links, watches
 
 
-def _microseconds(seconds: list[float]) -> NDArray[np.int64]:
+def microseconds(seconds: list[float]) -> NDArray[np.int64]:
     return np.array([round(s * MICROSECONDS) for s in seconds], np.int64)

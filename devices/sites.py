@@ -6,6 +6,7 @@ protects without PostgreSQL (G3).
 
 import hashlib
 import re
+import zlib
 from collections.abc import Collection, Iterable
 
 import msgspec
@@ -17,6 +18,9 @@ from devices.topics import ID_PATTERN
 
 #: Modbus over serial line 1.02, section 2.2: 1 to 247 are for devices, 248 to 255 reserved.
 HIGHEST_SERIAL_UNIT = 247
+#: Documents that are larger are packed. Source: product choice.
+PACKED_FROM_BYTES = 1024 * 1024
+_ZLIB = b"\x78"
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -89,11 +93,14 @@ class MatrixRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fans: tuple[str, ...] = ()
 
 
-class Credential(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A device's token, as the SHA-256 (hex) of its 256 random bits."""
+class Credential(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A device's token, as the SHA-256 (hex) of its 256 random bits. While it is changed for another, the former one
+    is good too, before `former_until_us` (microseconds UTC)."""
 
     identity: str
     token_sha256: str
+    former_sha256: str = ""
+    former_until_us: int = 0
 
 
 class Registry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -136,8 +143,34 @@ def encode_registry(registry: Registry) -> bytes:
 
 
 def decode_registry(body: bytes) -> Registry:
-    """The inverse. Raises ValueError (msgspec.ValidationError is one) naming the path that is wrong."""
-    return msgspec.json.decode(body, type=Registry)
+    """The inverse, also of what `packed` made. Raises ValueError (msgspec.ValidationError is one) naming the path that
+    is wrong."""
+    return msgspec.json.decode(unpacked(body), type=Registry)
+
+
+def encode_change(change: RegistryChange) -> bytes:
+    """A change's bytes; the same change gives the same bytes."""
+    return msgspec.json.encode(change)
+
+
+def decode_change(body: bytes) -> RegistryChange:
+    """The inverse; raises as decode_registry."""
+    return msgspec.json.decode(unpacked(body), type=RegistryChange)
+
+
+def packed(body: bytes) -> bytes:
+    """A document in less room: a large registry is ten times smaller so. A small one stays legible."""
+    return zlib.compress(body, 1) if len(body) > PACKED_FROM_BYTES else body
+
+
+def unpacked(body: bytes) -> bytes:
+    """The inverse (JSON begins with a brace, what zlib made does not). Raises ValueError."""
+    if body[:1] != _ZLIB:
+        return body
+    try:
+        return zlib.decompress(body)
+    except zlib.error as broken:
+        raise ValueError(f"a packed document is broken: {broken}") from broken
 
 
 def without_examples(model: DeviceModel) -> DeviceModel:
@@ -185,6 +218,8 @@ def registry_faults(registry: Registry) -> list[str]:
             faults.append(f"credential {credential.identity!r}: no such device")
         if not _SHA256.match(credential.token_sha256):
             faults.append(f"credential {credential.identity!r}: token_sha256 must be 64 lower-case hex digits")
+        if credential.former_sha256 and not _SHA256.match(credential.former_sha256):
+            faults.append(f"credential {credential.identity!r}: former_sha256 must be 64 lower-case hex digits")
     return faults
 
 
