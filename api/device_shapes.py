@@ -2,10 +2,13 @@
 
 from pydantic import Field
 
+from api.days import Day
 from api.shapes import Asked, Page, Reason, Shape, example
-from api.times import UtcParameter
+from api.times import Utc, UtcParameter
 from devices.addresses import unit_address
+from devices.identifiers import industrial_oddity
 from devices.models import DeviceKind, Reachability, Tier
+from devices.register import IdentifierKind
 from storage.devices import ModelFacts, RegisteredDevice
 
 
@@ -24,6 +27,16 @@ class Device(Shape):
         description="Of a gateway, the URL of its bus; of a device behind one, `unit[/channel][?base=N]`",
         examples=["modbus+tcp://192.0.2.7:502", "7/3"],
     )
+    tags: list[str]
+    installed: Day | None = Field(description="The day it was put to use, from which its life counts")
+    calibration_due: Day | None
+    area: str | None = Field(description="Of its site, a code of GB/T 2260")
+    building: str | None
+    riser: str | None = Field(description="The vertical pipe it hangs on, as named within its building")
+    enterprise: str | None = Field(description="Key of the gas company whose site it is at")
+    manager: str | None = Field(description="Key of the property manager")
+    installer: str | None = Field(description="Key of who installed it")
+    version: int = Field(description="One more with every change of what is registered of it")
 
 
 class OutOfServiceRequest(Asked, json_schema_extra=example(until="2026-11-20T18:00:00Z", reason="a new sensor")):
@@ -66,6 +79,14 @@ class Model(Shape):
 
 
 class DeviceInFull(Device):
+    identifier: str | None = Field(description="Industrial-internet identifier, `88.x.y/suffix`")
+    identifier_kind: IdentifierKind | None = Field(description="Printed (passive), or in a chip with keys (active)")
+    mounting: str | None = Field(description="Where and how it is mounted, in words")
+    made: Day | None
+    life_end: Day | None = Field(description="As printed on it; null: what follows from its installation and model")
+    recorded: Utc = Field(description="Since when all this stands so")
+    recorded_by: str | None
+    oddities: list[str] = Field(description="What is probably wrong with its numbers; nothing is refused for it")
     unit: int | None = Field(description="Its unit address on the bus")
     channel: int | None = Field(description="Its measuring point of that unit, from 1")
     model_facts: Model
@@ -89,13 +110,32 @@ def show_device(device: RegisteredDevice) -> Device:
         simulated=device.simulated,
         gateway=device.gateway or None,
         address=device.address or None,
+        tags=list(device.tags),
+        installed=device.installed or None,
+        calibration_due=device.calibration_due or None,
+        area=device.area or None,
+        building=device.building or None,
+        riser=device.riser or None,
+        enterprise=device.enterprise or None,
+        manager=device.manager or None,
+        installer=device.installer or None,
+        version=device.recorded.version,
     )
 
 
 def show_in_full(device: RegisteredDevice, facts: ModelFacts, closes: list[str]) -> DeviceInFull:
-    place = unit_address(device.address)
+    place, said = unit_address(device.address), device.facts
+    oddity = industrial_oddity(said.identifier) if said.identifier else ""
     return DeviceInFull(
         **dict(show_device(device)),
+        identifier=said.identifier or None,
+        identifier_kind=said.identifier_kind or None,
+        mounting=said.mounting or None,
+        made=said.made or None,
+        life_end=said.life_end or None,
+        recorded=device.recorded.recorded,
+        recorded_by=device.recorded.recorded_by or None,
+        oddities=[f"identifier: {oddity}"] if oddity else [],
         unit=place.unit if place else None,
         channel=place.channel if place else None,
         model_facts=_show_model(facts),

@@ -7,22 +7,32 @@ import msgspec
 
 from access.ownership import EVERYTHING, Scope
 from devices.models import DeviceKind, Reachability, Tier
+from devices.register import DeviceFacts, IdentifierKind
 from devices.sites import Site
 from storage.database import Connection, translated
+from storage.register_asked import UNRECORDED, Asked, Recorded, said_day, said_time, select
 from storage.registry_tables import read_site
-from storage.scoped import OF_DEVICE, condition
+from storage.scoped import OF_DEVICE
 from storage.text import clean
 
 _COLUMNS: LiteralString = (
-    "d.device_no, d.vendor, d.serial, d.model, m.kind, d.site, s.name, s.simulated, d.gateway, d.address"
-    " FROM device d JOIN device_model m ON m.key = d.model JOIN site s ON s.key = d.site"
+    "d.device_no, d.vendor, d.serial, d.model, m.kind, d.site, coalesce(s.name, ''), coalesce(s.simulated, false),"
+    " d.gateway, d.address, d.tags, d.installed, d.calibration_due, d.installer, d.enterprise, d.manager, d.area,"
+    " coalesce(s.building, ''), coalesce(s.riser, ''), d.identifier, d.identifier_kind, d.mounting, d.made, d.life_end,"
+    " d.version, d.recorded, d.recorded_by, d.gone"
 )
+#: Who may see a device need not see its site: then nothing is said of it.
+_WITH_SITE: LiteralString = " JOIN device_model m ON m.key = d.model LEFT JOIN site s ON s.key = d.site"
+
+
+_NO_FACTS = DeviceFacts("")
 
 
 @dataclass(frozen=True, slots=True)
 class RegisteredDevice:
-    """A device as registered. `gateway` is the identity of the one that publishes for it, or empty; `address` where it
-    stands on a bus (devices/addresses.py), or empty."""
+    """A device as registered, and where it stands. `gateway` is the identity of the one that publishes for it, or
+    empty; `address` where it stands on a bus (devices/addresses.py), or empty. Days as in devices/sites.py. The name of
+    its site, building and riser are today's also where the rest is of a day in the past."""
 
     device_no: int
     vendor: str
@@ -34,10 +44,38 @@ class RegisteredDevice:
     simulated: bool
     gateway: str
     address: str
+    tags: tuple[str, ...] = ()
+    installed: str = ""
+    calibration_due: str = ""
+    installer: str = ""
+    enterprise: str = ""
+    manager: str = ""
+    area: str = ""
+    building: str = ""
+    riser: str = ""
+    facts: DeviceFacts = _NO_FACTS
+    recorded: Recorded = UNRECORDED
 
     @property
     def identity(self) -> str:
         return f"{self.vendor}/{self.serial}"
+
+
+@dataclass(frozen=True, slots=True)
+class DevicesAsked:
+    """What a list of devices is narrowed to; None: not asked. area: a code, with all that lies in it. due_before: its
+    calibration is due before this day (YYYY-MM-DD)."""
+
+    site: str | None = None
+    kind: DeviceKind | None = None
+    model: str | None = None
+    vendor: str | None = None
+    gateway: str | None = None
+    area: str | None = None
+    enterprise: str | None = None
+    manager: str | None = None
+    installer: str | None = None
+    due_before: str | None = None
 
 
 async def devices(
@@ -45,31 +83,76 @@ async def devices(
     *,
     limit: int,
     after: int = 0,
-    site: str | None = None,
-    kind: DeviceKind | None = None,
+    asked: DevicesAsked | None = None,
     within: Scope = EVERYTHING,
+    as_of_us: int | None = None,
 ) -> list[RegisteredDevice]:
     """Devices in the order of their numbers, beginning after number `after`."""
-    admitted, owners = condition(within, OF_DEVICE)
-    query: LiteralString = "SELECT " + _COLUMNS + " WHERE d.device_no > %s AND " + admitted
-    values: list[Any] = [after, *owners]
-    if site is not None:
-        query += " AND d.site = %s"
-        values.append(clean(site))
-    if kind is not None:
-        query += " AND m.kind = %s"
-        values.append(kind.value)
+    narrowed = asked or DevicesAsked()
+    asking = Asked(as_of_us)
+    table = asking.table("device", "d")
+    asking.where("d.gone IS NULL AND d.device_no > %s", after)
+    asking.scoped(within, OF_DEVICE)
+    asking.within("d.area", narrowed.area)
+    asking.equal("d.site", narrowed.site)
+    asking.equal("d.vendor", narrowed.vendor)
+    asking.equal("d.gateway", narrowed.gateway)
+    asking.equal("d.enterprise", narrowed.enterprise)
+    asking.equal("d.manager", narrowed.manager)
+    asking.equal("d.installer", narrowed.installer)
+    if narrowed.due_before is not None:
+        asking.where("d.calibration_due < %s", narrowed.due_before)
+    rows = select("d.*", table, asking.sql)
+    values = list(asking.values)
     with translated():
-        cursor = await connection.execute(query + " ORDER BY d.device_no LIMIT %s", (*values, limit))
+        models = await _models(connection, narrowed)
+        if models is not None:
+            # Each model by its own index, and the first of them together: gateways are one device in a thousand.
+            each: LiteralString = rows + " AND d.model = one.model ORDER BY d.device_no LIMIT %s"
+            rows = select("d.*", "unnest(%s::text[]) one (model) CROSS JOIN LATERAL (" + each + ") d")
+            values = [models, *values, limit]
+        page: LiteralString = "(" + rows + " ORDER BY d.device_no LIMIT %s) d" + _WITH_SITE
+        cursor = await connection.execute(select(_COLUMNS, page, end=" ORDER BY d.device_no"), (*values, limit))
         return [_device(row) for row in await cursor.fetchall()]
 
 
-async def device(connection: Connection, identity: str) -> RegisteredDevice | None:
-    """The device `vendor/serial`, or None."""
+async def _models(connection: Connection, asked: DevicesAsked) -> list[str] | None:
+    """The models that are asked for; None: all."""
+    if asked.kind is None:
+        return None if asked.model is None else [clean(asked.model)]
+    cursor = await connection.execute("SELECT key FROM device_model WHERE kind = %s", (asked.kind.value,))
+    models = [row[0] for row in await cursor.fetchall()]
+    return models if asked.model is None else [model for model in models if model == asked.model]
+
+
+async def device(connection: Connection, identity: str, *, as_of_us: int | None = None) -> RegisteredDevice | None:
+    """The device `vendor/serial`, or None. One that is registered no longer is found too (`recorded.gone`), because its
+    readings are still asked for."""
+    asking = Asked(as_of_us)
+    table = asking.table("device", "d")
+    asking.where("d.identity = %s", clean(identity))
     with translated():
-        cursor = await connection.execute("SELECT " + _COLUMNS + " WHERE d.identity = %s", (clean(identity),))
+        cursor = await connection.execute(select(_COLUMNS, table + _WITH_SITE, asking.sql), asking.values)
         row = await cursor.fetchone()
     return _device(row) if row else None
+
+
+async def device_versions(
+    connection: Connection, identity: str, *, limit: int, before: int = 0
+) -> list[RegisteredDevice]:
+    """Everything that was ever recorded of a device, newest first; beginning before version `before`, 0: with the
+    newest."""
+    with translated():
+        cursor = await connection.execute(
+            select(
+                _COLUMNS + ", d.superseded",
+                "device_ever d" + _WITH_SITE,
+                " WHERE d.identity = %s AND (%s = 0 OR d.version < %s)",
+                " ORDER BY d.version DESC LIMIT %s",
+            ),
+            (clean(identity), before, before, limit),
+        )
+        return [_device(row[:-1], said_time(row[-1])) for row in await cursor.fetchall()]
 
 
 class ActuatorFacts(msgspec.Struct, frozen=True):
@@ -123,6 +206,12 @@ async def valves_of(connection: Connection, detector: str) -> list[str]:
         return [row[0] for row in await cursor.fetchall()]
 
 
-def _device(row: tuple[Any, ...]) -> RegisteredDevice:
-    device_no, vendor, serial, model, kind, *rest = row
-    return RegisteredDevice(device_no, vendor, serial, model, DeviceKind(kind), *rest)
+def _device(row: tuple[Any, ...], superseded: int = 0) -> RegisteredDevice:
+    said = list(row[:19])  # in the order of the fields
+    said[4], said[10], said[11], said[12] = DeviceKind(row[4]), tuple(row[10]), said_day(row[11]), said_day(row[12])
+    identifier, kind, mounting, made, life_end, version, recorded, by, gone = row[19:]
+    facts = DeviceFacts(
+        f"{row[1]}/{row[2]}", identifier, IdentifierKind(kind), mounting, said_day(made), said_day(life_end)
+    )
+    said += [facts, Recorded(version, said_time(recorded), by, superseded, gone is not None)]
+    return RegisteredDevice(*said)
