@@ -32,7 +32,7 @@ ANONYMOUS_ACTIONS = frozenset({Action.WATCH_HEALTH, Action.SIGN_IN})
 DEVICE_ACTIONS = ANONYMOUS_ACTIONS | {Action.PUBLISH_READINGS}
 
 #: What everybody may do who has signed in as a person or with a key.
-_SIGNED_IN = ANONYMOUS_ACTIONS | {Action.CHANGE_SELF, Action.READ_DESCRIPTION}
+_SIGNED_IN = ANONYMOUS_ACTIONS | {Action.CHANGE_SELF, Action.READ_DESCRIPTION, Action.READ_AREAS}
 
 _SEES_ALARMS = frozenset({Action.READ_ALARMS, Action.READ_DEVICES, Action.READ_COMMANDS})
 
@@ -40,6 +40,7 @@ _RESIDENT = (
     _SIGNED_IN
     | _SEES_ALARMS
     | {
+        Action.READ_SITES,
         Action.READ_READINGS,
         Action.READ_INCIDENTS,
         Action.ACKNOWLEDGE_ALARM,
@@ -53,6 +54,10 @@ _FIELD_CREW = (
     _SIGNED_IN
     | _SEES_ALARMS
     | {
+        Action.READ_SITES,
+        Action.READ_PEOPLE,
+        Action.READ_ENTERPRISES,
+        Action.INSTALL,
         Action.READ_READINGS,
         Action.READ_INCIDENTS,
         Action.ACKNOWLEDGE_ALARM,
@@ -72,6 +77,7 @@ _FIELD_CREW = (
 )
 
 _OPERATOR = _FIELD_CREW | {
+    Action.CHANGE_PEOPLE,
     Action.SHELVE_ALARM,
     Action.CLOSE_INCIDENT,
     Action.READ_HELD,
@@ -84,6 +90,7 @@ _OPERATOR = _FIELD_CREW | {
 }
 
 _COMPANY_ADMINISTRATOR = _OPERATOR | {
+    Action.CHANGE_REGISTER,
     Action.READ_ACCOUNTS,
     Action.CHANGE_ACCOUNTS,
     Action.READ_KEYS,
@@ -94,6 +101,7 @@ _VENDOR = (
     _SIGNED_IN
     | _SEES_ALARMS
     | {
+        Action.READ_ENTERPRISES,
         Action.READ_READINGS,
         Action.CHECK_RULES,
         Action.READ_KEYS,
@@ -105,6 +113,8 @@ _INSTALLER = (
     _SIGNED_IN
     | _SEES_ALARMS
     | {
+        Action.READ_ENTERPRISES,
+        Action.INSTALL,
         Action.READ_READINGS,
         Action.READ_KEYS,
         Action.CHANGE_KEYS,
@@ -116,6 +126,8 @@ _PROPERTY_MANAGER = (
     _SIGNED_IN
     | _SEES_ALARMS
     | {
+        Action.READ_SITES,
+        Action.READ_ENTERPRISES,
         Action.READ_INCIDENTS,
         Action.ACKNOWLEDGE_ALARM,
         Action.COMMENT,
@@ -129,6 +141,8 @@ _REGULATOR = (
     _SIGNED_IN
     | _SEES_ALARMS
     | {
+        Action.READ_SITES,
+        Action.READ_ENTERPRISES,
         Action.READ_INCIDENTS,
         Action.READ_KEYS,
         Action.CHANGE_KEYS,
@@ -137,6 +151,7 @@ _REGULATOR = (
 
 #: The platform's own people: all but speak for a device. Written out too (R1).
 PLATFORM_ACTIONS = _COMPANY_ADMINISTRATOR | {
+    Action.CHANGE_PARTIES,
     Action.READ_METRICS,
     Action.READ_LEDGER,
     Action.READ_RULE_DOCUMENTS,
