@@ -66,19 +66,21 @@ class Roles:
 
 
 async def roles_of(connection: Connection) -> Roles:
-    """This database's roles. Raises DatabaseRefused where it has none yet."""
+    """This database's roles. Raises DatabaseAway, DatabaseRefused."""
     with translated():
         row = await (await connection.execute("SELECT davy_role('')")).fetchone()
-    if row is None:
-        raise DatabaseRefused("this database has no roles for tenants yet; run `davy migrate`")
+    assert row is not None
     return Roles(str(row[0]))
 
 
 async def become_nobody(connection: Connection) -> Roles:
-    """Make a new connection of the API what it is between transactions (T1)."""
+    """Make a new connection of the API what it is between transactions (T1). A superuser's stops being one, so that
+    RESET ROLE does not lead back. Raises DatabaseAway, DatabaseRefused."""
     roles = await roles_of(connection)
     with translated():
-        await connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(roles.api)))
+        row = await (await connection.execute("SELECT current_setting('is_superuser')")).fetchone()
+        how = sql.SQL("SET SESSION AUTHORIZATION {}" if row == ("on",) else "SET ROLE {}")
+        await connection.execute(how.format(sql.Identifier(roles.api)))
     return roles
 
 

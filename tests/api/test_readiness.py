@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from api.problems import DATABASE_BUSY, Problem
+from storage.tenants import Standing
 from tests.api.conftest import config_of
 from tests.api.door_double import DoorDouble
 from tests.api.homes import DETECTOR
@@ -30,7 +31,7 @@ async def with_database(engine: DoorDouble, database_url: str) -> AsyncIterator[
 
 async def test_a_question_that_takes_too_long_is_nobody_elses_trouble(with_database: Stand) -> None:
     async def ask_too_much() -> None:
-        async with with_database.parts.database() as connection, connection.transaction():
+        async with with_database.parts.database(Standing.PLATFORM) as connection, connection.transaction():
             await connection.execute("SET LOCAL statement_timeout = 1")
             await connection.execute("SELECT pg_sleep(20)")
 
@@ -44,7 +45,7 @@ async def test_a_question_that_takes_too_long_is_nobody_elses_trouble(with_datab
 async def test_a_database_whose_connections_are_all_in_use_is_busy_and_not_away(with_database: Stand) -> None:
     async with contextlib.AsyncExitStack() as held:
         for _ in range(8):
-            await held.enter_async_context(with_database.parts.database())
+            await held.enter_async_context(with_database.parts.database(Standing.PLATFORM))
         answer, ready = await asyncio.gather(with_database.http.get("/v1/devices"), with_database.bare.get("/readyz"))
         assert (answer.status_code, answer.json()["type"]) == (503, "urn:davy:problem:database-busy")
         assert int(answer.headers["Retry-After"]) >= 1
