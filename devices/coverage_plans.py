@@ -6,15 +6,19 @@ P2  late is what the plan had promised until the end of that month and was not t
 P3  Sites of which nobody knows since when they are fitted count as fitted before the plan began.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 
 import msgspec
 import numpy as np
 
+from devices.areas import prefix
 from devices.coverage import Verdicts
 from devices.coverage_columns import NO_DAY, Sites
 from devices.coverage_policy import Policy
+
+#: Months from the year 1 until 1970, so that a month is a positive number.
+_FIRST_MONTH = 1_970 * 12
 
 
 class PlanRow(msgspec.Struct, frozen=True):
@@ -28,39 +32,56 @@ class PlanRow(msgspec.Struct, frozen=True):
     late: int
 
 
+class Fitted(msgspec.Struct, frozen=True):
+    """So many sites of an area as registered were fitted in a month; None: not known when (P3)."""
+
+    area: str
+    site_class: str
+    enterprise: str
+    manager: str
+    month: date | None
+    sites: int
+
+
 #: (area, class, month) -> sites.
-ByMonth = Mapping[tuple[str, str, date], int]
+Planned = Mapping[tuple[str, str, date], int]
 
 
-def fitted(policy: Policy, sites: Sites, verdicts: Verdicts) -> dict[tuple[str, str, date | None], int]:
-    """How many sites were fitted, by the area as registered, class and month; None: not known when (P3)."""
-    names = policy.class_names()
-    chosen = np.flatnonzero(verdicts.installed & (verdicts.of_class >= 0))
+def fitted(policy: Policy, sites: Sites, verdicts: Verdicts) -> tuple[Fitted, ...]:
+    """How many of the sites that have everything asked of them were fitted when, in the order of their keys."""
+    names, chosen = policy.class_names(), np.flatnonzero(verdicts.installed & (verdicts.of_class >= 0))
     days = verdicts.installed_on[chosen]
     months = np.where(days == NO_DAY, 0, days).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
-    months = np.where(days == NO_DAY, np.int64(-1) << 40, months)
-    rows = np.stack([sites.area.of[chosen], verdicts.of_class[chosen], months], axis=1).astype(np.int64)
-    unique, counts = np.unique(rows, axis=0, return_counts=True)
-    return {
-        (sites.area.all[int(area)], names[int(one)], _month(int(month))): int(count)
-        for (area, one, month), count in zip(unique, counts, strict=True)
-    }
+    code = verdicts.of_class[chosen].astype(np.int64)
+    for column in (sites.area, sites.enterprise, sites.manager):
+        code = code * max(1, len(column.all)) + column.of[chosen]
+    code = (code << 18) + np.where(days == NO_DAY, 0, months + _FIRST_MONTH)
+    _, first, of = np.unique(code, return_index=True, return_inverse=True)
+    found = []
+    for at, count in zip(first.tolist(), np.bincount(of, minlength=len(first)).tolist(), strict=True):
+        row = int(chosen[at])
+        where = (
+            sites.area.at(row),
+            names[int(verdicts.of_class[row])],
+            sites.enterprise.at(row),
+            sites.manager.at(row),
+        )
+        month = None if days[at] == NO_DAY else date(1970 + int(months[at]) // 12, int(months[at]) % 12 + 1, 1)
+        found.append(Fitted(*where, month, count))
+    return tuple(sorted(found, key=lambda row: (row.area, row.site_class, row.enterprise, row.manager, str(row.month))))
 
 
-def _month(number: int) -> date | None:
-    return None if number < -(1 << 30) else date(1970 + number // 12, number % 12 + 1, 1)
-
-
-def plan_rows(planned: ByMonth, done: Mapping[tuple[str, str, date | None], int], until: date) -> tuple[PlanRow, ...]:
-    """Every area and class with a plan, month by month from its first until the month of `until`. `done` may name areas
-    within that of the plan: they count for it."""
+def plan_rows(planned: Planned, done: Iterable[Fitted], until: date) -> tuple[PlanRow, ...]:
+    """Every area and class with a plan, month by month from its first until its last or the month of `until`. What was
+    fitted in areas within that of the plan counts for it; before its first month, for nothing: it was not promised."""
+    fitted_rows = list(done)
     rows: list[PlanRow] = []
     for area, site_class in sorted({(area, site_class) for area, site_class, _ in planned}):
         mine = {month: n for (a, c, month), n in planned.items() if (a, c) == (area, site_class)}
         theirs: dict[date | None, int] = {}
-        for (a, c, month), n in done.items():
-            if c == site_class and a.startswith(area):
-                theirs[month] = theirs.get(month, 0) + n
+        for row in fitted_rows:
+            if row.site_class == site_class and row.area.startswith(prefix(area)):
+                theirs[row.month] = theirs.get(row.month, 0) + row.sites
         rows += _months(area, site_class, mine, theirs, until)
     return tuple(rows)
 
@@ -69,9 +90,7 @@ def _months(
     area: str, site_class: str, planned: Mapping[date, int], done: Mapping[date | None, int], until: date
 ) -> list[PlanRow]:
     first = min(planned)
-    rows, promised, month = [], 0, first
-    # What was fitted before the plan was never part of it.
-    there = 0
+    rows, promised, there, month = [], 0, 0, first
     while month <= max(until.replace(day=1), max(planned)):
         in_plan, in_fact = planned.get(month, 0), done.get(month, 0)
         promised, there = promised + in_plan, there + in_fact

@@ -18,6 +18,7 @@ from storage.coverage_rows import DeviceColumns, SiteColumns, SiteKinds
 from storage.coverage_rules import Ruled
 from storage.coverage_sql import CONTACTS, DEVICES, MODELS, SITES
 from storage.database import Connection, translated
+from storage.text import clean
 from storage.times import HOUR_US, as_datetime, as_microseconds
 
 #: Rows in one piece: some 10 ms of Python, so that what shares the process is not held up.
@@ -72,7 +73,7 @@ def _values(question: Question, at: AsOf, now_us: int) -> dict[str, Any]:
     until = as_datetime(at.until_us)
     recent = as_datetime(now_us) - until < _HOURS_ARE_DUE
     return {
-        "area": f"{prefix(question.area)}%",
+        "area": within(question.area),
         "simulated": question.simulated,
         "day": question.day,
         "timezone": question.timezone,
@@ -128,6 +129,12 @@ async def _pieces(
         await cursor.execute(query.encode(), values, binary=True)
         while rows := await cursor.fetchmany(_PIECE):
             yield rows
+
+
+def within(area: str) -> str:
+    """A pattern for LIKE: the codes within an area, every code for an empty one."""
+    literal = clean(prefix(area)).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"{literal}%"
 
 
 def today(now_us: int, timezone: str) -> date:

@@ -1,0 +1,189 @@
+"""Making a coverage report, and keeping it: once, in one transaction, frozen when it is published.
+
+F1  A report's header, cells, gaps and plans are one transaction. `sha256` is of all of them, so that anybody who holds
+    an export can see that it is whole.
+F2  What is published never changes (the database sees to it: migration 0011). A correction is a report that names it.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, LiteralString
+
+import msgspec
+import numpy as np
+
+from devices.coverage import assess
+from devices.coverage_columns import day_of
+from devices.coverage_counts import Cell, cells
+from devices.coverage_plans import Fitted, fitted
+from devices.coverage_policy import Policy
+from storage.audit import Said, record
+from storage.coverage_gather import Gathered, Question
+from storage.database import Connection
+from storage.text import clean
+from storage.times import as_datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A site that is not covered. reasons: bits (devices/coverage_gaps.py). due: the earliest day that was set."""
+
+    site: str
+    area: str
+    department: str
+    site_class: str
+    enterprise: str
+    manager: str
+    reasons: int
+    due: date | None
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A report before it is kept."""
+
+    question: Question
+    until_us: int
+    policy: str
+    policy_sha256: str
+    rules_sha256: str
+    cells: tuple[Cell, ...]
+    gaps: tuple[Gap, ...]
+    fitted: tuple[Fitted, ...]
+
+    def sha256(self) -> str:
+        """Of everything in it but who asked, and when it was computed."""
+        question = self.question
+        said = (question.area, question.day, question.timezone, question.known_us, question.simulated, self.until_us)
+        digest = hashlib.sha256(_line((*said, self.policy, self.policy_sha256, self.rules_sha256)))
+        for part in (self.cells, self.fitted):
+            for row in part:
+                digest.update(_line(row))
+        for gap in self.gaps:
+            digest.update(_line((gap.site, gap.area, gap.site_class, gap.reasons, gap.due, gap.late)))
+        return digest.hexdigest()
+
+
+def _line(row: object) -> bytes:
+    return msgspec.json.encode(row, order="sorted") + b"\n"
+
+
+def make(policy: Policy, gathered: Gathered, question: Question) -> Made:
+    """The report of what was gathered. Pure; a second or two for a million sites."""
+    sites, verdicts = gathered.sites, assess(policy, gathered.sites, gathered.devices, gathered.at)
+    names = ("", *policy.class_names())
+    rows = np.flatnonzero(verdicts.gap != 0)
+    gaps = tuple(
+        Gap(
+            sites.keys[row],
+            sites.area.at(row),
+            sites.department.at(row),
+            names[of_class + 1],
+            sites.enterprise.at(row),
+            sites.manager.at(row),
+            reasons,
+            day_of(due),
+            late,
+        )
+        for row, of_class, reasons, due, late in zip(
+            rows.tolist(),
+            verdicts.of_class[rows].tolist(),
+            verdicts.gap[rows].tolist(),
+            verdicts.due[rows].tolist(),
+            verdicts.late[rows].tolist(),
+            strict=True,
+        )
+    )
+    return Made(
+        question=question,
+        until_us=gathered.at.until_us,
+        policy=policy.key,
+        policy_sha256=policy.sha256,
+        rules_sha256=gathered.rules_sha256,
+        cells=cells(policy, sites, verdicts),
+        gaps=gaps,
+        fitted=fitted(policy, sites, verdicts),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """Why a report was made. due_us: by schedule, and `phase` of it; missed: long after. corrects: another report."""
+
+    due_us: int | None = None
+    phase: str = ""
+    missed: bool = False
+    corrects: int | None = None
+
+
+_HEADER: LiteralString = """
+INSERT INTO coverage_report (area, day, timezone, until_at, known, simulated, policy, policy_sha256, rules_sha256, code,
+    sha256, computed, due, phase, missed, corrects)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING report"""
+
+
+async def keep(connection: Connection, made: Made, occasion: Occasion, *, code: str, now_us: int) -> int:
+    """F1, inside the caller's transaction. Returns the report's number. Raises psycopg.Error."""
+    question, due = made.question, occasion.due_us
+    said: tuple[Any, ...] = (
+        *(question.area, question.day, question.timezone, as_datetime(made.until_us), as_datetime(question.known_us)),
+        *(question.simulated, made.policy, made.policy_sha256, made.rules_sha256, code, made.sha256()),
+        *(as_datetime(now_us), None if due is None else as_datetime(due), occasion.phase, occasion.missed),
+        occasion.corrects,
+    )
+    row = await (await connection.execute(_HEADER, said)).fetchone()
+    assert row is not None
+    report = int(row[0])
+    for table, columns, rows in _parts(made):
+        async with (
+            connection.cursor() as cursor,
+            cursor.copy(f"COPY {table} (report, {columns}) FROM STDIN".encode()) as copy,
+        ):
+            for one in rows:
+                await copy.write_row((report, *one))
+    return report
+
+
+def _parts(made: Made) -> Iterator[tuple[str, str, Iterator[tuple[Any, ...]]]]:
+    owners = "area, department, site_class, enterprise, manager"
+    yield (
+        "coverage_cell",
+        f"{owners}, counts",
+        (
+            (c.area, c.department, c.site_class, c.enterprise, c.manager, msgspec.json.encode(c.counts).decode())
+            for c in made.cells
+        ),
+    )
+    yield (
+        "coverage_gap",
+        f"site, {owners}, gap, due, late",
+        (
+            (g.site, g.area, g.department, g.site_class, g.enterprise, g.manager, g.reasons, g.due, g.late)
+            for g in made.gaps
+        ),
+    )
+    yield (
+        "coverage_fitted",
+        "area, site_class, enterprise, manager, month, sites",
+        ((f.area, f.site_class, f.enterprise, f.manager, f.month, f.sites) for f in made.fitted),
+    )
+
+
+async def publish(connection: Connection, report: int, *, by: str, now_us: int) -> bool:
+    """Freeze it, and say so in the record, in the caller's transaction. False: there is no such report that is not
+    published. Raises psycopg.Error."""
+    cursor = await connection.execute(
+        "UPDATE coverage_report SET published = %s, published_by = %s WHERE report = %s AND published IS NULL"
+        " RETURNING area, day, policy, sha256, corrects",
+        (as_datetime(now_us), clean(by), report),
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        return False
+    area, day, policy, sha256, corrects = row
+    body: dict[str, Any] = {"report": report, "area": area, "day": str(day), "policy": policy, "sha256": sha256}
+    await record(connection, [Said("", now_us, "report", by, body | {"corrects": corrects, "step": "published"})])
+    return True

@@ -1,0 +1,175 @@
+"""Coverage reports as they are asked for. All of these raise DatabaseAway and DatabaseRefused.
+
+F3  Who reads a report reads sums of the cells that are his to see, and the gaps of the sites that are.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, LiteralString
+
+import msgspec
+
+from access.ownership import EVERYTHING, Scope
+from devices.coverage_counts import Cell, Counts
+from devices.coverage_gaps import BIT_OF
+from devices.coverage_plans import Fitted
+from storage.coverage_gather import within
+from storage.coverage_making import Gap
+from storage.database import Connection, translated
+from storage.scoped import OwnerColumns, condition
+from storage.text import clean
+from storage.times import as_microseconds
+
+#: Whose a row of a report's parts is. They say nothing of devices.
+_OF_PART = OwnerColumns("''", "p.enterprise", "p.manager", "p.area", "''", "''")
+_OF_GAP = OwnerColumns("p.site", "p.enterprise", "p.manager", "p.area", "''", "''")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A report without its figures. Times are microseconds since 1970 UTC; due, published: None where it is not."""
+
+    report: int
+    area: str
+    day: date
+    timezone: str
+    until: int
+    known: int
+    simulated: bool
+    policy: str
+    policy_sha256: str
+    rules_sha256: str
+    code: str
+    sha256: str
+    computed: int
+    due: int | None
+    phase: str
+    missed: bool
+    corrects: int | None
+    published: int | None
+    published_by: str
+
+
+_HEADERS: LiteralString = """
+SELECT report, area, day, timezone, until_at, known, simulated, policy, policy_sha256, rules_sha256, code, sha256,
+    computed, due, phase, missed, corrects, published, published_by FROM coverage_report """
+_CELLS: LiteralString = """
+SELECT area, department, site_class, enterprise, manager, counts::text FROM coverage_cell p
+WHERE report = %s AND area LIKE %s AND """
+_FITTED: LiteralString = """
+SELECT area, site_class, enterprise, manager, month, sites FROM coverage_fitted p
+WHERE report = %s AND area LIKE %s AND """
+_GAPS: LiteralString = """
+SELECT site, area, department, site_class, enterprise, manager, gap, due, late FROM coverage_gap p
+WHERE report = %s AND area LIKE %s AND site > %s AND """
+
+
+async def header(connection: Connection, report: int) -> Header | None:
+    with translated():
+        cursor = await connection.execute(_HEADERS + "WHERE report = %s", (report,))
+        row = await cursor.fetchone()
+    return _header(row) if row else None
+
+
+async def headers(
+    connection: Connection,
+    *,
+    limit: int,
+    area: str | None = None,
+    policy: str | None = None,
+    published: bool | None = None,
+    after: tuple[int] | None = None,
+) -> list[Header]:
+    """Newest first. area: reports on exactly this one."""
+    query: LiteralString = _HEADERS + "WHERE true"
+    values: list[Any] = []
+    if area is not None:
+        query += " AND area = %s"
+        values.append(clean(area))
+    if policy is not None:
+        query += " AND policy = %s"
+        values.append(clean(policy))
+    if published is not None:
+        query += " AND (published IS NOT NULL) = %s"
+        values.append(published)
+    if after is not None:
+        query += " AND report < %s"
+        values.append(after[0])
+    with translated():
+        cursor = await connection.execute(query + " ORDER BY report DESC LIMIT %s", (*values, limit))
+        return [_header(row) for row in await cursor.fetchall()]
+
+
+def _header(row: Sequence[Any]) -> Header:
+    number, area, day, zone, until, known, simulated, *versions, computed, due, phase, missed, corrects, out, by = row
+    return Header(
+        *(number, area, day, zone, as_microseconds(until), as_microseconds(known), simulated),
+        *versions,
+        *(as_microseconds(computed), None if due is None else as_microseconds(due), phase, missed, corrects),
+        *(None if out is None else as_microseconds(out), by),
+    )
+
+
+async def report_cells(connection: Connection, report: int, *, area: str = "", scope: Scope = EVERYTHING) -> list[Cell]:
+    """F3: those within an area (all for an empty one)."""
+    seen, values = condition(scope, _OF_PART)
+    with translated():
+        cursor = await connection.execute(
+            _CELLS + seen + " ORDER BY area, department, site_class, enterprise, manager",
+            (report, within(area), *values),
+        )
+        return [Cell(*owner, msgspec.json.decode(counts, type=Counts)) for *owner, counts in await cursor.fetchall()]
+
+
+async def report_fitted(
+    connection: Connection, report: int, *, area: str = "", scope: Scope = EVERYTHING
+) -> list[Fitted]:
+    seen, values = condition(scope, _OF_PART)
+    with translated():
+        cursor = await connection.execute(
+            _FITTED + seen,
+            (report, within(area), *values),
+        )
+        return [Fitted(*row) for row in await cursor.fetchall()]
+
+
+@dataclass(frozen=True, slots=True)
+class GapsAsked:
+    """What a list of gaps is narrowed to; empty or None: not. reasons: words; a gap with any of them."""
+
+    area: str = ""
+    site: str = ""
+    site_class: str | None = None
+    department: str | None = None
+    reasons: Iterable[str] = ()
+    late: bool | None = None
+
+
+async def report_gaps(
+    connection: Connection,
+    report: int,
+    asked: GapsAsked,
+    *,
+    limit: int | None,
+    after: str = "",
+    scope: Scope = EVERYTHING,
+) -> list[Gap]:
+    """In the order of the sites' keys, beginning after `after`. limit None: all."""
+    seen, mine = condition(scope, _OF_GAP)
+    query: LiteralString = _GAPS + seen
+    values: list[Any] = [report, within(asked.area), clean(after), *mine]
+    named: tuple[tuple[LiteralString, object], ...] = (
+        (" AND site = %s", clean(asked.site) or None),
+        (" AND site_class = %s", asked.site_class),
+        (" AND department = %s", asked.department),
+        (" AND late = %s", asked.late),
+        (" AND gap & %s <> 0", sum({BIT_OF[word] for word in asked.reasons}) or None),
+    )
+    for part, value in named:
+        if value is not None:
+            query += part
+            values.append(value)
+    with translated():
+        cursor = await connection.execute(query + " ORDER BY site LIMIT %s", (*values, limit))
+        return [Gap(*row) for row in await cursor.fetchall()]
