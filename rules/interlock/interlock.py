@@ -64,16 +64,18 @@ def act(state: State, out: Out, slot: int, rule: int, at: int) -> None:
     """What an active alarm asks for now. Asking again changes nothing. One that is only tried, since its rule was taken
     back, keeps closed nothing of what it closed before."""
     spec, alarm = state.compiled.rules[rule], state.open.get((slot, rule))
-    if alarm is not None and alarm.trial:
+    if alarm is None:
+        return
+    if alarm.trial:
         for valve in matrix.reach(state.fleet, slot, spec.id):
             if (slot, rule) in state.closed_for.get(valve.slot, ()):
                 forget_cause(state, out, valve.slot, (slot, rule), at)
-    if spec.action.closes and alarm is not None and not alarm.trial and IS_ACTIVE[state.phase[slot, rule]]:
+    elif spec.action.closes and IS_ACTIVE[state.phase[slot, rule]]:
         permits.alarmed(state, out, slot, rule, at)
     if not (spec.action.closes or spec.action.ventilates) or not matrix.acts(state, slot, rule):
         return
-    no_valve = state.compiled.no_valve
-    if spec.action.closes and alarm is not None and no_valve >= 0 and not matrix.reaches(state, slot, rule):
+    if spec.action.closes and not matrix.reaches(state, slot, rule):
+        no_valve = state.compiled.no_valve  # a pack that closes has that rule, and `reopened` (documents/together.py)
         alarms.raise_alarm(state, out, slot, no_valve, onset=alarm.onset, at=at, because=alarm.alarm)
     for what, causes in matrix.asked(state, state.fleet, slot, rule):
         if matrix.acts(state, slot, rule):  # it may be taken back while it asks
@@ -159,14 +161,15 @@ def observed(state: State, out: Out, slot: int, position: ValvePosition, at: int
             wanted = record(state, out, wanted, made, Step.CONFIRMED, at)
             end(state, out, wanted, Outcome.CONFIRMED, at)
     elif position in (ValvePosition.OPEN, ValvePosition.OPENING):
-        _opened_again(state, out, slot, at)
+        _opened_again(state, out, valve, at)
     elif position is ValvePosition.CLOSED and state.compiled.reopened >= 0:
         alarms.return_alarm(state, out, slot, state.compiled.reopened, at=at)
 
 
-def _opened_again(state: State, out: Out, slot: int, at: int) -> None:
+def _opened_again(state: State, out: Out, valve: ShutOffValve, at: int) -> None:
     """A valve that was closed for an alarm is open although the alarm is not over. People are told; while the gas is
     still there it is closed again. (With the condition gone somebody on site may be at work: the alarm tells.)"""
+    slot = valve.slot
     standing = [
         place
         for place in state.closed_for.get(slot, ())
@@ -176,10 +179,8 @@ def _opened_again(state: State, out: Out, slot: int, at: int) -> None:
         return
     place = next((place for place in standing if IS_ACTIVE[state.phase[place]]), standing[0])
     because = state.open[place]
-    if state.compiled.reopened >= 0:
-        alarms.raise_alarm(state, out, slot, state.compiled.reopened, onset=at, at=at, because=because.alarm)
-    valve = state.fleet.valves.get(slot)
-    if valve is not None and any(matrix.acts(state, *one) for one in standing):
+    alarms.raise_alarm(state, out, slot, state.compiled.reopened, onset=at, at=at, because=because.alarm)
+    if any(matrix.acts(state, *one) for one in standing):
         want_closed(state, out, valve, at=at, reason=because.rule, alarm=because.alarm)
 
 

@@ -5,9 +5,9 @@ import pytest
 from devices.quantities import Flag, ValvePosition
 from rules.decisions import CommandStepped, Outcome, Step, WantedEnded, command_id, wanted_id
 from rules.events import AttemptAcknowledged, AttemptSent, Replied
-from rules.instructions import CancelClose
+from rules.instructions import CancelClose, CloseValve
 from tests.rules.street import RISES, Street, number, registry, row, rules
-from tests.rules.world import NUMBERS, World, at, changed, of
+from tests.rules.world import NUMBERS, World, at, changed, of, pack, raised
 
 BLOWS = RISES + 'action = "fan_on"'
 
@@ -66,3 +66,37 @@ def test_a_valve_that_a_named_person_leaves_open_is_not_opened_again() -> None:
     wanted = wanted_id(NUMBERS["v2"], 2)
     world.tell(CancelClose(at=at(6), id="x", by="anna", wanted=wanted, reason="the pipe is being worked on"))
     assert world.hear("v2", 7, valve=ValvePosition.OPEN) == []
+
+
+# ---- rules that close nothing hold no rule about a closing ----------------------------------------------------------
+
+TAMPER = 'id = "tamper"\nflags = ["tamper"]'
+
+
+@pytest.mark.parametrize("valve", ["v2", "z1"])
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_persons_closing_under_rules_that_close_nothing_raises_no_alarm_and_ends_none(valve: str, seen: bool) -> None:
+    world = World(pack('id = "fault"\nflags = ["fault"]', TAMPER))
+    for t, name in ((1, "d1"), (2, valve)):
+        world.hear(name, t, flags=Flag.TAMPER, valve=ValvePosition.OPEN if name == valve else ValvePosition.UNKNOWN)
+    world.tell(CloseValve(at=at(3), id="c", by="anna", device_no=NUMBERS[valve], reason="smell"))
+    world.hear("z1", 4, flags=Flag.TAMPER if valve == "z1" else Flag(0), valve=ValvePosition.OPEN)
+    world.tick(600)
+    if seen:
+        world.tell(AttemptSent(at=at(601), command=world.state.wanted()[0].attempts[-1].command))
+        world.hear(valve, 602, flags=Flag.TAMPER, valve=ValvePosition.CLOSED)
+        world.hear(valve, 603, flags=Flag.TAMPER, valve=ValvePosition.OPEN)
+    else:
+        world.tell(CancelClose(at=at(601), id="x", by="anna", wanted=wanted_id(NUMBERS[valve], 1), reason="a mistake"))
+    assert not world.state.wanted_by_slot
+    assert raised(world.decided) == [("d1", "tamper"), (valve, "tamper")]
+    assert changed(world.decided) == []
+
+
+def test_under_rules_that_only_run_fans_nobody_misses_a_valve() -> None:
+    street = Street(pack(BLOWS, TAMPER), registry(1, rows=[row("r", "c0", fans="f0")]))
+    street.hear("c0", 1, 30, Flag.TAMPER)
+    street.hear("c0", 2, 0, Flag.TAMPER)
+    tamper = street.alarm("c0", "tamper")
+    assert tamper is not None
+    assert tamper.state.name == "UNACKNOWLEDGED"

@@ -402,6 +402,16 @@ def test_what_waited_from_before_a_closing_does_not_open_it_again_but_a_valve_wi
     assert [rule for _, rule in raised(world.hear("v2", 262, ts_s=101, valve=ValvePosition.OPEN))] == ["valve-reopened"]
 
 
+@pytest.mark.parametrize(("before_s", "from_before"), [(60, False), (60.001, True)])
+def test_what_was_measured_more_than_a_minute_before_the_first_attempt_left_is_from_before(
+    before_s: float, from_before: bool
+) -> None:
+    world = leaking()
+    world.tell(AttemptSent(at=at(100), command=command("v2")))
+    ended = of(WantedEnded, world.hear("v2", 101, ts_s=100 - before_s, valve=ValvePosition.CLOSED))
+    assert (not ended) is from_before
+
+
 def test_the_reopened_alarm_is_over_when_the_valve_is_seen_closed_again() -> None:
     world = shut()
     world.hear("v2", 5, valve=ValvePosition.OPEN)

@@ -27,7 +27,7 @@ from tests.rules.world import NAMES, NUMBERS, World, at, pack, registry
 
 OPEN, CLOSED, UNKNOWN = ValvePosition.OPEN, ValvePosition.CLOSED, ValvePosition.UNKNOWN
 PLAIN = pack()
-NOBODY = (-1, 0, 999)
+NOBODY = (-1, 0, max(NUMBERS.values()) + 1, 999)
 
 
 def command(name: str, epoch: int = 1, attempt: int = 1) -> str:

@@ -41,6 +41,13 @@ def test_a_valve_that_still_says_that_it_is_closed_is_not_told_again() -> None:
     assert not [one for one in of(CloseWanted, world.decided) if one.epoch > 1]
 
 
+def test_a_valve_that_went_on_saying_so_for_a_while_is_told_once_it_falls_silent() -> None:
+    world = relied_on()
+    world.hear("v2", 60, valve=ValvePosition.CLOSED)
+    assert not of(CloseWanted, world.tick(60 + SILENT_S - 0.001))
+    assert [one.at for one in of(CloseWanted, world.tick(1_000))] == [at(60 + SILENT_S)]
+
+
 def test_a_valve_that_falls_silent_when_its_alarm_has_returned_is_not_told() -> None:
     world = relied_on()
     world.hear("d2", 20, combustible_lel=0)
