@@ -152,13 +152,14 @@ def evaluate(
 def _first_of_others(
     compiled: Compiled, said: Said, view: View, awake: Mask, depends: Mask, heard: dict[str, Mask]
 ) -> None:
-    """Where one rule that votes or asks for commands must be asked wholly."""
-    if said.condition is None:
-        return
-    judged = compiled.judged[view.column("class"), said.rule]
-    awake |= judged & said.may(view, heard)
+    """Where one rule that votes or asks for commands must be asked wholly. A rule whose condition is a limit or a flag
+    may still escalate by a command, wherever it looks."""
+    classes = view.column("class")
+    if said.condition is not None:
+        awake |= compiled.judged[classes, said.rule] & said.may(view, heard)
     if said.commanded:
-        depends |= judged if said.votes else judged & _differs(said, view)
+        looks = compiled.looks[classes, said.rule]
+        depends |= looks if said.votes else looks & _differs(said, view)
 
 
 def _differs(said: Said, view: View) -> Mask:

@@ -1,5 +1,7 @@
 """An alarm that becomes worse, one that was only tried, and what the device itself says: at the raise and after it."""
 
+import pytest
+
 from devices.quantities import Flag
 from rules.decisions import AlarmChanged, AlarmRaised, AlarmState, Change, Decision, IncidentChanged, Priority
 from rules.documents.document import RulePack
@@ -9,6 +11,7 @@ from rules.life import alarms
 from rules.stepping.reshape import reshape
 from rules.stepping.state import OpenAlarm
 from tests.rules.block import Block, told
+from tests.rules.street import CLOSES, Street, reading, registry, rules
 from tests.rules.world import at, of, pack
 
 LIMIT = 'id = "gas"\npriority = "medium"\nquantity = "combustible_lel"\nat_or_above = 20\nclear_below = 15\n'
@@ -188,3 +191,22 @@ def test_only_an_active_alarm_acts_when_it_comes_into_force() -> None:
         del home.state.reverted["gas"]
         assert alarms.tried(home.state, out, *place, at(5)) is active
         assert [one.trial for one in of(AlarmChanged, out)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "says", ['quantity = "combustible_lel"\nat_or_above = 20\nclear_below = 15\n', 'flags = ["tamper"]\n']
+)
+def test_a_limit_or_a_flag_escalates_by_a_closing_that_an_earlier_reading_of_the_moment_brought_about(
+    says: str,
+) -> None:
+    body = f'id = "valve"\npriority = "medium"\napplies_to = ["shut_off_valve"]\n{says}'
+    worse = '[[rule.escalate]]\nwhen = "commanded_closed"\npriority = "high"\n'
+    street = Street(rules(CLOSES, body + worse), registry(1))
+    detector, valve = reading("a0", 1, 30), reading("b0", 1, 30, Flag.TAMPER)
+    street.step([valve, detector, valve], (), 1)
+    (alarm,) = [one for one in of(AlarmRaised, street.decided) if one.rule == "valve"]
+    assert alarm.priority is Priority.MEDIUM
+    assert [one.priority for one in of(AlarmChanged, street.decided) if one.rule == "valve"] == [Priority.HIGH]
+    street = Street(street.rules, registry(1))
+    street.step([detector, valve], (), 1)
+    assert [one.priority for one in of(AlarmRaised, street.decided) if one.rule == "valve"] == [Priority.HIGH]
