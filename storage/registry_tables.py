@@ -52,7 +52,7 @@ def _change(plan: Plan) -> RegistryChange:
     known, gone = plan.known, plan.gone
     return RegistryChange(
         put=Registry(
-            models=tuple(without_examples(model) for model in plan.models),
+            models=tuple(without_examples(_as_kept(model)) for model in plan.models),
             sites=tuple(plan.sites),
             devices=tuple(known.devices[device.identity] for device in plan.devices),
             links=tuple(plan.links),
@@ -67,6 +67,11 @@ def _change(plan: Plan) -> RegistryChange:
             matrix=tuple(gone.get("matrix", ())),
         ),
     )
+
+
+def _as_kept(model: DeviceModel) -> DeviceModel:
+    """The engine hears what the table holds, so that a whole registry read later is the same."""
+    return msgspec.json.decode(model_document(model), type=DeviceModel)
 
 
 async def _take_away(connection: Connection, plan: Plan) -> None:
