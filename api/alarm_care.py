@@ -2,26 +2,31 @@
 
 from fastapi import APIRouter
 
+from access.authorize import Action, acts_as
 from api.alarm_shapes import AlarmComment, AlarmResolution, Instructed, Shelving
 from api.alarms import INSTRUCTION, about_alarm
 from api.instructions import IdempotencyKey, Verb
 from api.parts import Shared
-from api.permits import Comments, GuardedRoute, ResolvesAlarms, ShelvesAlarms
+from api.permits import Admitted, Comments, GuardedRoute, ResolvesAlarms, ShelvesAlarms
+from api.seen import owner_of
 from api.shapes import DecisionId
 from rules.instructions import Comment, Resolve, Shelve, Unshelve
 
 router = APIRouter(route_class=GuardedRoute, prefix="/v1/alarms", tags=["alarms"])
 
-#: What an administrator acts as at every site. People with other roles come with their accounts.
-ROLE = "operator"
-
 
 @router.post("/{alarm}/shelve", operation_id="shelve_alarm", responses=INSTRUCTION)
 async def shelve_alarm(
-    parts: Shared, who: ShelvesAlarms, alarm: DecisionId, body: Shelving, key: IdempotencyKey = None
+    parts: Shared,
+    who: ShelvesAlarms,
+    subject: Admitted,
+    alarm: DecisionId,
+    body: Shelving,
+    key: IdempotencyKey = None,
 ) -> Instructed:
     """Take an alarm out of the list until a time, for a reason, in your name. It is tracked meanwhile, and what it does
-    to valves it goes on doing."""
+    to valves it goes on doing. A resident shelves no high or critical alarm about gas or carbon monoxide."""
+    role = acts_as(who, Action.SHELVE_ALARM, owner_of(subject))
     until = body.until_us(parts.config.now_us())
     return await about_alarm(
         parts,
@@ -29,7 +34,7 @@ async def shelve_alarm(
         Verb.SHELVE,
         alarm,
         key,
-        lambda id_: Shelve(at=0, id=id_, by=who.name, alarm=alarm, until=until, reason=body.reason, role=ROLE),
+        lambda id_: Shelve(at=0, id=id_, by=who.name, alarm=alarm, until=until, reason=body.reason, role=role),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import Field
 
+from access.authorize import Action, scope
 from api.pages import From, To, time_range
 from api.parts import Shared
 from api.permits import GuardedRoute, ReadsAlarms
@@ -100,8 +101,9 @@ async def get_alarm_health(
     from_us, to_us = time_range(from_, to, parts.config.now_us())
     if from_us == to_us:
         raise Problem(BAD_PARAMETER, "from, to: the time is empty")
+    within = scope(who, Action.READ_ALARMS)
     async with parts.database(who) as connection:
-        words = await alarm_words(connection, from_us=from_us, to_us=to_us, desks=desks)
+        words = await alarm_words(connection, from_us=from_us, to_us=to_us, desks=desks, within=within)
     if len(words.at) == MOST_STEPS:
         raise Problem(BAD_PARAMETER, f"from, to: more than {MOST_STEPS:,} steps of alarms; ask for a shorter time")
     return await asyncio.to_thread(_figures, words, from_us, to_us)

@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from api.shapes import AlarmStateWord, Asked, Comment, Page, PriorityWord, Reason, Shape, Source, example
+from api.shapes import NOT_SHOWN, AlarmStateWord, Asked, Comment, Page, PriorityWord, Reason, Shape, Source, example
 from api.times import Utc, UtcParameter
 from engine import messages as m
 from rules.instructions import Resolution
@@ -25,7 +25,7 @@ class Alarm(Shape):
     rule: str
     device: str = Field(description="vendor/serial")
     device_no: int
-    site: str
+    site: str | None = Field(description=NOT_SHOWN)
     priority: PriorityWord
     state: AlarmStateWord
     onset: Utc = Field(description="When the condition began, by the effective time of the reading")

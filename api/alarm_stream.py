@@ -10,10 +10,11 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from api.event_shapes import EVENTS
-from api.feed import EventId, parse_event_id
+from api.feed import EventId, Show, parse_event_id
 from api.parts import Parts, Shared
 from api.permits import GuardedRoute, ReadsAlarms
 from api.problems import BAD_PARAMETER, ENGINE_AWAY, NOT_SIGNED_IN, RETRY_AFTER_S, TOO_MANY, Problem, problem_answers
+from api.stream_seen import shown_to
 
 _log = structlog.get_logger()
 
@@ -51,11 +52,11 @@ class EventStream(StreamingResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, parts: Parts, after: EventId | None) -> None:
+    def __init__(self, parts: Parts, after: EventId | None, show: Show) -> None:
         limits = parts.config.limits
         self._feed = parts.feed
         self._write_within_s = limits.write_within_s
-        self._events = parts.feed.stream(after, limits.heartbeat_s)
+        self._events = parts.feed.stream(after, limits.heartbeat_s, show)
         # X-Accel-Buffering: reverse proxies of the nginx family hold a stream back without it.
         super().__init__(self._events, headers={"X-Accel-Buffering": "no"})
 
@@ -109,4 +110,4 @@ async def stream_alarms(
         raise Problem(ENGINE_AWAY, "This API is stopping; connect again", retry_after_s=RETRY_AFTER_S)
     if parts.feed.streams >= parts.config.limits.streams:
         raise Problem(TOO_MANY, "Too many alarm streams are open", retry_after_s=RETRY_AFTER_S)
-    return EventStream(parts, place)
+    return EventStream(parts, place, shown_to(who))

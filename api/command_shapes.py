@@ -5,7 +5,7 @@ from itertools import groupby
 from pydantic import Field
 
 from api.alarm_shapes import HEARS_BY
-from api.shapes import Asked, Reason, Shape, Source, ValveWord, example
+from api.shapes import NOT_SHOWN, Asked, Reason, Shape, Source, ValveWord, example
 from api.times import Utc
 from devices.commands import Verb
 from engine import messages as m
@@ -48,9 +48,9 @@ class Command(Shape):
     source: Source
     device: str
     device_no: int
-    site: str
+    site: str | None = Field(description=NOT_SHOWN)
     epoch: int
-    reason: str
+    reason: str | None = Field(description=NOT_SHOWN)
     alarm: str | None = Field(description="The alarm that asked for it")
     by: str | None = Field(description="The person who asked for it")
     since: Utc

@@ -2,11 +2,13 @@
 
 from fastapi import APIRouter, Response
 
+from access.authorize import Action
+from access.fields import Resource
 from api.alarm_shapes import Instructed
 from api.command_shapes import CancelRequest, CloseAccepted, CloseRequest, Command, show_command
 from api.instructions import IdempotencyKey, Verb, instruct
 from api.parts import Shared
-from api.permits import CancelsCloses, ClosesValves, GuardedRoute, ReadsCommands
+from api.permits import Admitted, CancelsCloses, ClosesValves, GuardedRoute, ReadsCommands
 from api.problems import (
     BAD_PARAMETER,
     BODY_PROBLEMS,
@@ -19,6 +21,7 @@ from api.problems import (
     Problem,
     problem_answers,
 )
+from api.seen import Eyes, owner_of
 from api.shapes import DecisionId, DeviceId, Source
 from engine.client import EngineAway
 from rules.instructions import CancelClose, CloseValve
@@ -59,21 +62,22 @@ async def close_valve(
 
 
 @router.get("/commands/{wanted}", operation_id="get_command", responses=_READ)
-async def get_command(parts: Shared, who: ReadsCommands, wanted: DecisionId) -> Command:
+async def get_command(parts: Shared, who: ReadsCommands, subject: Admitted, wanted: DecisionId) -> Command:
     """A wanted position with every attempt and its time-stamped steps: from the engine, or, when that does not keep it
     any more or is away, from the database."""
     engine_away: EngineAway | None = None
+    owner, eyes = owner_of(subject), Eyes(who, Action.READ_COMMANDS)
     try:
         live = await parts.door.wanted(wanted)
     except EngineAway as away:
         live, engine_away = None, away
     if live is not None:
-        return show_command(live, Source.ENGINE)
-    async with parts.database(who) as connection:
+        return eyes.see(Resource.COMMAND, owner, show_command(live, Source.ENGINE))
+    async with parts.database(who, owner) as connection:
         view = await stored.wanted(connection, wanted)
     if view is None:
         raise engine_away or Problem(NOT_FOUND, f"no command {wanted}")
-    return show_command(view, Source.DATABASE)
+    return eyes.see(Resource.COMMAND, owner, show_command(view, Source.DATABASE))
 
 
 @router.post("/commands/{wanted}/cancel", operation_id="cancel_close", responses=_INSTRUCTION)

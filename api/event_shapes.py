@@ -5,7 +5,7 @@ from typing import Literal, get_args
 from pydantic import Field
 
 from api.alarm_shapes import EXPECTED, HEARS_BY, NOTE, TRIAL, UNTIL
-from api.shapes import AlarmStateWord, PriorityWord, Shape
+from api.shapes import NOT_SHOWN, AlarmStateWord, PriorityWord, Shape
 from api.times import Utc
 from devices.commands import Verb
 from rules.decisions import Change, HeldChange, IncidentChange, IncidentScope, PermitState
@@ -20,7 +20,7 @@ class _Event(Shape):
 class _AlarmEvent(_Event):
     alarm: str
     rule: str
-    site: str
+    site: str | None = Field(description=NOT_SHOWN)
     priority: PriorityWord
     onset: Utc
     state: AlarmStateWord
@@ -54,7 +54,7 @@ class CloseWantedEvent(_Event):
 
     type: Literal["close_wanted"] = "close_wanted"
     wanted: str
-    reason: str
+    reason: str | None = Field(description=NOT_SHOWN)
     alarm: str | None
     by: str | None
     confirm_by: Utc
@@ -66,7 +66,7 @@ class FanWantedEvent(_Event):
 
     type: Literal["fan_wanted"] = "fan_wanted"
     wanted: str
-    reason: str
+    reason: str | None = Field(description=NOT_SHOWN)
     alarm: str | None
 
 

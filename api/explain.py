@@ -10,7 +10,7 @@ from api.apart_work import ExplainJob, Told
 from api.explain_shapes import Explanation, show_explanation
 from api.failures import problem_of
 from api.parts import Parts, Shared
-from api.permits import ExplainsRules, GuardedRoute
+from api.permits import Admitted, ExplainsRules, GuardedRoute
 from api.problems import (
     BAD_PARAMETER,
     DATABASE_PROBLEMS,
@@ -22,6 +22,7 @@ from api.problems import (
     Problem,
     problem_answers,
 )
+from api.seen import owner_of
 from api.shapes import DeviceId
 from api.times import UtcParameter
 from storage import devices as registered
@@ -39,6 +40,7 @@ RuleId = Annotated[str, StringConstraints(pattern="^[a-z0-9-]{1,40}$")]
 async def explain_rules(
     parts: Shared,
     who: ExplainsRules,
+    subject: Admitted,
     vendor: DeviceId,
     serial: DeviceId,
     at: Annotated[UtcParameter | None, Query(description="Null: now")] = None,
@@ -51,7 +53,7 @@ async def explain_rules(
     at_us = now_us if at is None else at
     if at_us > now_us:
         raise Problem(BAD_PARAMETER, "at: not after now, which it is when nothing is said")
-    async with parts.database(who) as connection:
+    async with parts.database(who, owner_of(subject)) as connection:
         if await registered.device(connection, identity) is None:
             raise Problem(NOT_FOUND, f"no device {identity}")
     if parts.explaining.locked():

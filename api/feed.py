@@ -38,6 +38,10 @@ BACK = b": engine back\n\n"
 RETRY = b"retry: 2000\n\n"  # milliseconds a browser waits before it reconnects
 
 
+#: What one client sees of an event, given how everybody's is written: that, another, or nothing.
+Show = Callable[[m.FeedEvent, bytes], bytes]
+
+
 class Place(NamedTuple):
     cycle: int
     n: int
@@ -79,8 +83,9 @@ class Feed:
         self._client: DoorClient | None = None
         self._stopped = False
         self._changed = asyncio.Event()
-        # Events (place, bytes) in order. Their numbers count from `_first`; `_floor` is the place before the first.
-        self._events: list[tuple[Place, bytes]] = []
+        # Events (place, bytes, event) in order. Their numbers count from `_first`; `_floor` is the place before the
+        # first.
+        self._events: list[tuple[Place, bytes, m.FeedEvent]] = []
         self._first = 0
         self._floor = Place(0, 0)
         self._last = Place(0, 0)
@@ -152,7 +157,7 @@ class Feed:
         encoded = self._encode(event)
         if encoded is None:
             return
-        self._events.append((place, encoded))
+        self._events.append((place, encoded, event))
         if len(self._events) > 2 * KEEP:  # in halves: a list drops its head in one move, not one move per event
             gone = len(self._events) - KEEP
             self._floor = self._events[gone - 1][0]
@@ -164,7 +169,9 @@ class Feed:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def stream(self, after: EventId | None, heartbeat_s: float) -> AsyncGenerator[bytes, None]:
+    async def stream(
+        self, after: EventId | None, heartbeat_s: float, show: Show = lambda _, encoded: encoded
+    ) -> AsyncGenerator[bytes, None]:
         """Server-sent events after `after` (None: from now on), for as long as the client listens. Ends by `stop`."""
         yield RETRY
         # Who comes without a place while the engine is away cannot know what "now" will have been: that is a reset.
@@ -187,7 +194,7 @@ class Feed:
                 if chunk:
                     at += len(chunk)
                     # What an `as_of` covers, or was history when the client came, is not sent.
-                    yield b"".join(sent for place, sent in chunk if place > since)
+                    yield b"".join(show(event, sent) for place, sent, event in chunk if place > since)
                     continue
             try:
                 await asyncio.wait_for(changed.wait(), heartbeat_s)

@@ -1,9 +1,11 @@
 """Shut-offs held back by a budget (G13): what waits, sending it, and saying that it shall not be sent."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Query
 
+from access.authorize import Action, scope
 from api.alarm_shapes import Instructed
 from api.instructions import IdempotencyKey, Verb, instruct
 from api.pages import USUAL_ROWS, Cursor, From, Limit, To, decode_cursor, live_page, stored_page, time_range
@@ -18,9 +20,10 @@ from api.problems import (
     NOT_FOUND,
     NOT_SIGNED_IN,
     REFUSED,
+    Problem,
     problem_answers,
 )
-from api.service import device_no
+from api.seen import Eyes
 from api.valve_permit_shapes import (
     HeldShutOffs,
     PastHeld,
@@ -56,8 +59,9 @@ async def list_held(
     parts: Shared, who: ReadsHeld, rule: Rule = None, cursor: Cursor = None, limit: Limit = USUAL_ROWS
 ) -> HeldShutOffs:
     """Every shut-off that waits, newest first; from the engine, so it needs no database."""
-    now = await parts.door.held(rule or "")
-    page, following = live_page(now.held, _key, decode_cursor(cursor, _Waits), limit)
+    eyes, now = Eyes(who, Action.READ_HELD), await parts.door.held(rule or "")
+    admitted = [view for view in now.held if eyes.admit(view.owner)]
+    page, following = live_page(admitted, _key, decode_cursor(cursor, _Waits), limit)
     return HeldShutOffs(
         as_of=f"{await parts.engine()}:{now.as_of}", held=[show_held(view) for view in page], next=following
     )
@@ -75,9 +79,11 @@ async def list_past_held(
 ) -> PastHeld:
     """What was held, released, vetoed or over, newest first; 30 days unless asked otherwise, 366 days at most."""
     from_us, to_us = time_range(from_, to, parts.config.now_us())
-    after = decode_cursor(cursor, HeldKey)
+    after, within = decode_cursor(cursor, HeldKey), scope(who, Action.READ_HELD)
     async with parts.database(who) as connection:
-        found = await stored.held(connection, limit=limit + 1, from_us=from_us, to_us=to_us, after=after, rule=rule)
+        found = await stored.held(
+            connection, limit=limit + 1, from_us=from_us, to_us=to_us, after=after, rule=rule, within=within
+        )
     page, following = stored_page(found, lambda step: step.key, limit)
     return PastHeld(held=[show_held_step(step) for step in page], next=following)
 
@@ -86,38 +92,61 @@ async def list_past_held(
 async def release_held(
     parts: Shared, who: ReleasesHeld, body: ReleaseRequest, key: IdempotencyKey = None
 ) -> Instructed:
-    """Send what the budget of a rule holds, in your name: of one valve, or all."""
-    no = await _of(parts, body.device)
-    return await instruct(
-        parts,
-        who,
-        Verb.RELEASE,
-        _subject(body),
-        key,
-        lambda id_: ReleaseHeld(at=0, id=id_, by=who.name, rule=body.rule, device_no=no),
-    )
+    """Send what the budget of a rule holds, in your name: of one valve, or all that are yours to send."""
+
+    async def release(identity: str | None, device_no: int) -> Instructed:
+        return await instruct(
+            parts,
+            who,
+            Verb.RELEASE,
+            _subject(body.rule, identity),
+            key,
+            lambda id_: ReleaseHeld(at=0, id=id_, by=who.name, rule=body.rule, device_no=device_no),
+        )
+
+    return await each_of(parts, Eyes(who, Action.RELEASE_HELD), body, release)
 
 
 @router.post("/veto", operation_id="veto_held", responses=_INSTRUCTION)
 async def veto_held(parts: Shared, who: VetoesHeld, body: VetoRequest, key: IdempotencyKey = None) -> Instructed:
-    """Do not send it, in your name: of one valve, or all. It holds until the alarm has returned."""
-    no = await _of(parts, body.device)
-    return await instruct(
-        parts,
-        who,
-        Verb.VETO,
-        _subject(body),
-        key,
-        lambda id_: VetoHeld(at=0, id=id_, by=who.name, rule=body.rule, reason=body.reason, device_no=no),
-    )
+    """Do not send it, in your name: of one valve, or all that are yours. It holds until the alarm has returned."""
+
+    async def veto(identity: str | None, device_no: int) -> Instructed:
+        return await instruct(
+            parts,
+            who,
+            Verb.VETO,
+            _subject(body.rule, identity),
+            key,
+            lambda id_: VetoHeld(at=0, id=id_, by=who.name, rule=body.rule, reason=body.reason, device_no=device_no),
+        )
+
+    return await each_of(parts, Eyes(who, Action.VETO_HELD), body, veto)
 
 
-async def _of(parts: Parts, device: str | None) -> int:
-    return 0 if device is None else await device_no(parts, device)
+#: Says the word of one valve, or (None, 0) of all of a rule.
+Say = Callable[[str | None, int], Awaitable[Instructed]]
 
 
-def _subject(body: ReleaseRequest | VetoRequest) -> str:
-    return body.rule if body.device is None else f"{body.rule}/{body.device}"
+async def each_of(parts: Parts, eyes: Eyes, body: ReleaseRequest | VetoRequest, say: Say) -> Instructed:
+    """Of the valve that is named, of all of the rule, or, of somebody who may do it to some of them, of each of those.
+    Raises Problem (404 for a valve that is not there for these eyes; 409); EngineAway, EngineBusy."""
+    if body.device is not None:
+        found = await parts.door.ask(lambda door: door.find_device(body.device or ""))
+        if not (found.device_no and (eyes.scope.everything or eyes.admit(found.owner))):
+            raise Problem(NOT_FOUND, f"no device {body.device}")
+        return await say(body.device, found.device_no)
+    if eyes.scope.everything:
+        return await say(None, 0)
+    waiting = [view for view in (await parts.door.held(body.rule)).held if eyes.admit(view.owner)]
+    if not waiting:
+        raise Problem(REFUSED, f"nothing of {body.rule} is held back at your valves")
+    said = [await say(view.identity, view.device_no) for view in waiting]
+    return Instructed(instruction=said[-1].instruction, subject=body.rule)
+
+
+def _subject(rule: str, device: str | None) -> str:
+    return rule if device is None else f"{rule}/{device}"
 
 
 def _key(view: HeldView) -> _Waits:

@@ -43,7 +43,7 @@ class Incident(Shape):
     over: Utc | None = Field(description="Since when none of its alarms is active; null: one is")
     into: str | None = Field(description="The larger incident that it is part of")
     parts: list[str]
-    marks: list[Mark] = Field(description="What people did and said; empty in the list of past ones")
+    marks: list[Mark] | None = Field(description="What people did and said; empty in the list of past ones")
     closed: Utc | None
     closed_by: str | None
     resolution: str | None

@@ -4,7 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from access.authorize import Action
+from access.fields import Resource
+from access.ownership import Owner
 from api.incident_shapes import (
+    Incident,
     IncidentInFull,
     Incidents,
     PastIncidents,
@@ -13,7 +17,7 @@ from api.incident_shapes import (
 )
 from api.pages import USUAL_ROWS, Cursor, From, Limit, To, decode_cursor, live_page, stored_page, time_range
 from api.parts import Shared
-from api.permits import GuardedRoute, ReadsIncidents
+from api.permits import Admitted, GuardedRoute, ReadsIncidents
 from api.problems import (
     BAD_PARAMETER,
     DATABASE_PROBLEMS,
@@ -23,6 +27,7 @@ from api.problems import (
     Problem,
     problem_answers,
 )
+from api.seen import Eyes, owner_of
 from api.shapes import DecisionId, Source
 from engine.client import EngineAway
 from engine.messages import IncidentView
@@ -53,17 +58,18 @@ async def list_incidents(
     limit: Limit = USUAL_ROWS,
 ) -> Incidents:
     """Every incident that nobody has closed, newest first; from the engine, so it needs no database."""
-    after = decode_cursor(cursor, IncidentKey)
+    after, eyes = decode_cursor(cursor, IncidentKey), Eyes(who, Action.READ_INCIDENTS)
     now = await parts.door.incidents()
     asked = [
         view
         for view in now.incidents
-        if (scope is None or view.scope is scope) and (key is None or view.key == key) and not (whole and view.into)
+        if eyes.admit_all(view.owners)
+        and (scope is None or view.scope is scope)
+        and (key is None or view.key == key)
+        and not (whole and view.into)
     ]
     page, following = live_page(asked, _key, after, limit)
-    return Incidents(
-        as_of=f"{await parts.engine()}:{now.as_of}", incidents=[show_incident(view) for view in page], next=following
-    )
+    return Incidents(as_of=f"{await parts.engine()}:{now.as_of}", incidents=_shown(eyes, page), next=following)
 
 
 @router.get("/history", operation_id="list_past_incidents", responses=_PAST)
@@ -81,6 +87,7 @@ async def list_past_incidents(
     """Incidents as they were last stored, by when they were opened, newest first; 30 days unless asked otherwise, 366
     days at most."""
     from_us, to_us = time_range(from_, to, parts.config.now_us())
+    eyes = Eyes(who, Action.READ_INCIDENTS)
     async with parts.database(who) as connection:
         found = await stored.incidents(
             connection,
@@ -91,32 +98,44 @@ async def list_past_incidents(
             key=key,
             scope=scope,
             resolution=resolution,
+            within=eyes.scope,
         )
     page, following = stored_page(found, _key, limit)
-    return PastIncidents(incidents=[show_incident(view) for view in page], next=following)
+    return PastIncidents(incidents=_shown(eyes, page), next=following)
 
 
 @router.get("/{incident}", operation_id="get_incident", responses=_ONE)
-async def get_incident(parts: Shared, who: ReadsIncidents, incident: DecisionId) -> IncidentInFull:
+async def get_incident(parts: Shared, who: ReadsIncidents, subject: Admitted, incident: DecisionId) -> IncidentInFull:
     """One incident as it stands (`source` engine), or as it was last stored (`source` database); with its history where
     the database answers."""
     engine_away: EngineAway | None = None
+    owner, eyes = owner_of(subject), Eyes(who, Action.READ_INCIDENTS)
     try:
         live = await parts.door.incident(incident)
     except EngineAway as away:
         live, engine_away = None, away
     try:
-        async with parts.database(who) as connection:
+        async with parts.database(who, owner) as connection:
             view = live or await stored.incident(connection, incident)
-            history = [show_incident_step(step) for step in await stored.events(connection, incident)]
+            history = await stored.events(connection, incident)
     except Problem:
         if live is None:
             raise  # nobody can say now whether there was such an incident
-        return IncidentInFull(incident=show_incident(live), source=Source.ENGINE, history=None)
+        shown = eyes.see(Resource.INCIDENT, owner, show_incident(live))
+        return IncidentInFull(incident=shown, source=Source.ENGINE, history=None)
     if view is None:
         raise engine_away or Problem(NOT_FOUND, f"no incident {incident}")
-    source = Source.DATABASE if live is None else Source.ENGINE
-    return IncidentInFull(incident=show_incident(view), source=source, history=history)
+    return IncidentInFull(
+        incident=eyes.see(Resource.INCIDENT, owner, show_incident(view)),
+        source=Source.DATABASE if live is None else Source.ENGINE,
+        history=[eyes.see(Resource.INCIDENT_STEP, owner, show_incident_step(step)) for step in history],
+    )
+
+
+def _shown(eyes: Eyes, views: list[IncidentView]) -> list[Incident]:
+    return [
+        eyes.see(Resource.INCIDENT, view.owners[0] if view.owners else Owner(), show_incident(view)) for view in views
+    ]
 
 
 def _key(view: IncidentView) -> IncidentKey:

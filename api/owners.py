@@ -1,5 +1,5 @@
-"""Whose the thing is that a request is about, before anybody is let near it: from the engine's door, so that it is known
-with PostgreSQL down; else, for what is past, from the database.
+"""Whose the thing is that a request is about, before anybody is let near it: from the engine's door, so that it is
+known with PostgreSQL down; else, for what is past, from the database.
 
 O1  Who may do it to everything is not asked whose it is: an administrator's CLOSE waits for no look-up.
 O2  The database is asked in the asker's own name: what row-level security hides is not there.
@@ -39,7 +39,7 @@ async def with_owner(parts: Parts, who: Principal, action: Action, subject: Subj
     return subject
 
 
-async def _owner(parts: Parts, who: Principal, allowed: Scope, subject: OwnedSubject) -> Owner | None:
+async def _owner(parts: Parts, who: Person | Service, allowed: Scope, subject: OwnedSubject) -> Owner | None:
     away: EngineAway | None = None
     try:
         live = await _live(parts, subject)
@@ -73,7 +73,7 @@ async def _live(parts: Parts, subject: OwnedSubject) -> Owner | None:
             return None
 
 
-async def _of_the_past(parts: Parts, who: Principal, subject: OwnedSubject) -> Owner | None:
+async def _of_the_past(parts: Parts, who: Person | Service, subject: OwnedSubject) -> Owner | None:
     ask = _question(subject)
     for name in _names(who):
         async with parts.database(name) as connection:
@@ -105,7 +105,7 @@ def _names(who: Person | Service) -> list[As]:
     return list(dict.fromkeys(each))
 
 
-async def _incident(parts: Parts, who: Principal, incident: str) -> tuple[Owner, ...]:
+async def _incident(parts: Parts, who: Person | Service, incident: str) -> tuple[Owner, ...]:
     away: EngineAway | None = None
     try:
         live = await parts.door.incident(incident)

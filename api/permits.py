@@ -20,7 +20,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.types import Receive, Scope, Send
 
 from access.authorize import Action, Denied, NotFound, authorize, may
-from access.principals import Administrator, Anonymous, DevicePrincipal, Principal
+from access.principals import Anonymous, DevicePrincipal, Principal
 from access.subjects import OfAlarm, OfCommand, OfDevice, OfEnterprise, OfIncident, OfPermit, OfSite, Platform, Subject
 from api.owners import with_owner
 from api.parts import parts_of
@@ -187,8 +187,17 @@ CancelsCloses = Annotated[Principal, Depends(Permit(Action.CANCEL_CLOSE))]
 ReadsCommands = Annotated[Principal, Depends(Permit(Action.READ_COMMANDS))]
 ReadsLedger = Annotated[Principal, Depends(Permit(Action.READ_LEDGER))]
 ReadsRules = Annotated[Principal, Depends(Permit(Action.READ_RULES))]
+ReadsRuleDocuments = Annotated[Principal, Depends(Permit(Action.READ_RULE_DOCUMENTS))]
 ChecksRules = Annotated[Principal, Depends(Permit(Action.CHECK_RULES))]
 ExplainsRules = Annotated[Principal, Depends(Permit(Action.EXPLAIN_RULES))]
 ReadsBacktests = Annotated[Principal, Depends(Permit(Action.READ_BACKTESTS))]
 RunsBacktests = Annotated[Principal, Depends(Permit(Action.RUN_BACKTEST))]
 PublishesReadings = Annotated[Principal, Depends(Permit(Action.PUBLISH_READINGS))]
+ReadsAreas = Annotated[Principal, Depends(Permit(Action.READ_AREAS))]
+ReadsEnterprises = Annotated[Principal, Depends(Permit(Action.READ_ENTERPRISES))]
+ReadsSites = Annotated[Principal, Depends(Permit(Action.READ_SITES))]
+ReadsPeople = Annotated[Principal, Depends(Permit(Action.READ_PEOPLE))]
+Installs = Annotated[Principal, Depends(Permit(Action.INSTALL))]
+ChangesRegister = Annotated[Principal, Depends(Permit(Action.CHANGE_REGISTER))]
+ChangesPeople = Annotated[Principal, Depends(Permit(Action.CHANGE_PEOPLE))]
+ChangesParties = Annotated[Principal, Depends(Permit(Action.CHANGE_PARTIES))]

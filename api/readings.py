@@ -7,9 +7,10 @@ from fastapi import APIRouter, Query
 
 from api.pages import MOST_ROWS, USUAL_ROWS, decode_cursor, encode_cursor
 from api.parts import Parts, Shared
-from api.permits import GuardedRoute, ReadsReadings
+from api.permits import Admitted, GuardedRoute, ReadsReadings
 from api.problems import BAD_PARAMETER, DATABASE_PROBLEMS, NOT_FOUND, NOT_SIGNED_IN, Problem, problem_answers
 from api.reading_shapes import BucketPage, Latest, RawPage, show_bucket, show_reading
+from api.seen import owner_of
 from api.shapes import DeviceId
 from api.times import UtcParameter
 from storage import devices as registered
@@ -54,9 +55,11 @@ class _BucketKey(NamedTuple):
 
 
 @router.get("/latest", operation_id="get_latest_reading", responses=_ANSWERS)
-async def get_latest_reading(parts: Shared, who: ReadsReadings, vendor: DeviceId, serial: DeviceId) -> Latest:
+async def get_latest_reading(
+    parts: Shared, who: ReadsReadings, subject: Admitted, vendor: DeviceId, serial: DeviceId
+) -> Latest:
     """The newest stored reading of a device."""
-    async with parts.database(who) as connection:
+    async with parts.database(who, owner_of(subject)) as connection:
         device_no = await _number(connection, f"{vendor}/{serial}")
         reading = (await stored.latest(connection, [device_no])).get(device_no)
     return Latest(device=f"{vendor}/{serial}", reading=show_reading(reading) if reading else None)
@@ -66,6 +69,7 @@ async def get_latest_reading(parts: Shared, who: ReadsReadings, vendor: DeviceId
 async def list_readings(
     parts: Shared,
     who: ReadsReadings,
+    subject: Admitted,
     vendor: DeviceId,
     serial: DeviceId,
     from_: Annotated[UtcParameter | None, Query(alias="from", description="At or after")] = None,
@@ -80,7 +84,7 @@ async def list_readings(
     asked = _asked_range(parts, resolution, from_, to)
     identity = f"{vendor}/{serial}"
     newest_first = order is Order.NEWEST_FIRST
-    async with parts.database(who) as connection:
+    async with parts.database(who, owner_of(subject)) as connection:
         device_no = await _number(connection, identity)
         if resolution is Resolution.RAW:
             raw = await stored.history(

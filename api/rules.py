@@ -1,15 +1,18 @@
 """The rules in force, those that were, and rules looked at before anybody is judged by them."""
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Path, Response
+from msgspec.structs import replace
 
+from access.authorize import Action, scope
+from access.ownership import Scope
 from api.pages import USUAL_ROWS, Cursor, Limit, decode_cursor, stored_page
-from api.parts import Shared
-from api.permits import ChecksRules, GuardedRoute, ReadsRules
+from api.parts import Parts, Shared
+from api.permits import ChecksRules, GuardedRoute, ReadsRuleDocuments, ReadsRules
 from api.problems import (
     BAD_PARAMETER,
     BODY_PROBLEMS,
@@ -42,9 +45,18 @@ _PACK: dict[int | str, dict[str, Any]] = {
 @router.get("", operation_id="list_rules", responses=problem_answers(NOT_SIGNED_IN, ENGINE_AWAY))
 async def list_rules(parts: Shared, who: ReadsRules) -> Rules:
     """The rules that judge now, in their order, and which were taken back by themselves; from the engine, so it needs
-    no database."""
+    no database. Overrides name devices and sites of everybody, and are shown to the platform's people only."""
     told = await parts.door.rules()
+    seen = scope(who, Action.READ_RULES)
+    if not seen.everything:
+        told = replace(told, overrides=(), alarms=await _alarms_within(parts, seen))
     return _show(told, await parts.engine())
+
+
+async def _alarms_within(parts: Parts, seen: Scope) -> dict[str, int]:
+    """How many alarms of each rule stand where the asker looks."""
+    views = (await parts.door.alarms()).alarms
+    return dict(Counter(view.rule for view in views if seen.admits(view.owner)))
 
 
 @router.get(
@@ -64,7 +76,7 @@ async def list_past_rules(
 
 @router.get("/packs/{sha256}", operation_id="get_rule_pack", responses=_PACK, response_class=Response)
 async def get_rule_pack(
-    parts: Shared, who: ReadsRules, sha256: Annotated[Sha256, Path(description="As in `list_past_rules`")]
+    parts: Shared, who: ReadsRuleDocuments, sha256: Annotated[Sha256, Path(description="As in `list_past_rules`")]
 ) -> Response:
     """The document of a pack that is or was in force, as a file to begin an own one from."""
     async with parts.database(who) as connection:

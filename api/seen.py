@@ -1,4 +1,4 @@
-"""What of an answer its asker may see: which things (access/ownership.py), and which of their fields (access/fields.py).
+"""What of an answer its asker may see: which things (access/ownership.py), which of their fields (access/fields.py).
 
 E1  A list is filtered before it is cut into pages, so that a page is full and its cursor says nothing of what is left
     out.

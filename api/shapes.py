@@ -46,6 +46,10 @@ class Page(Shape):
     next: str | None = None
 
 
+#: Of a field that some roles do not see (access/fields.py).
+NOT_SHOWN = "Null: not shown to you"
+
+
 class Source(StrEnum):
     """Who said it: the engine says how it is now, the database how it was last stored."""
 

@@ -24,7 +24,11 @@ def encode_event(event: FeedEvent) -> bytes | None:
     shown = show_event(event.decision, event.identity or None)
     if shown is None:
         return None
-    return f"id: {event.id}\nevent: {shown.type}\ndata: {shown.model_dump_json()}\n\n".encode()
+    return as_event(event.id, shown)
+
+
+def as_event(id_: str, shown: StreamEvent) -> bytes:
+    return f"id: {id_}\nevent: {shown.type}\ndata: {shown.model_dump_json()}\n\n".encode()
 
 
 def show_event(decision: d.Decision, device: str | None) -> StreamEvent | None:

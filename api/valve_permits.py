@@ -2,11 +2,13 @@
 
 from fastapi import APIRouter, Response
 
+from access.authorize import Action, scope
 from api.alarm_shapes import Instructed
 from api.instructions import IdempotencyKey, Verb, instruct, instruct_about
 from api.pages import USUAL_ROWS, Cursor, From, Limit, To, decode_cursor, live_page, stored_page, time_range
 from api.parts import Shared
 from api.permits import (
+    Admitted,
     ApprovesPermits,
     CompletesPermits,
     GuardedRoute,
@@ -26,6 +28,7 @@ from api.problems import (
     Problem,
     problem_answers,
 )
+from api.seen import Eyes, owner_of
 from api.service import device_no
 from api.shapes import DecisionId, DeviceId, Source
 from api.valve_permit_shapes import (
@@ -85,8 +88,9 @@ async def list_permits(
     parts: Shared, who: ReadsPermits, cursor: Cursor = None, limit: Limit = USUAL_ROWS
 ) -> ValvePermits:
     """Every permit that lives, requested or granted, newest first; from the engine, so it needs no database."""
-    now = await parts.door.permits()
-    page, following = live_page(now.permits, _key, decode_cursor(cursor, PermitKey), limit)
+    eyes, now = Eyes(who, Action.READ_PERMITS), await parts.door.permits()
+    admitted = [view for view in now.permits if eyes.admit(view.owner)]
+    page, following = live_page(admitted, _key, decode_cursor(cursor, PermitKey), limit)
     return ValvePermits(
         as_of=f"{await parts.engine()}:{now.as_of}", permits=[show_permit(view) for view in page], next=following
     )
@@ -104,15 +108,17 @@ async def list_past_permits(
     """Permits as they were last stored, by when they were requested, newest first; 30 days unless asked otherwise, 366
     days at most."""
     from_us, to_us = time_range(from_, to, parts.config.now_us())
-    after = decode_cursor(cursor, PermitKey)
+    after, within = decode_cursor(cursor, PermitKey), scope(who, Action.READ_PERMITS)
     async with parts.database(who) as connection:
-        found = await stored.permits(connection, limit=limit + 1, from_us=from_us, to_us=to_us, after=after)
+        found = await stored.permits(
+            connection, limit=limit + 1, from_us=from_us, to_us=to_us, after=after, within=within
+        )
     page, following = stored_page(found, _key, limit)
     return PastValvePermits(permits=[show_permit(view) for view in page], next=following)
 
 
 @router.get("/permits/{permit}", operation_id="get_permit", responses=_ONE)
-async def get_permit(parts: Shared, who: ReadsPermits, permit: DecisionId) -> ValvePermitInFull:
+async def get_permit(parts: Shared, who: ReadsPermits, subject: Admitted, permit: DecisionId) -> ValvePermitInFull:
     """One permit as it stands (`source` engine), or as it was last stored (`source` database); with its steps where
     the database answers."""
     engine_away: EngineAway | None = None
@@ -121,7 +127,7 @@ async def get_permit(parts: Shared, who: ReadsPermits, permit: DecisionId) -> Va
     except EngineAway as away:
         live, engine_away = None, away
     try:
-        async with parts.database(who) as connection:
+        async with parts.database(who, owner_of(subject)) as connection:
             view = live or await stored.permit(connection, permit)
             steps = [show_permit_step(step) for step in await stored.permit_events(connection, permit)]
     except Problem:

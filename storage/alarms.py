@@ -63,10 +63,10 @@ async def alarms(
     priority: Priority | None = None,
     incident: str | None = None,
     trial: bool | None = None,
-    scope: Scope = EVERYTHING,
+    within: Scope = EVERYTHING,
 ) -> list[AlarmView]:
     """Alarms raised with from <= raised < to, newest first, beginning after the key the last page ended with."""
-    admitted, owners = condition(scope, OF_ALARM)
+    admitted, owners = condition(within, OF_ALARM)
     query: LiteralString = _SELECT + " WHERE a.raised >= %s AND a.raised < %s AND " + admitted
     values: list[Any] = [as_datetime(from_us), as_datetime(to_us), *owners]
     if device_no is not None:
