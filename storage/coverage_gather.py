@@ -30,19 +30,29 @@ _VALVES = (DeviceKind.SELF_CLOSING_VALVE, DeviceKind.SHUT_OFF_VALVE)
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a report is about. area: a code of GB/T 2260, empty for everywhere. known: the register counts as it was
-    recorded by then, microseconds since 1970 UTC. simulated: simulated sites only; else real ones only, never both."""
+    """What a report is about. area: a code of GB/T 2260, empty for everywhere. until_us: readings before then count.
+    known_us: the register counts as it was recorded by then. Both microseconds since 1970 UTC. simulated: simulated
+    sites only; else real ones only, never both."""
 
     area: str
     day: date
     timezone: str
+    until_us: int
     known_us: int
     simulated: bool = False
 
-    def as_of(self, now_us: int) -> AsOf:
-        """Up to the end of the day there, or the last whole hour before `now_us` on the day itself."""
-        after = datetime.combine(self.day + timedelta(days=1), time(), ZoneInfo(self.timezone))
-        return AsOf(self.day, min(as_microseconds(after), now_us // HOUR_US * HOUR_US))
+
+def question_of(
+    area: str, day: date, timezone: str, now_us: int, *, known_us: int | None = None, simulated: bool = False
+) -> Question:
+    """A day as it ended there; on the day itself as it is, readings up to the last whole hour. The register as it was
+    recorded by the end of the day, or by `known_us`. Raises ValueError for a day that has not begun."""
+    zone = ZoneInfo(timezone)
+    if as_microseconds(datetime.combine(day, time(), zone)) > now_us:
+        raise ValueError(f"{day} has not begun in {timezone}; ask for a day that has")
+    after_us = as_microseconds(datetime.combine(day + timedelta(days=1), time(), zone))
+    known = min(after_us, now_us) if known_us is None else min(known_us, now_us)
+    return Question(area, day, timezone, min(after_us, now_us // HOUR_US * HOUR_US), known, simulated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +65,7 @@ class Gathered:
 
 async def gather(connection: Connection, policy: Policy, question: Question, now_us: int) -> Gathered:
     """Everything as of one instant of the database. Raises DatabaseAway, DatabaseRefused."""
-    at = question.as_of(now_us)
+    at = AsOf(question.day, question.until_us)
     with translated():
         async with connection.transaction():
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

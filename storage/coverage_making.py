@@ -46,7 +46,6 @@ class Made:
     """A report before it is kept."""
 
     question: Question
-    until_us: int
     policy: str
     policy_sha256: str
     rules_sha256: str
@@ -57,7 +56,14 @@ class Made:
     def sha256(self) -> str:
         """Of everything in it but who asked, and when it was computed."""
         question = self.question
-        said = (question.area, question.day, question.timezone, question.known_us, question.simulated, self.until_us)
+        said = (
+            question.area,
+            question.day,
+            question.timezone,
+            question.known_us,
+            question.simulated,
+            question.until_us,
+        )
         digest = hashlib.sha256(_line((*said, self.policy, self.policy_sha256, self.rules_sha256)))
         for part in (self.cells, self.fitted):
             for row in part:
@@ -99,7 +105,6 @@ def make(policy: Policy, gathered: Gathered, question: Question) -> Made:
     )
     return Made(
         question=question,
-        until_us=gathered.at.until_us,
         policy=policy.key,
         policy_sha256=policy.sha256,
         rules_sha256=gathered.rules_sha256,
@@ -129,7 +134,13 @@ async def keep(connection: Connection, made: Made, occasion: Occasion, *, code: 
     """F1, inside the caller's transaction. Returns the report's number. Raises psycopg.Error."""
     question, due = made.question, occasion.due_us
     said: tuple[Any, ...] = (
-        *(question.area, question.day, question.timezone, as_datetime(made.until_us), as_datetime(question.known_us)),
+        *(
+            question.area,
+            question.day,
+            question.timezone,
+            as_datetime(question.until_us),
+            as_datetime(question.known_us),
+        ),
         *(question.simulated, made.policy, made.policy_sha256, made.rules_sha256, code, made.sha256()),
         *(as_datetime(now_us), None if due is None else as_datetime(due), occasion.phase, occasion.missed),
         occasion.corrects,

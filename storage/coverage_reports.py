@@ -102,12 +102,28 @@ async def headers(
 
 
 def _header(row: Sequence[Any]) -> Header:
-    number, area, day, zone, until, known, simulated, *versions, computed, due, phase, missed, corrects, out, by = row
+    report, area, day, zone, until, known, simulated, policy, policy_sha256, rules, code, sha256, *rest = row
+    computed, due, phase, missed, corrects, published, published_by = rest
     return Header(
-        *(number, area, day, zone, as_microseconds(until), as_microseconds(known), simulated),
-        *versions,
-        *(as_microseconds(computed), None if due is None else as_microseconds(due), phase, missed, corrects),
-        *(None if out is None else as_microseconds(out), by),
+        report=report,
+        area=area,
+        day=day,
+        timezone=zone,
+        until=as_microseconds(until),
+        known=as_microseconds(known),
+        simulated=simulated,
+        policy=policy,
+        policy_sha256=policy_sha256,
+        rules_sha256=rules,
+        code=code,
+        sha256=sha256,
+        computed=as_microseconds(computed),
+        due=None if due is None else as_microseconds(due),
+        phase=phase,
+        missed=missed,
+        corrects=corrects,
+        published=None if published is None else as_microseconds(published),
+        published_by=published_by,
     )
 
 
@@ -119,7 +135,10 @@ async def report_cells(connection: Connection, report: int, *, area: str = "", s
             _CELLS + seen + " ORDER BY area, department, site_class, enterprise, manager",
             (report, within(area), *values),
         )
-        return [Cell(*owner, msgspec.json.decode(counts, type=Counts)) for *owner, counts in await cursor.fetchall()]
+        return [
+            Cell(where, department, one, company, manager, msgspec.json.decode(counts, type=Counts))
+            for where, department, one, company, manager, counts in await cursor.fetchall()
+        ]
 
 
 async def report_fitted(

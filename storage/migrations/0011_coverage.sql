@@ -147,6 +147,8 @@ CREATE TABLE coverage_order (
     asked_by  text        NOT NULL DEFAULT '',
     due       timestamptz,
     phase     text        NOT NULL DEFAULT '',
+    -- The register as recorded by then; NULL: by the end of the day.
+    known     timestamptz,
     publish   boolean     NOT NULL DEFAULT false,
     corrects  bigint      REFERENCES coverage_report,
     begun     timestamptz,
