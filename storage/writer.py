@@ -18,7 +18,7 @@ import msgspec
 
 from devices.readings import Rows
 from storage import latest, rollup_marks
-from storage.audit import record
+from storage.audit import record_many
 from storage.batch import Batch, Decided, Extra, RulesPut, SetAside
 from storage.database import Connection
 from storage.decided import write_decisions
@@ -193,7 +193,7 @@ class Writer:
         for rules, reason in await sift(self._connection, batch.rules, put):
             refused += [(0, f"rules {one.cycle}:{one.n}: {reason}", _body(one)) for one in rules]
         written = [one for one in batch.decided if (one.cycle, one.n) not in not_written]
-        await record(self._connection, await said_of(self._connection, self._engine, written, batch.rules))
+        await record_many(self._connection, await said_of(self._connection, self._engine, written, batch.rules))
         if stored.days:
             async with self._connection.cursor() as cursor:
                 await cursor.executemany(_DAY, sorted(stored.days.items()))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from access.audit_chain import FIRST_PREV, Entry, canonical_json
 from access.audit_verify import verify_export
 from rules.decisions import AlarmState, Change
-from storage.audit import Said, record
+from storage.audit import Said, record, record_many
 from storage.database import Connection, connect
 from tests.audit.chains import export
 from tests.storage.cycles import SECOND, T0, cycle
@@ -47,6 +47,20 @@ async def test_what_the_database_hashes_is_what_a_verifier_hashes(database: Conn
     found = await entries(database, "")
     assert [one.sha256 for one in found] == await hashes(database, "")
     assert verify_export(export(found, ""), []).sound
+
+
+async def test_one_at_a_time_and_many_at_once_make_the_same_chain(database: Connection) -> None:
+    said = [Said(tenant, T0 + n, "x", "person/1", {"n": n, "w": "ü\n"}) for n in range(7) for tenant in ("a", "b")]
+    for one in said:
+        await record(database, [one])
+    by_one = {tenant: await hashes(database, tenant) for tenant in ("a", "b")}
+    await database.execute("SET session_replication_role = replica")
+    await database.execute("DELETE FROM audit_entry")
+    await database.execute("DELETE FROM audit_end")
+    await record_many(database, said[:5])
+    await record(database, said[5:6])
+    await record_many(database, said[6:])
+    assert {tenant: await hashes(database, tenant) for tenant in ("a", "b")} == by_one
 
 
 async def test_any_text_is_hashed_alike_by_both(plain_url: str) -> None:
