@@ -9,7 +9,6 @@ K2  What has ended is not found, whatever order the news came in: an account tha
 K3  `changed` rows replace those known by the same id. A session whose account is not known signs nobody in.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -83,15 +82,23 @@ class Directory:
     _keys: dict[str, ApiKey] = field(default_factory=dict)
     mark: int = 0
 
-    def learn(self, news: Changes) -> None:
-        """K3."""
+    def learn(self, news: Changes) -> bool:
+        """K3. Whether anything of it was new."""
+        new = False
         for account in news.accounts:
-            self.add_account(account)
+            if self.accounts.get(account.account) != account:
+                self.add_account(account)
+                new = True
         for session in news.sessions:
-            self.add_session(session)
+            if self._sessions.get(session.secret_sha256) != session:
+                self.add_session(session)
+                new = True
         for key in news.keys:
-            self._keys[key.secret_sha256] = key
-        self.mark = max(self.mark, news.mark)
+            if self._keys.get(key.secret_sha256) != key:
+                self._keys[key.secret_sha256] = key
+                new = True
+        self.mark = news.mark
+        return new
 
     def add_account(self, account: Account) -> None:
         before = self.accounts.get(account.account)
@@ -151,10 +158,3 @@ class Directory:
 
 def as_person(account: Account, session: str) -> Person | None:
     return None if account.disabled else Person(account.account, account.memberships, session)
-
-
-def directory_of(changes: Iterable[Changes]) -> Directory:
-    directory = Directory()
-    for one in changes:
-        directory.learn(one)
-    return directory

@@ -5,9 +5,13 @@ from access.directory import Session
 from storage.database import Connection
 from storage.times import as_datetime
 
+#: Sessions of one account that go on at a time. Source: product choice.
+MOST_OF_ONE = 20
+
 
 async def begin(connection: Connection, one: Session) -> bool:
-    """Write it down; False where it is written already, or its account is disabled or gone."""
+    """Write it down; False where it is written already, or its account is disabled or gone. Of one account the newest
+    MOST_OF_ONE go on."""
     cursor = await connection.execute(
         "INSERT INTO session (session, account, secret_sha256, how, began, expires, ended)"
         " SELECT %s, account, %s, %s, %s, %s, %s FROM account WHERE account = %s AND NOT disabled"
@@ -22,7 +26,14 @@ async def begin(connection: Connection, one: Session) -> bool:
             one.account,
         ),
     )
-    return cursor.rowcount == 1
+    if cursor.rowcount != 1:
+        return False
+    await connection.execute(
+        "UPDATE session SET ended = %s WHERE session IN (SELECT session FROM session WHERE account = %s"
+        " AND ended IS NULL AND expires > %s ORDER BY began DESC, session OFFSET %s)",
+        (as_datetime(one.began), one.account, as_datetime(one.began), MOST_OF_ONE),
+    )
+    return True
 
 
 async def end(connection: Connection, account: str, now_us: int, session: str | None = None) -> int:
