@@ -28,6 +28,7 @@ from api import (
     readings,
     rules,
     service,
+    sites,
     telemetry,
     valve_permits,
 )
@@ -82,8 +83,19 @@ def create_app(config: ApiConfig) -> FastAPI:
     of_alarms = (alarm_stream, alarm_health, alarms, alarm_care, incidents, incident_work)
     of_valves = (commands, valve_permits, held)
     of_devices = (devices, service, readings)
+    of_register = (sites,)
     of_rules = (rules, backtests, explain)
-    for routes in (telemetry, health, *of_alarms, *of_valves, *of_devices, *of_rules, ledger, description):
+    for routes in (
+        telemetry,
+        health,
+        *of_alarms,
+        *of_valves,
+        *of_devices,
+        *of_register,
+        *of_rules,
+        ledger,
+        description,
+    ):
         app.include_router(routes.router)
     answer_with_problems(app)
     app.add_middleware(BoundedBodies, within_s=config.limits.body_within_s)

@@ -1,41 +1,24 @@
-"""What all answers of the register have in common: which version it is, and who recorded it when."""
+"""What all answers of the register have in common: which version a thing is, and what a change has to say of it."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, TypeVar
 
+import msgspec
 from fastapi import Header, Response
 from pydantic import Field
 
 from api.problems import BAD_PARAMETER, CHANGED_MEANWHILE, VERSION_NEEDED, Problem
 from api.shapes import Shape
 from api.times import Utc
-from storage.register_asked import Recorded
 
-
-class Versioned(Shape):
-    version: int = Field(description="One more with every change; the ETag of the answer, and the If-Match of a change")
-    recorded: Utc = Field(description="Since when it stands so")
-    recorded_by: str | None = Field(description="Who wrote it; null: an import of before this was kept")
+StructT = TypeVar("StructT", bound=msgspec.Struct)
 
 
 class Past(Shape):
-    """One version of a thing."""
+    """One version of a thing; the thing itself says which, since when, and by whom."""
 
-    version: int
-    recorded: Utc
-    recorded_by: str | None
     superseded: Utc | None = Field(description="Until when it stood so; null: it stands")
     gone: bool = Field(description="It says that the thing is registered no longer")
-
-
-def past(recorded: Recorded) -> dict[str, int | str | bool | None]:
-    """The fields of a Past."""
-    return {
-        "version": recorded.version,
-        "recorded": recorded.recorded,
-        "recorded_by": recorded.recorded_by or None,
-        "superseded": recorded.superseded or None,
-        "gone": recorded.gone,
-    }
 
 
 IfMatch = Annotated[
@@ -64,3 +47,17 @@ def expect_version(if_match: str | None, version: int) -> None:
         raise Problem(BAD_PARAMETER, 'header.if-match: the ETag of what is changed, such as "3"')
     if int(said) != version:
         raise Problem(CHANGED_MEANWHILE, f"It is version {version} by now; look at it again, then change that one")
+
+
+def laid(before: StructT, said: Mapping[str, object]) -> StructT:
+    """What was, with what is said laid over it: names that the type does not have are passed over, None is its default
+    (not known, none), and of several words each is kept once, in order."""
+    kind = type(before)
+    optional = kind.__struct_fields__[len(kind.__struct_fields__) - len(kind.__struct_defaults__) :]
+    defaults = dict(zip(optional, kind.__struct_defaults__, strict=True))
+    changes: dict[str, object] = {}
+    for name, value in said.items():
+        if name in kind.__struct_fields__:
+            words = tuple(sorted({str(word) for word in value} - {""})) if isinstance(value, list) else value
+            changes[name] = defaults[name] if words is None else words
+    return msgspec.structs.replace(before, **changes)
