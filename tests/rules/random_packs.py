@@ -66,6 +66,8 @@ OF_CLOSINGS = (
     Kind.LINK_DOWN,
     Kind.FIELD,
 )
+#: A pack that closes valves always holds these (rules/documents/together.py).
+REQUIRED = (Kind.UNCONFIRMED, Kind.NO_VALVE, Kind.REOPENED)
 
 
 def random_pack(rng: random.Random) -> RulePack:
@@ -82,7 +84,7 @@ def random_pack(rng: random.Random) -> RulePack:
         rules.append(_rule("missing", Kind.MEASURED, priority=Priority.LOW, condition=text, **_life(rng)))
         parsed.append(Parsed(parse_condition(text, {})))
     for kind in OF_CLOSINGS:
-        if rng.random() < 0.9:
+        if rng.random() < 0.9 or kind in REQUIRED:
             limit = {"quantity": "combustible_lel", "at_or_above": 20.0} if kind is Kind.FIELD else {}
             rules.append(_rule(kind.value.replace("_", "-"), kind, priority=rng.choice(tuple(Priority)), **limit))
             parsed.append(Parsed())
@@ -184,7 +186,7 @@ def random_edit(rng: random.Random, pack: RulePack) -> RulePack:
     edited = []
     for rule, says in rules:
         sort = rng.random()
-        if sort < 0.1:
+        if sort < 0.1 and rule.kind not in REQUIRED:
             continue
         if sort < 0.25 and rule.id in others:
             edited.append(others[rule.id])
