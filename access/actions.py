@@ -55,3 +55,5 @@ class Action(StrEnum):
     CHANGE_REGISTER = "change_register"
     CHANGE_PEOPLE = "change_people"
     CHANGE_PARTIES = "change_parties"
+    READ_AUDIT = "read_audit"
+    READ_PUBLIC = "read_public"

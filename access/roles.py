@@ -26,18 +26,18 @@ class Role(StrEnum):
 
 
 #: What needs no credential.
-ANONYMOUS_ACTIONS = frozenset({Action.WATCH_HEALTH, Action.SIGN_IN})
+ANONYMOUS_ACTIONS = frozenset({Action.WATCH_HEALTH, Action.SIGN_IN, Action.READ_PUBLIC})
 
 #: What a device may do, and only for itself and those behind it.
 DEVICE_ACTIONS = ANONYMOUS_ACTIONS | {Action.PUBLISH_READINGS}
 
 #: What everybody may do who has signed in as a person or with a key.
-_SIGNED_IN = ANONYMOUS_ACTIONS | {Action.CHANGE_SELF, Action.READ_DESCRIPTION, Action.READ_AREAS}
+SIGNED_IN_ACTIONS = ANONYMOUS_ACTIONS | {Action.CHANGE_SELF, Action.READ_DESCRIPTION, Action.READ_AREAS}
 
 _SEES_ALARMS = frozenset({Action.READ_ALARMS, Action.READ_DEVICES, Action.READ_COMMANDS})
 
 _RESIDENT = (
-    _SIGNED_IN
+    SIGNED_IN_ACTIONS
     | _SEES_ALARMS
     | {
         Action.READ_SITES,
@@ -51,7 +51,7 @@ _RESIDENT = (
 )
 
 _FIELD_CREW = (
-    _SIGNED_IN
+    SIGNED_IN_ACTIONS
     | _SEES_ALARMS
     | {
         Action.READ_SITES,
@@ -90,6 +90,7 @@ _OPERATOR = _FIELD_CREW | {
 }
 
 _COMPANY_ADMINISTRATOR = _OPERATOR | {
+    Action.READ_AUDIT,
     Action.CHANGE_REGISTER,
     Action.READ_ACCOUNTS,
     Action.CHANGE_ACCOUNTS,
@@ -98,24 +99,26 @@ _COMPANY_ADMINISTRATOR = _OPERATOR | {
 }
 
 _VENDOR = (
-    _SIGNED_IN
+    SIGNED_IN_ACTIONS
     | _SEES_ALARMS
     | {
         Action.READ_ENTERPRISES,
         Action.READ_READINGS,
         Action.CHECK_RULES,
+        Action.READ_AUDIT,
         Action.READ_KEYS,
         Action.CHANGE_KEYS,
     }
 )
 
 _INSTALLER = (
-    _SIGNED_IN
+    SIGNED_IN_ACTIONS
     | _SEES_ALARMS
     | {
         Action.READ_ENTERPRISES,
         Action.INSTALL,
         Action.READ_READINGS,
+        Action.READ_AUDIT,
         Action.READ_KEYS,
         Action.CHANGE_KEYS,
     }
@@ -123,7 +126,7 @@ _INSTALLER = (
 
 #: Alarms and valves of its own buildings, and no readings of what goes on inside homes.
 _PROPERTY_MANAGER = (
-    _SIGNED_IN
+    SIGNED_IN_ACTIONS
     | _SEES_ALARMS
     | {
         Action.READ_SITES,
@@ -132,18 +135,20 @@ _PROPERTY_MANAGER = (
         Action.ACKNOWLEDGE_ALARM,
         Action.COMMENT,
         Action.CLOSE_VALVE,
+        Action.READ_AUDIT,
         Action.READ_KEYS,
         Action.CHANGE_KEYS,
     }
 )
 
 _REGULATOR = (
-    _SIGNED_IN
+    SIGNED_IN_ACTIONS
     | _SEES_ALARMS
     | {
         Action.READ_SITES,
         Action.READ_ENTERPRISES,
         Action.READ_INCIDENTS,
+        Action.READ_AUDIT,
         Action.READ_KEYS,
         Action.CHANGE_KEYS,
     }

@@ -15,9 +15,11 @@ from api import (
     alarm_health,
     alarm_stream,
     alarms,
+    audit,
     backtests,
     commands,
     description,
+    device_changes,
     devices,
     explain,
     health,
@@ -83,7 +85,7 @@ def create_app(config: ApiConfig) -> FastAPI:
     of_alarms = (alarm_stream, alarm_health, alarms, alarm_care, incidents, incident_work)
     of_valves = (commands, valve_permits, held)
     of_devices = (devices, service, readings)
-    of_register = (sites,)
+    of_register = (sites, device_changes)
     of_rules = (rules, backtests, explain)
     for routes in (
         telemetry,
@@ -94,6 +96,7 @@ def create_app(config: ApiConfig) -> FastAPI:
         *of_register,
         *of_rules,
         ledger,
+        audit,
         description,
     ):
         app.include_router(routes.router)
