@@ -6,7 +6,7 @@ Read it from top to bottom and you know what an engine is made of: store, memory
 import asyncio
 import gc
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
 import structlog
@@ -15,6 +15,7 @@ from davy.rule_packs import asked_for
 from davy.settings import Settings
 from davy.ways_in import WaysIn
 from devices.fleet import Fleet
+from devices.sites import RegistryChange
 from engine.bookmark import Bookmark
 from engine.checkpoint import Keeper, recall
 from engine.cycle import Change, Cycle
@@ -74,10 +75,11 @@ async def run_engine(settings: Settings, stop: asyncio.Event, *, restored: bool 
         gauges = _gauges(cycle, ways_in, feed)
         door = Door(cycle, ways_in.pushes, feed, settings.door, ways_in.directory, gauges)
 
-        def registry_changed(fleet: Fleet) -> None:
+        def registry_changed(fleet: Fleet, changes: Sequence[RegistryChange] | None) -> None:
             ways_in.replace(fleet)
             door.directory = ways_in.directory
-            gc.freeze()  # a large registry stays: no later collection walks through it
+            if changes is None:
+                gc.freeze()  # a large registry stays: no later collection walks through it
 
         cycle.on_fleet.append(registry_changed)
 

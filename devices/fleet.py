@@ -87,8 +87,8 @@ class Fleet:
     life_end_us, calibration_due_us: i8, microseconds UTC; 0: not known.
     fans: slot -> the fan there. matrix: the rows of the registry's matrix (links are not in it). rows_of: detector
     slot -> the rows it stands in.
-    closed_by: slot of a shut-off valve -> detectors linked to it, ascending. rows_to: slot of a valve or fan -> the rows that act
-    on it.
+    closed_by: slot of a shut-off valve -> detectors linked to it, ascending. rows_to: slot of a valve or fan -> the
+    rows that act on it.
     left: what has left the registry and keeps its slot or its owner.
     whole: makes the document that it was laid out from; once a newer fleet has followed, it may be the newer one's.
     """

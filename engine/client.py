@@ -137,6 +137,11 @@ class DoorClient:
     async def replace_registry(self, number: int, body: bytes) -> m.Done:
         return await self._ask(m.ReplaceRegistry(request=next(self._numbers), number=number, body=body), m.Done)
 
+    async def change_registry(self, number: int, base: int, body: bytes) -> m.Done | m.Stands:
+        """Returns Stands when the engine does not stand at `base`. Raises as replace_registry."""
+        request = m.ChangeRegistry(request=next(self._numbers), number=number, base=base, body=body)
+        return await self._ask(request, m.Done, m.Stands)
+
     async def replace_rules(self, by: str, body: bytes) -> m.Done:
         return await self._ask(m.ReplaceRules(request=next(self._numbers), by=by, body=body), m.Done)
 
@@ -157,13 +162,13 @@ class DoorClient:
         finally:
             self._waiting.pop(number, None)
 
-    async def _ask(self, request: m.Request, kind: type[AnswerT]) -> AnswerT:
+    async def _ask(self, request: m.Request, *kinds: type[AnswerT]) -> AnswerT:
         answers = await self._send(request)
         try:
             answer = await answers.get()
         finally:
             self._waiting.pop(request.request, None)
-        if isinstance(answer, kind):
+        if isinstance(answer, kinds):
             return answer
         if isinstance(answer, m.Busy):
             raise EngineBusy(answer.retry_after_s, answer.reason)

@@ -20,6 +20,7 @@ import structlog
 from devices.commands import Command, Verb
 from devices.fleet import Fleet
 from devices.readings import pack
+from devices.sites import RegistryChange, decode_change
 from engine.intake import Intake, read
 from engine.memory import Memory
 from engine.pending import Asked as Asked
@@ -39,6 +40,7 @@ from rules.events import (
     LinkUp,
     Listening,
     Paused,
+    RegistryChanged,
     Restored,
     Resumed,
     SessionLost,
@@ -103,7 +105,7 @@ class Cycle:
         self.figures = Figures()
         self.pending = Pending()
         self.on_committed: list[Committed] = []
-        self.on_fleet: list[Callable[[Fleet], None]] = []
+        self.on_fleet: list[Callable[[Fleet, Sequence[RegistryChange] | None], None]] = []
         #: The store was put back from a copy: said before anything else.
         self.restored = False
         self._clock = clock
@@ -223,7 +225,8 @@ class Cycle:
         decisions: list[Decision] = []
         for change in pending.changes:
             body = change.document.body
-            decisions += self.memory.change(change.event, now, _always(body), change.fleet, change.compiled)
+            made = (change.fleet, change.compiled, change.book)
+            decisions += self.memory.change(change.event, now, _always(body), *made)
         return decisions
 
     def _events(self, intake: Intake, pending: Pending) -> tuple[Event, ...]:
@@ -297,11 +300,13 @@ class Cycle:
         for asked in pending.asked:
             silence = Answered(at=self.store.last_now, id=asked.instruction.id, accepted=False, reason="not understood")
             asked.done(answered.get(asked.instruction.id, silence))
-        if pending.changes:
+        of_registry = [change for change in pending.changes if isinstance(change.event, RegistryChanged)]
+        if of_registry:
+            changes = _deltas(of_registry)
             for fleet_taken in self.on_fleet:
-                fleet_taken(self.memory.fleet)
-            for change in pending.changes:
-                change.done(cycle)
+                fleet_taken(self.memory.fleet, changes)
+        for change in pending.changes:
+            change.done(cycle)
         if decisions:
             for committed in self.on_committed:
                 committed(cycle, decisions)
@@ -353,6 +358,13 @@ class Cycle:
 def wire_epoch(store: Store, epoch: int) -> int:
     """What a command says for an epoch of the log."""
     return epoch + store.began // _EPOCH_US
+
+
+def _deltas(changes: Sequence[Change]) -> tuple[RegistryChange, ...] | None:
+    """What was changed of the registry; None when it came whole."""
+    if any(isinstance(one.event, RegistryChanged) and not one.event.change for one in changes):
+        return None
+    return tuple(decode_change(one.document.body) for one in changes)
 
 
 def _always(body: bytes) -> Callable[[str], bytes]:

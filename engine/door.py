@@ -5,7 +5,6 @@ D2  The same instruction id, the same push key, the same registry number change 
     answered as the first time.
 D3  One connection has at most `MOST_UNDER_WAY` instructions under way, beyond that it is not read; and as many pushes,
     beyond that they are answered Busy, so that readings never stand before a person's word (G4).
-D4  What takes long to read and lay out (a registry, rules) is made ready off the loop, one after the other.
 The socket lies in the data folder, which only the owner may enter; the API checks people before it asks.
 """
 
@@ -19,21 +18,17 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from devices.fleet import Fleet, build_fleet
-from devices.sites import decode_registry
 from engine import messages as m
-from engine.cycle import Asked, Change, Cycle
+from engine.changes import Changes
+from engine.cycle import Asked, Cycle
 from engine.feed import Feed
 from engine.owners import of_device
 from engine.pushes import RETRY_AFTER_S, PushLink, answer_key, answered_before
 from engine.records import decode_decisions
-from engine.store import CommitFailed, Document, document
+from engine.store import CommitFailed
 from engine.views import listed, rules_in_force
 from ingest.mqtt_directory import Directory
 from rules.decisions import Answered
-from rules.documents.document import load_pack
-from rules.evaluation.kernels import Compiled, compile_new, compile_pack
-from rules.events import RegistryChanged, RulesChanged
 
 _log = structlog.get_logger()
 _encode = msgspec.msgpack.Encoder().encode
@@ -63,7 +58,7 @@ class Door:
         self._path = path
         self._server: asyncio.Server | None = None
         self._callers: set[asyncio.Task[None]] = set()
-        self._turn = asyncio.Lock()
+        self.changes = Changes(cycle)
         self.pushing: dict[str, list[tuple[int, Callable[[m.Answer], None]]]] = {}
         self.asked: dict[str, list[Callable[[Answered], None]]] = {}
         self.directory = directory
@@ -88,36 +83,6 @@ class Door:
         """Everybody who offered the same readings under the same key hears the same (D2)."""
         for request, tell in self.pushing.pop(key, ()):
             tell(msgspec.structs.replace(answer, request=request))
-
-    async def replace_registry(self, number: int, body: bytes) -> int:
-        """Bring a registry in, once per number; returns the cycle that holds it. Raises ValueError with the faults."""
-        async with self._turn:
-            memory = self.cycle.memory
-            if number and number <= memory.registry_number:
-                return self.cycle.store.last_cycle
-            pack = memory.pack
-            fleet = await asyncio.to_thread(lambda: build_fleet(decode_registry(body), memory.fleet))
-            compiled = await asyncio.to_thread(compile_pack, pack, fleet)
-            doc = document("registry", body, number)
-            event = RegistryChanged(at=self.cycle.now(), sha256=doc.sha256, number=number)
-            return await self._changed(event, doc, fleet, compiled)
-
-    async def replace_rules(self, by: str, body: bytes) -> int:
-        """Bring a rule pack in; returns the cycle that holds it. Raises ValueError naming place and reason."""
-        async with self._turn:
-            pack = await asyncio.to_thread(load_pack, body, "rules")
-            compiled = await asyncio.to_thread(compile_new, pack, self.cycle.memory.fleet)
-            doc = document("rules", body)
-            event = RulesChanged(at=self.cycle.now(), sha256=doc.sha256, by=by)
-            return await self._changed(event, doc, None, compiled)
-
-    async def _changed(
-        self, event: RegistryChanged | RulesChanged, doc: Document, fleet: Fleet | None, compiled: Compiled
-    ) -> int:
-        committed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.cycle.pending.changes.append(Change(event, doc, fleet, partial(_tell, committed), compiled))
-        self.cycle.wake()
-        return await committed
 
     async def _called(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -165,7 +130,7 @@ class _Caller:
             case m.Instruct():
                 await self._room.acquire()
                 self._instruct(request)
-            case m.ReplaceRegistry() | m.ReplaceRules():
+            case m.ReplaceRegistry() | m.ChangeRegistry() | m.ReplaceRules():
                 await self._room.acquire()
                 self._start(self._replace(request))
             case m.Follow():
@@ -262,14 +227,20 @@ class _Caller:
         for answer in self._door.asked.pop(answered.id, ()):
             answer(answered)
 
-    async def _replace(self, request: m.ReplaceRegistry | m.ReplaceRules) -> None:
+    async def _replace(self, request: m.ReplaceRegistry | m.ChangeRegistry | m.ReplaceRules) -> None:
+        cycle: int | None
         try:
             if isinstance(request, m.ReplaceRegistry):
-                cycle = await self._door.replace_registry(request.number, request.body)
+                cycle = await self._door.changes.replace_registry(request.number, request.body)
+            elif isinstance(request, m.ChangeRegistry):
+                cycle = await self._door.changes.change_registry(request.number, request.base, request.body)
             else:
-                cycle = await self._door.replace_rules(request.by, request.body)
+                cycle = await self._door.changes.replace_rules(request.by, request.body)
         except ValueError as wrong:
             self._later(m.Failed(request=request.request, reason=str(wrong)))
+            return
+        if cycle is None:
+            self._later(m.Stands(request=request.request, number=self._door.cycle.memory.registry_number))
         else:
             self._later(m.Done(request=request.request, cycle=cycle))
 
@@ -346,12 +317,6 @@ class _Stream:
 
     def cut(self) -> None:
         self._writer.transport.abort()
-
-
-def _tell(waiting: "asyncio.Future[int]", cycle: int) -> None:
-    """Whoever asked may have left meanwhile."""
-    if not waiting.done():
-        waiting.set_result(cycle)
 
 
 def _write(writer: asyncio.StreamWriter, answer: m.Answer) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import apsw
 
+from engine.documents import REGISTRY, registry_in_force
 from engine.records import CycleRecord, Quarantined, SourceCount, decode_decisions, decode_inputs
 from rules.decisions import Decision
 
@@ -129,13 +130,19 @@ class JournalReader:
 
     def current(self, kind: str) -> bytes | None:
         """The registry or rules in force, as a document; None before there are any."""
+        if kind == REGISTRY:
+            self._db.execute("BEGIN")
+            try:
+                return registry_in_force(self._db)
+            finally:
+                self._db.execute("COMMIT")
         row = self._db.execute(
             "SELECT d.body FROM current c JOIN document d USING (sha256) WHERE c.kind = ?", (kind,)
         ).fetchone()
         return bytes(row[0]) if row else None
 
     def document(self, sha256: str) -> bytes | None:
-        """A registry or rule pack by its hash; None when it is no longer kept."""
+        """A registry, a change of it, or a rule pack by its hash; None when it is no longer kept."""
         row = self._db.execute("SELECT body FROM document WHERE sha256 = ?", (sha256,)).fetchone()
         return bytes(row[0]) if row else None
 

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.fleet import Fleet, build_fleet
+from devices.fleet_change import changed_fleet
 from devices.left import Left
 from devices.readings import Batch
-from devices.sites import Registry, decode_registry
+from devices.registry_book import RegistryBook
+from devices.sites import Registry, decode_change, decode_registry
 from engine.following import numbers_of
 from engine.records import CycleRecord
 from ingest.admission import Admission
@@ -53,18 +55,25 @@ class Frozen(msgspec.Struct, frozen=True):
     admission: dict[str, tuple[str, tuple[int, ...], bytes]]  # name -> (dtype, shape, bytes)
     following: FrozenFollowed = FrozenFollowed()
     left: Left = Left()
+    #: Changes of the registry since that document, in order, by hash.
+    registry_changes: tuple[str, ...] = ()
 
 
 class Memory:
-    """`now` is where the log stands. `registry_number` is the outbox number of the registry in force."""
+    """The registry in force is the document `registry_sha256` and the changes of it since, `registry_changes` (hashes);
+    `book` is what they make, `registry_number` its outbox number."""
 
-    def __init__(self, fleet: Fleet, pack: RulePack, state: State, admission: Admission) -> None:
+    def __init__(
+        self, fleet: Fleet, pack: RulePack, state: State, admission: Admission, book: RegistryBook | None = None
+    ) -> None:
         self.fleet = fleet
         self.pack = pack
         self.state = state
         self.admission = admission
         self.contiguity = Contiguity(len(fleet))
+        self.book = book or RegistryBook()
         self.registry_sha256 = ""
+        self.registry_changes: list[str] = []
         self.rules_sha256 = ""
         self.registry_number = 0
         self.mismatches = 0
@@ -76,15 +85,19 @@ class Memory:
         return cls(fleet, pack, State.initial(fleet, pack, 0), Admission(fleet))
 
     def change(
-        self, event: Event, now: int, bodies: Bodies, fleet: Fleet | None = None, compiled: Compiled | None = None
+        self,
+        event: Event,
+        now: int,
+        bodies: Bodies,
+        fleet: Fleet | None = None,
+        compiled: Compiled | None = None,
+        book: RegistryBook | None = None,
     ) -> list[Decision]:
-        """Take a registry or rule change. `fleet`, and the rules laid out for it, may be handed in when they were made
-        off the loop already; rules that were laid out for what is no longer there are laid out anew."""
+        """Take a registry or rule change. `fleet`, the rules laid out for it, and the book of a whole registry, may be
+        handed in when they were made off the loop already; rules that were laid out for what is no longer there are
+        laid out anew."""
         if isinstance(event, RegistryChanged):
-            self.fleet = fleet or build_fleet(decode_registry(bodies(event.sha256)), self.fleet)
-            self.registry_sha256, self.registry_number = event.sha256, event.number
-            self.admission.resize(self.fleet)
-            self.contiguity.resize(self.fleet.numbered)
+            self._take_registry(event, bodies, fleet, book)
         elif isinstance(event, RulesChanged):
             self.pack = compiled.pack if compiled else load_pack(bodies(event.sha256), "rules in force", kept=True)
             self.rules_sha256 = event.sha256
@@ -93,6 +106,23 @@ class Memory:
         if compiled is None or compiled.pack is not self.pack or compiled.fleet is not self.fleet:
             compiled = compile_pack(self.pack, self.fleet)
         return reshape(self.state, self.fleet, compiled, now)
+
+    def _take_registry(
+        self, event: RegistryChanged, bodies: Bodies, fleet: Fleet | None, book: RegistryBook | None
+    ) -> None:
+        if event.change:
+            change = decode_change(bodies(event.sha256))
+            self.fleet = fleet or changed_fleet(self.book, self.fleet, change)
+            self.book.apply(change)
+            self.registry_changes.append(event.sha256)
+        else:
+            registry = None if fleet and book else decode_registry(bodies(event.sha256))
+            self.fleet = fleet or build_fleet(registry or Registry(), self.fleet)
+            self.book = book or RegistryBook.of(registry or Registry())
+            self.registry_sha256, self.registry_changes = event.sha256, []
+        self.registry_number = event.number
+        self.admission.resize(self.fleet)
+        self.contiguity.resize(self.fleet.numbered)
 
     def judge(self, batch: Batch, events: Sequence[Event], now: int) -> list[Decision]:
         """Decide. The admission windows were advanced by `admit` (live) or are by `replay`."""
@@ -152,6 +182,7 @@ class Memory:
         admission = self.admission.snapshot()
         following = self.contiguity.frozen()
         registry, rules, fleet = self.registry_sha256, self.rules_sha256, self.fleet
+        changes = tuple(self.registry_changes)
 
         def encode() -> Frozen:
             return Frozen(
@@ -162,6 +193,7 @@ class Memory:
                 admission={name: (a.dtype.str, a.shape, a.tobytes()) for name, a in admission.items()},
                 following=following,
                 left=fleet.left,
+                registry_changes=changes,
             )
 
         return encode
@@ -169,9 +201,13 @@ class Memory:
     @classmethod
     def thaw(cls, frozen: Frozen, bodies: Bodies, number: int) -> "Memory":
         """The inverse of `freeze`. Raises ValueError when the parts do not fit together, KeyError for a lost body."""
-        registry = decode_registry(bodies(frozen.registry_sha256)) if frozen.registry_sha256 else Registry()
+        book = RegistryBook.of(
+            decode_registry(bodies(frozen.registry_sha256)) if frozen.registry_sha256 else Registry()
+        )
+        for change in frozen.registry_changes:
+            book.apply(decode_change(bodies(change)))
         rules = bodies(frozen.rules_sha256) if frozen.rules_sha256 else default_pack()
-        fleet = _fleet_in_order(registry, np.frombuffer(frozen.device_no, np.int32), frozen.left)
+        fleet = _fleet_in_order(book.registry(), np.frombuffer(frozen.device_no, np.int32), frozen.left)
         pack = load_pack(rules, "rules of the checkpoint", kept=True)
         admission = Admission(fleet)
         admission.restore(
@@ -180,9 +216,9 @@ class Memory:
                 for name, (dtype, shape, body) in frozen.admission.items()
             }
         )
-        memory = cls(fleet, pack, restore(decode_snapshot(frozen.state), fleet, pack), admission)
+        memory = cls(fleet, pack, restore(decode_snapshot(frozen.state), fleet, pack), admission, book)
         memory.registry_sha256, memory.rules_sha256 = frozen.registry_sha256, frozen.rules_sha256
-        memory.registry_number = number
+        memory.registry_number, memory.registry_changes = number, list(frozen.registry_changes)
         memory.contiguity = Contiguity.thawed(len(fleet), frozen.following)
         return memory
 

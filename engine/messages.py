@@ -128,6 +128,16 @@ class ReplaceRegistry(_Request, frozen=True):
     body: bytes
 
 
+class ChangeRegistry(_Request, frozen=True):
+    """A change of the registry (devices.sites.RegistryChange), with its outbox number and the number of the registry
+    that it stands on. Answered by Done after the commit (at once when the number is not new), by Stands when the
+    engine's registry is another than `base`, or Failed naming every fault."""
+
+    number: int
+    base: int
+    body: bytes
+
+
 class ReplaceRules(_Request, frozen=True):
     """A whole rule pack as TOML. Answered by Done after the commit, or Failed naming place and reason."""
 
@@ -150,6 +160,7 @@ Request = (
     | Follow
     | Passed
     | ReplaceRegistry
+    | ChangeRegistry
     | ReplaceRules
 )
 
@@ -286,6 +297,12 @@ class Done(_Answer, frozen=True):
     cycle: int
 
 
+class Stands(_Answer, frozen=True):
+    """The change does not fit: the engine's registry is `number`. Nothing was done; offer it whole."""
+
+    number: int
+
+
 class Failed(_Answer, frozen=True):
     """The request was understood and refused; place, reason and remedy in words."""
 
@@ -308,5 +325,6 @@ Answer = (
     | FeedEvent
     | FeedGone
     | Done
+    | Stands
     | Failed
 )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from devices.fleet import Fleet
+from devices.registry_book import RegistryBook
 from engine.store import Document
 from rules.decisions import Answered
 from rules.evaluation.kernels import Compiled
@@ -13,14 +14,15 @@ from rules.instructions import Instruction
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A registry or rule change on its way in. `fleet`, and the rules laid out for it (`compiled`), were made off the
-    loop; `done` is told the cycle."""
+    """A registry or rule change on its way in. `fleet`, the rules laid out for it (`compiled`) and of a whole registry
+    its `book` were made off the loop; `done` is told the cycle."""
 
     event: RegistryChanged | RulesChanged
     document: Document
     fleet: Fleet | None
     done: Callable[[int], None]
     compiled: Compiled | None = None
+    book: RegistryBook | None = None
 
 
 @dataclass(frozen=True, slots=True)

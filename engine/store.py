@@ -26,6 +26,7 @@ from typing import IO
 import apsw
 import structlog
 
+from engine.documents import take_document
 from engine.records import (
     Inputs,
     Quarantined,
@@ -80,6 +81,8 @@ CREATE TABLE follower (name TEXT PRIMARY KEY, cycle INTEGER NOT NULL) WITHOUT RO
 CREATE TABLE answer (id TEXT PRIMARY KEY, at INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX answer_at ON answer (at);
 """
+#: Changes of the registry since the document in force, in order (S6). Not in stores of before there were any.
+_CHANGES = "CREATE TABLE IF NOT EXISTS registry_change (n INTEGER PRIMARY KEY, sha256 TEXT NOT NULL)"
 
 #: Followers every store has from birth, so that nothing is trimmed before they first come (S4).
 FOLLOWERS = ("storage",)
@@ -105,7 +108,7 @@ class CommitFailed(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A registry or rule pack. `number` is the registry's outbox number (0 for rules)."""
+    """A registry, a change of it, or a rule pack. `number` is the registry's outbox number (0 for rules)."""
 
     kind: str
     sha256: str
@@ -160,6 +163,7 @@ class Store:
             raise StoreOfAnotherVersion(
                 f"{self.path} has format {found}, this Davy reads {FORMAT}; start it with its own"
             )
+        self._db.execute(_CHANGES)
         for pragma in ("synchronous = FULL", "wal_autocheckpoint = 0", "journal_size_limit = 67108864"):
             self._db.execute(f"PRAGMA {pragma}")
         try:
@@ -210,7 +214,7 @@ class Store:
                     (total.source, total.received, total.stored, total.duplicate, total.quarantined),
                 )
             for doc in documents:
-                self._take_document(doc, cycle)
+                take_document(db, doc, cycle)
             for answer_id, body in answers:
                 db.execute("INSERT OR REPLACE INTO answer VALUES (?, ?, ?)", (answer_id, inputs.now, body))
             db.execute("UPDATE meta SET value = ? WHERE key = 'cycle'", (str(cycle),))
@@ -228,18 +232,16 @@ class Store:
         self.used_bytes = self._used()
         return cycle
 
-    def _take_document(self, doc: Document, cycle: int) -> None:
-        """`doc` is in force from now on; the one before it is superseded, and goes when nobody can replay it (S4)."""
-        db = self._db
-        db.execute(
-            "UPDATE document SET superseded = ? WHERE sha256 = (SELECT sha256 FROM current WHERE kind = ?)",
-            (cycle, doc.kind),
-        )
-        db.execute(
-            "INSERT INTO document VALUES (?, ?, ?, NULL) ON CONFLICT DO UPDATE SET superseded = NULL",
-            (doc.sha256, doc.kind, doc.body),
-        )
-        db.execute("INSERT OR REPLACE INTO current VALUES (?, ?, ?)", (doc.kind, doc.sha256, doc.number))
+    def replace_base(self, doc: Document) -> None:
+        """`doc` is the registry in force as one document: it stands for the one before and all changes since (S6).
+        Raises CommitFailed."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            # A checkpoint of this very cycle may still name what was before.
+            take_document(self._db, doc, self.last_cycle + 1)
+            self._db.execute("COMMIT")
+        except apsw.Error as failed:
+            raise CommitFailed(f"the registry could not be written to {self.path}: {failed}") from failed
 
     def _trim(self, cycle: int, now: int, new_answers: int) -> int:
         """Delete a little of what nobody needs any more (S4), more than one commit adds; returns the oldest cycle
@@ -299,7 +301,7 @@ class Store:
     # ---- reading ----
 
     def current(self, kind: str) -> Document | None:
-        """The registry or rules in force."""
+        """The rules in force; of the registry the document that the changes since stand on (S6)."""
         row = self._db.execute(
             "SELECT d.kind, d.sha256, d.body, c.number FROM current c JOIN document d USING (sha256) WHERE c.kind = ?",
             (kind,),

@@ -91,10 +91,12 @@ class ReadingsComplete(Input, frozen=True, tag="readings_complete"):
 
 
 class RegistryChanged(Input, frozen=True, tag="registry_changed"):
-    """`sha256` names the document; its body stands in the store. `number` is the outbox number (0: none)."""
+    """`sha256` names the document; its body stands in the store. `number` is the outbox number (0: none). `change`: the
+    document is a change (devices.sites.RegistryChange) of the registry in force, not a whole registry."""
 
     sha256: str
     number: int = 0
+    change: bool = False
 
 
 class RulesChanged(Input, frozen=True, tag="rules_changed"):

@@ -1,17 +1,22 @@
 """What the follower tells the engine through the door: how far it has come, and the registry.
 
 E1  `passed` is told only after the commit, so the engine never trims what is not durable here.
-E2  Of the registry documents newer than the engine's, only the newest is offered: each is whole. The engine's own
-    number is the truth about what it has, so one with a fresh store is given the newest document again.
-E3  A refused document is written down with its faults and not offered again; the newest of the others is.
+E2  Changes of the registry are offered in the order of their numbers, each to an engine that stands where the change
+    stands (its `base`): so none is skipped, and the engine's own number is the truth about what it has. An engine that
+    stands elsewhere is given the registry whole, as of one moment of the tables, and goes on from there.
+E3  What the engine refuses is written down with its faults and not offered again. The change after it stands on it, so
+    the registry is then offered whole.
 """
 
 import asyncio
 from typing import Protocol
 
+from devices.sites import encode_registry, packed
 from engine.client import EngineAway, EngineBusy, EngineRefused
-from engine.messages import Done, Status
+from engine.messages import Done, Stands, Status
+from storage import outbox
 from storage.database import Connection, translated
+from storage.registry_whole import whole_registry
 from storage.text import clean
 from storage.writer import FOLLOWER
 
@@ -26,6 +31,7 @@ class Door(Protocol):
     async def status(self) -> Status: ...
     async def passed(self, follower: str, cycle: int) -> Done: ...
     async def replace_registry(self, number: int, body: bytes) -> Done: ...
+    async def change_registry(self, number: int, base: int, body: bytes) -> Done | Stands: ...
 
 
 class EngineSide:
@@ -61,18 +67,12 @@ class EngineSide:
             raise EngineAway(str(refused)) from refused
 
     async def _offer_registry(self, connection: Connection, engine: str, known: int) -> None:
-        while (found := await _newest(connection, known)) is not None:
-            number, body = found
-            try:
-                await self._door.replace_registry(number, body)
-            except EngineRefused as refused:
-                with translated():
-                    await connection.execute(
-                        "UPDATE registry_outbox SET refused = %s WHERE number = %s",
-                        (clean(str(refused)), number),
-                    )
-                continue
-            self._number = known = number
+        while True:
+            with translated():
+                waiting = await outbox.waiting(connection, known)
+            if not waiting:
+                break
+            self._number = known = await self._offer(connection, waiting, known)
         with translated():
             await connection.execute(
                 "UPDATE follower_cursor SET registry_number = %s WHERE engine = %s AND follower = %s"
@@ -80,16 +80,38 @@ class EngineSide:
                 (self._number, engine, FOLLOWER, self._number),
             )
 
+    async def _offer(self, connection: Connection, waiting: list[outbox.Offered], known: int) -> int:
+        """Returns where the engine stands then."""
+        if len(waiting) > outbox.MOST_CHANGES:
+            return await self._offer_whole(connection, known)
+        for change in waiting:
+            if not change.whole and change.base != known:
+                return await self._offer_whole(connection, known)
+            try:
+                if change.whole:
+                    await self._door.replace_registry(change.number, change.body)
+                elif isinstance(await self._door.change_registry(change.number, known, change.body), Stands):
+                    return await self._offer_whole(connection, known)
+            except EngineRefused as refused:
+                with translated():
+                    await outbox.refuse(connection, change.number, clean(str(refused)))
+                return known
+            known = change.number
+        return known
 
-async def _newest(connection: Connection, known: int) -> tuple[int, bytes] | None:
-    """The newest document above `known` that was not refused."""
-    with translated():
-        cursor = await connection.execute(
-            "SELECT number, body FROM registry_outbox WHERE number > %s AND refused = '' ORDER BY number DESC LIMIT 1",
-            (known,),
-        )
-        row = await cursor.fetchone()
-    return None if row is None else (int(row[0]), bytes(row[1]))
+    async def _offer_whole(self, connection: Connection, known: int) -> int:
+        with translated():
+            async with connection.transaction():
+                await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                number = await outbox.newest(connection)
+                registry = await whole_registry(connection)
+        try:
+            await self._door.replace_registry(number, packed(encode_registry(registry)))
+        except EngineRefused as refused:
+            with translated():
+                await outbox.refuse(connection, number, clean(str(refused)), after=known)
+            return known
+        return number
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:

@@ -5,6 +5,7 @@ import random
 import msgspec
 
 from devices.models import DeviceModel, load_catalogue
+from devices.registry_book import RegistryBook
 from devices.sites import Credential, Device, Gone, Link, MatrixRow, Registry, RegistryChange, Site
 
 _PLAIN = ("detector", "shut_off_valve", "gateway", "fan")
@@ -70,6 +71,15 @@ class Making:
         return self.rng.choice([*known, "v/d0"])
 
     def change(self, known: Registry) -> RegistryChange:
+        """Mostly one that may be taken."""
+        book, tries = RegistryBook.of(known), 12 if self.rng.random() < 0.8 else 1
+        for _ in range(tries):
+            change = self._any(known)
+            if not book.faults(change):
+                break
+        return change
+
+    def _any(self, known: Registry) -> RegistryChange:
         rng, devices = self.rng, {device.identity: device for device in known.devices}
         put_devices = [self.device(devices) for _ in range(rng.choice((0, 1, 1, 3)))]
         after = devices | {device.identity: device for device in put_devices}

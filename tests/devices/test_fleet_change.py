@@ -34,7 +34,7 @@ def same(one: Fleet, other: Fleet) -> None:
         assert names[0] == names[1], sort
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**9))
 def test_a_fleet_that_followed_every_change_is_that_of_the_whole(seed: int) -> None:
     making, whole = Making(seed), first()

@@ -8,7 +8,7 @@ from devices.sites import RegistryChange, registry_faults
 from tests.devices.registries import Making, first
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**9))
 def test_a_change_has_faults_when_the_registry_it_makes_has(seed: int) -> None:
     making, whole = Making(seed), first()

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from devices.sites import Registry, encode_registry
+from devices.sites import Registry, RegistryChange, encode_change, encode_registry
 from engine.cycle import Asked, Change, Cycle
 from engine.memory import Memory
 from engine.messages import Busy, Failed, Push, Pushed
@@ -39,6 +39,12 @@ class Bench:
     def register(self, registry: Registry, number: int = 1) -> None:
         doc = document("registry", encode_registry(registry), number)
         event = RegistryChanged(at=self.now, sha256=doc.sha256, number=number)
+        self.cycle.pending.changes.append(Change(event, doc, None, lambda _: None))
+
+    def edit(self, change: RegistryChange, number: int) -> None:
+        """A change of the registry; it is taken in the next turn."""
+        doc = document("registry_change", encode_change(change), number)
+        event = RegistryChanged(at=self.now, sha256=doc.sha256, number=number, change=True)
         self.cycle.pending.changes.append(Change(event, doc, None, lambda _: None))
 
     def say(self, identity: str, *readings: dict[str, object] | bytes, key: str = "") -> None:

