@@ -135,7 +135,7 @@ def test_no_setting_opens_the_fence(signed_in: Owner) -> None:
 def test_names_that_stand_before_ours_in_the_search_path_change_nothing(signed_in: Owner) -> None:
     """A tenant may make temporary tables and functions; policies, views and triggers are bound to ours."""
     for statement in (
-        b"CREATE TEMP TABLE tenant_role (role text, enterprise text, kind text, vendor text, area_from text, area_to text)",
+        b"CREATE TEMP TABLE tenant_role (role text, enterprise text, kind text)",
         b"INSERT INTO pg_temp.tenant_role VALUES (current_user, 'gas_company-b', 'gas_company')",
         b"CREATE TEMP TABLE site (key text, enterprise text, manager text, area text)",
         b"INSERT INTO pg_temp.site VALUES ('site-a', 'gas_company-b', '', '')",
