@@ -47,6 +47,8 @@ async def change_mode(connection: Connection, mode: Mode, to: Mode) -> None:
 
 
 async def _to_hypertables(connection: Connection) -> None:
+    # Tenants' views (migration 0013) hold the old tables by their identity, not by their names.
+    await connection.execute("DROP VIEW tenant.reading, tenant.reading_extra, tenant.reading_1m, tenant.reading_1h")
     for table, axis, interval in _PARTITIONED:
         await connection.execute("LOCK TABLE " + table + " IN ACCESS EXCLUSIVE MODE")
         await connection.execute("ALTER TABLE " + table + " RENAME TO davy_moving")
@@ -62,3 +64,4 @@ async def _to_hypertables(connection: Connection) -> None:
         " create_default_indexes => false, migrate_data => true)"
     )
     await connection.execute("DROP FUNCTION davy_add_partition(text, timestamptz, timestamptz)")
+    await connection.execute("SELECT davy_make_reading_views()")

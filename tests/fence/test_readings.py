@@ -115,7 +115,8 @@ async def test_the_apis_own_questions_give_a_tenant_its_own_and_nothing_of_other
 async def test_partitions_and_chunks_are_closed(connection: Connection, roles: Roles) -> None:
     cursor = await connection.execute(
         "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
-        " WHERE relkind IN ('r', 'p') AND (c.relispartition OR n.nspname = '_timescaledb_internal') AND relname ~ '^(reading|_hyper|compress)'"
+        " WHERE relkind IN ('r', 'p') AND (c.relispartition OR n.nspname = '_timescaledb_internal')"
+        " AND relname ~ '^(reading|_hyper|compress)'"
     )
     parts = [name for (name,) in await cursor.fetchall()]
     assert parts
