@@ -295,6 +295,8 @@ def _tidied(written: msgspec.Struct) -> msgspec.Struct:
     for name, value in zip(written.__struct_fields__, msgspec.structs.astuple(written), strict=True):
         if isinstance(value, str) and (tidy := _tidy(value)) != value:
             changed[name] = tidy
+        elif name == "timezone" and value == "":
+            changed[name] = "UTC"
         elif name == "tags" and value and (tags := tuple(sorted({_tidy(tag) for tag in value} - {""}))) != value:
             changed[name] = tags
     return msgspec.structs.replace(written, **changed) if changed else written
