@@ -56,6 +56,7 @@ def main() -> None:
         commands_data,
         commands_devices,
         commands_modbus,
+        commands_registry,
         commands_rules,
         commands_run,
         commands_simulate,
@@ -64,6 +65,7 @@ def main() -> None:
     kinds = (
         commands_run,
         commands_data,
+        commands_registry,
         commands_devices,
         commands_modbus,
         commands_broker,

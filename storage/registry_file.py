@@ -1,0 +1,29 @@
+"""An export of the registry as a file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from storage.database import Connection
+from storage.registry_export import TABLE_COLUMNS, as_csv, as_json
+from storage.registry_kinds import ZH, FileKind
+from storage.registry_workbook import write_workbook
+
+
+async def write_file(connection: Connection, kinds: Sequence[FileKind], path: Path, lang: str = "en") -> None:
+    """An export by the file's ending, as of one moment of the registry. It takes its place only when it is whole.
+    Raises OSError, ValueError (too many rows for a workbook), psycopg.Error; call under `translated()`."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        async with connection.transaction():
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            if path.suffix == ".xlsx":
+                await write_workbook(connection, kinds, part, lang=lang)
+            else:
+                header = [ZH[name] for name in TABLE_COLUMNS] if lang == "zh" else None
+                chunks = as_json(connection, kinds) if path.suffix == ".json" else as_csv(connection, kinds, header)
+                with part.open("wb") as out:
+                    async for chunk in chunks:
+                        out.write(chunk)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
