@@ -12,7 +12,7 @@ import msgspec
 from devices.fleet import build_fleet
 from devices.quantities import Flag
 from devices.readings import Rows
-from devices.sites import Registry, decode_registry
+from devices.sites import Registry
 from ingest.admission import FUTURE_US
 from rules.documents.document import RulePack, load_pack
 from rules.evaluation.selection import SILENT_INTERVALS
@@ -25,6 +25,7 @@ from rules.instructions import Acknowledge, Reset
 from storage.alarm_history import labels, written
 from storage.database import Connection, DatabaseRefused, translated
 from storage.history import Asked, stored_readings
+from storage.registry_whole import whole_registry
 from storage.rule_packs import rules_at, rules_body
 from storage.text import clean
 from storage.times import DAY_US, as_datetime
@@ -122,15 +123,12 @@ async def ask(
 
 
 async def registry_now(connection: Connection) -> Registry:
-    """The newest registry that the engine was given and did not refuse. Raises DatabaseRefused where there is none."""
+    """What is registered. Raises DatabaseRefused where nothing is."""
     with translated():
-        cursor = await connection.execute(
-            "SELECT body FROM registry_outbox WHERE refused = '' ORDER BY number DESC LIMIT 1"
-        )
-        row = await cursor.fetchone()
-    if row is None:
+        registry = await whole_registry(connection)
+    if not registry.devices:
         raise DatabaseRefused("no device is registered yet: `davy registry import` registers them")
-    return decode_registry(bytes(row[0]))
+    return registry
 
 
 async def rules_in_force(connection: Connection, at_us: int) -> RulePack | None:

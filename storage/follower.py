@@ -16,9 +16,10 @@ import psycopg
 
 from engine.client import EngineAway
 from engine.journal import JournalBehind, JournalTrimmed
+from storage import outbox
 from storage.batch import Batch, assemble
 from storage.clock_watch import since_boot_s
-from storage.database import DatabaseAway, DatabaseRefused, connect, ready, translated
+from storage.database import Connection, DatabaseAway, DatabaseRefused, connect, ready, translated
 from storage.engine_side import Door, EngineSide, pause
 from storage.same_store import Journal, OlderStore, require_same_store
 from storage.upkeep import Retention, keep_up
@@ -217,6 +218,18 @@ async def _write(writer: Writer, batch: Batch, now_us: int, shared: _Shared) -> 
     )
 
 
+async def _until_changed(connection: Connection | None, stop: asyncio.Event) -> None:
+    """Wait until something comes into the outbox, at most _DOOR_TURN_S."""
+    if connection is None or connection.closed:
+        await pause(stop, _DOOR_TURN_S)
+        return
+    with contextlib.suppress(DatabaseAway, DatabaseRefused, psycopg.Error):
+        with translated():
+            await outbox.changed(connection, _DOOR_TURN_S)
+        return
+    await pause(stop, _DOOR_TURN_S)  # the connection broke: the next turn says so
+
+
 async def _door_task(url: str, door: Door, stop: asyncio.Event, shared: _Shared) -> None:
     side = EngineSide(door)
     connection = None
@@ -227,6 +240,8 @@ async def _door_task(url: str, door: Door, stop: asyncio.Event, shared: _Shared)
                 if shared.engine_known.is_set() and not shared.progress.database:
                     if connection is None or connection.closed:
                         connection = await connect(url, name="registry outbox")
+                        with translated():
+                            await outbox.listen(connection)
                     if not door.connected:
                         await side.begin()
                         if was_away or conversations:
@@ -242,7 +257,7 @@ async def _door_task(url: str, door: Door, stop: asyncio.Event, shared: _Shared)
                 shared.now(door=f"the registry waits: {away}")
                 if connection is not None:
                     await connection.close()
-            await pause(stop, _DOOR_TURN_S)
+            await _until_changed(connection, stop)
     finally:
         await door.close()
         if connection is not None:

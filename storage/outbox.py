@@ -9,12 +9,13 @@ B3  What is here may be thrown away, because of B2: only the newest KEPT_BYTES a
 
 import hashlib
 from dataclasses import dataclass
+from typing import LiteralString
 
 from devices.sites import Registry, RegistryChange, encode_change, encode_registry, packed
 from storage.database import Connection
 
 #: Told to whoever listens when a change commits, so that it need not be looked for.
-CHANNEL = "davy_registry"
+CHANNEL: LiteralString = "davy_registry"
 #: Changes that nobody needs any more are kept so far, in bytes (product choice: an engine that was away for a night of
 #: single changes catches up one by one).
 KEPT_BYTES = 64 * 1024 * 1024
@@ -56,6 +57,17 @@ async def offer_whole(connection: Connection, registry: Registry) -> int:
 async def lock(connection: Connection) -> None:
     """Whoever changes the registry waits for whoever does so already, until that transaction ends (B1)."""
     await connection.execute("SELECT pg_advisory_xact_lock(hashtext('davy registry'))")
+
+
+async def listen(connection: Connection) -> None:
+    """From now on `changed` hears of every change on this connection."""
+    await connection.execute("LISTEN " + CHANNEL)
+
+
+async def changed(connection: Connection, within_s: float) -> None:
+    """Return when a change commits, or committed since this was last asked; within `within_s` at the latest."""
+    async for _ in connection.notifies(timeout=within_s, stop_after=1):
+        pass
 
 
 async def waiting(connection: Connection, known: int) -> list[Offered]:

@@ -14,7 +14,6 @@ import pytest
 from davy.exits import Exit
 from devices.quantities import Flag, ValvePosition
 from devices.readings import Rows
-from devices.sites import encode_registry
 from engine.records import CycleRecord
 from rules.decisions import AlarmRaised, AlarmState, Decision
 from rules.documents.document import load_pack
@@ -32,6 +31,7 @@ from storage.rule_packs import found_in_force
 from storage.times import as_datetime
 from tests.rules.world import NUMBERS, SECOND, T0, World, at, reading, registry
 from tests.storage.cycles import cycle
+from tests.storage.registered import registered
 from tests.storage.writing import one, write
 
 NOBODY = Assumed(valves_answer=False, acknowledge_after_s=None, as_active=False)
@@ -93,11 +93,7 @@ def _reading(random: np.random.Generator, name: str, t: float, level: dict[str, 
 
 
 async def _stored(connection: Connection, url: str, seed: int = 3) -> list[Decision]:
-    body = encode_registry(registry())
-    await connection.execute(
-        "INSERT INTO registry_outbox (number, sha256, body) VALUES (1, %s, %s)",
-        (hashlib.sha256(body).hexdigest(), body),
-    )
+    await registered(connection, registry())
     await found_in_force(connection, "engine-1", 0, None, hashlib.sha256(RULES).hexdigest(), RULES)
     records, decided = _cycles(seed)
     await write(url, records)

@@ -22,6 +22,7 @@ from storage.follower import Journal, Progress, follow
 from storage.migrate import migrate
 from storage.registry import import_registry
 from storage.registry_source import parse_source
+from storage.registry_whole import whole_registry
 from tests.postgres import Server, embedded_bin, running
 from tests.storage.cycles import MINUTE, SECOND, T0, RecordedJournal, cycle, readings
 from tests.storage.engine import Engine, engine, eventually
@@ -133,6 +134,35 @@ async def test_the_newest_registry_goes_from_the_outbox_to_the_engine_and_once(
         await eventually(lambda: an_engine.cycle.memory.registry_number >= 3)
     assert [site.key for site in an_engine.cycle.memory.fleet.registry.sites] == ["home-1", "home-2", "home-3"]
     assert an_engine.store.last_cycle == cycles + 1
+
+
+async def test_changes_come_one_by_one_and_where_one_is_missing_the_whole_registry_does(
+    url: str, database: Connection, an_engine: Engine
+) -> None:
+    memory, source = an_engine.cycle.memory, '{"sites": [{"key": "home-%d"}]}'
+
+    async def put(key: int) -> None:
+        rows = parse_source((source % key).encode())
+        await import_registry(database, rows, load_catalogue(), dry_run=False, random_bytes=os.urandom)
+
+    await put(1)
+    async with following(url, lambda: JournalReader(an_engine.path), an_engine.door):
+        await eventually(lambda: memory.registry_number == 1)
+        base = memory.registry_sha256
+        for number in (2, 3, 4):
+            await put(number)
+            await eventually(lambda: memory.registry_number == number)  # noqa: B023  waited for at once
+        assert (memory.registry_sha256, len(memory.registry_changes)) == (base, 3)
+        async with database.transaction():
+            await put(5)
+            await database.execute("DELETE FROM registry_outbox WHERE number = 5")
+            await put(6)
+            await database.execute("UPDATE registry_outbox SET number = 6, base = 5 WHERE number = 5")
+        await eventually(lambda: memory.registry_number == 6)
+        assert memory.registry_sha256 != base
+        assert memory.registry_changes == []
+    assert sorted(memory.fleet.site_by_key) == [f"home-{number}" for number in range(1, 7)]
+    assert memory.fleet.registry == await whole_registry(database)
 
 
 async def test_a_document_the_engine_refuses_is_written_down_and_does_not_stop_the_next(

@@ -14,10 +14,11 @@ import psycopg
 from devices.models import DeviceKind, DeviceModel
 from devices.quantities import Quality, quality_shift
 from devices.readings import Rows, blank
-from devices.sites import Device, Registry, Site, encode_registry
+from devices.sites import Device, Registry, Site
 from rules.documents.document import default_pack
 from storage.rule_packs import found_in_force
 from tests.storage.cycles import cycle
+from tests.storage.registered import registered
 from tests.storage.writing import write
 
 PAGE = (Path(__file__).parents[2] / "docs" / "writing-rules.md").read_text("utf-8")
@@ -47,12 +48,8 @@ def night() -> Rows:
 
 
 async def test_trying_a_rule_on_history_and_asking_why_go_as_the_page_says(plain_url: str, tmp_path: Path) -> None:
-    body = encode_registry(KITCHEN)
     async with await psycopg.AsyncConnection.connect(plain_url, autocommit=True) as connection:
-        await connection.execute(
-            "INSERT INTO registry_outbox (number, sha256, body) VALUES (1, %s, %s)",
-            (hashlib.sha256(body).hexdigest(), body),
-        )
+        await registered(connection, KITCHEN)
         rules = default_pack()
         await found_in_force(connection, "engine-1", 0, None, hashlib.sha256(rules).hexdigest(), rules)
     await write(plain_url, [cycle(1, night(), now=BEGAN_US + 360 * STEP_US)])
