@@ -15,7 +15,7 @@ A6  An incident may stand over several parties' sites. Only who may see each of 
 from access.actions import Action
 from access.ownership import EVERYTHING, NOTHING, Owner, Scope
 from access.principals import Administrator, Anonymous, DevicePrincipal, Membership, Person, Principal, Service
-from access.roles import ANONYMOUS_ACTIONS, DEVICE_ACTIONS, PLATFORM_ACTIONS, ROLE_ACTIONS, Role
+from access.roles import ANONYMOUS_ACTIONS, DEVICE_ACTIONS, PLATFORM_ACTIONS, ROLE_ACTIONS, SIGNED_IN_ACTIONS, Role
 from access.subjects import (
     OfAlarm,
     OfCommand,
@@ -69,9 +69,9 @@ def may(principal: Principal, action: Action) -> bool:
         case DevicePrincipal():
             return action in DEVICE_ACTIONS
         case Person():
-            return action in ANONYMOUS_ACTIONS or any(action in ROLE_ACTIONS[one.role] for one in principal.memberships)
+            return action in SIGNED_IN_ACTIONS or any(action in ROLE_ACTIONS[one.role] for one in principal.memberships)
         case Service():
-            return action in ANONYMOUS_ACTIONS or bool(_memberships(principal, action))
+            return action in SIGNED_IN_ACTIONS or bool(_memberships(principal, action))
         case Anonymous():
             return action in ANONYMOUS_ACTIONS
 

@@ -113,6 +113,11 @@ class Directory:
     def add_session(self, session: Session) -> None:
         self._sessions[session.secret_sha256] = session
 
+    def learn_of(self, account: Account, session: Session) -> None:
+        """Somebody signed in through us."""
+        self.add_account(account)
+        self.add_session(session)
+
     def by_login(self, login: str) -> Account | None:
         """Enabled or not."""
         return self.accounts.get(self._logins.get(login, ""))

@@ -42,6 +42,7 @@ _COMMAND = _words("wanted verb source device device_no epoch since confirm_by he
 _DEVICE = _words(
     "device device_no vendor serial model kind simulated gateway unit channel model_facts installed calibration_due"
     " made life_end certificates identifier identifier_kind version"
+    " recorded installer"
 )
 _AT_A_SITE = _words("site site_name area building riser tags mounting closes address")
 _INCIDENT = _words(

@@ -11,6 +11,7 @@ import structlog
 from fastapi import FastAPI
 
 from api import (
+    accounts,
     alarm_care,
     alarm_health,
     alarm_stream,
@@ -20,16 +21,20 @@ from api import (
     commands,
     description,
     device_changes,
+    device_papers,
     devices,
     explain,
     health,
     held,
     incident_work,
     incidents,
+    installations,
+    keys,
     ledger,
     readings,
     rules,
     service,
+    sessions,
     sites,
     telemetry,
     valve_permits,
@@ -40,16 +45,22 @@ from api.config import ApiConfig
 from api.database import Database
 from api.door import Door
 from api.edge import BoundedBodies, Failures, Room, Surroundings
+from api.external import External
 from api.feed import Feed
 from api.http_counts import HttpCounts
+from api.known import Known
 from api.parts import Parts
+from api.passwords import Passwords
+from api.people import People
 from api.problems import answer_with_problems
 from api.push_places import PushPlaces
 from api.rates import Rates
 from api.readiness import Lookout
 from api.stream_events import encode_event
+from api.throttle import Throttle
 from api.tokens import Tokens
 from engine.messages import FeedEvent
+from storage.sign_ins import write_sign_in
 
 _log = structlog.get_logger()
 
@@ -85,8 +96,9 @@ def create_app(config: ApiConfig) -> FastAPI:
     of_alarms = (alarm_stream, alarm_health, alarms, alarm_care, incidents, incident_work)
     of_valves = (commands, valve_permits, held)
     of_devices = (devices, service, readings)
-    of_register = (sites, device_changes)
+    of_register = (sites, device_changes, device_papers, installations)
     of_rules = (rules, backtests, explain)
+    of_people = (sessions, accounts, keys)
     for routes in (
         telemetry,
         health,
@@ -95,6 +107,7 @@ def create_app(config: ApiConfig) -> FastAPI:
         *of_devices,
         *of_register,
         *of_rules,
+        *of_people,
         ledger,
         audit,
         description,
@@ -113,6 +126,9 @@ def _parts(config: ApiConfig) -> Parts:
     limits = config.limits
     door = Door(config.door, limits.answer_within_s)
     stored = Database(config.database_url)
+    known = Known(config.database_url, config.access_file, config.now_us, write_sign_in)
+    external = External(config.provider) if config.provider else None
+    people = People(config, known, external)
     counts = HttpCounts()
     load = AlarmLoad(door)
 
@@ -124,7 +140,7 @@ def _parts(config: ApiConfig) -> Parts:
         config=config,
         door=door,
         feed=Feed(config.door, heard, limits.answer_within_s),
-        tokens=Tokens(door, config.admin_token_sha256, limits.token_lives_s, time.monotonic),
+        tokens=Tokens(door, config.admin_token_sha256, limits.token_lives_s, time.monotonic, people),
         requests=Rates(limits.requests_per_s, limits.requests_at_once, MOST_SENDERS, time.monotonic),
         counts=counts,
         places=PushPlaces(limits, counts),
@@ -132,6 +148,11 @@ def _parts(config: ApiConfig) -> Parts:
         lookout=Lookout(door, stored),
         backtests=Backtests(limits.backtests_kept, limits.backtest_within_s, config.now_us),
         load=load,
+        known=known,
+        passwords=Passwords(),
+        throttle=Throttle(time.monotonic),
+        people=Rates(limits.people_per_s, limits.people_at_once, MOST_SENDERS, time.monotonic),
+        external=external,
         explaining=asyncio.Semaphore(limits.explanations),
     )
 
@@ -140,6 +161,7 @@ def _parts(config: ApiConfig) -> Parts:
 async def _running(parts: Parts) -> AsyncIterator[None]:
     """Open without waiting for anybody; close in reverse."""
     await parts.stored.open()
+    knowing = asyncio.create_task(parts.known.run(), name="who-may-sign-in")
     feed = asyncio.create_task(parts.feed.run(), name="alarm-feed")
     feed.add_done_callback(lambda task: _feed_ended(task, parts.feed))
     try:
@@ -147,7 +169,10 @@ async def _running(parts: Parts) -> AsyncIterator[None]:
     finally:
         parts.feed.stop()
         feed.cancel()
-        await asyncio.wait({feed})
+        knowing.cancel()
+        await asyncio.wait({feed, knowing})
+        await parts.known.close()
+        parts.passwords.close()
         await parts.backtests.close()
         await parts.door.close()
         await parts.stored.close()

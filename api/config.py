@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from api.external import Provider
+
 
 def _now_us() -> int:
     return time.time_ns() // 1_000
@@ -25,7 +27,9 @@ class Limits:
         it 429. So sixteen senders at least share the places.
     body_bytes: bytes of pushes that arrive or wait; above it 503. Twice what may wait for the engine.
     requests_per_s, requests_at_once: requests of one device's token; above it 429. A device reports once a second at
-        most, and a gateway puts up to 1,000 readings into one push. People are not held up.
+        most, and a gateway puts up to 1,000 readings into one push.
+    people_per_s, people_at_once: requests of one person or key; above it 429. Closing a valve and acknowledging an
+        alarm are never held up.
     streams: open alarm streams; above it 429.
     connections: connections at a time; one above it is answered 503 and closed, above twice as many they are closed
         unheard. Far more than streams and pushes together, so that a person's CLOSE finds room beside them.
@@ -47,6 +51,8 @@ class Limits:
     body_bytes: int = 32 * 1024 * 1024
     requests_per_s: float = 100.0
     requests_at_once: int = 200
+    people_per_s: float = 300.0
+    people_at_once: int = 600
     streams: int = 256
     connections: int = 4_096
     answer_within_s: float = 10.0
@@ -68,11 +74,15 @@ class ApiConfig:
     """door: the engine's local socket.
     database_url: None serves everything that needs no database, and answers 503 for the rest.
     admin_token_sha256: hex, as `devices.sites.token_sha256` makes it.
+    access_file: where it is kept who may sign in, for when the database is away; None: nowhere.
+    provider: an external OpenID Connect provider; None: there is none.
     """
 
     door: Path
     database_url: str | None
     admin_token_sha256: str
+    access_file: Path | None = None
+    provider: Provider | None = None
     limits: Limits = Limits()
     now_us: Callable[[], int] = _now_us
     new_id: Callable[[], str] = _new_id

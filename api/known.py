@@ -33,7 +33,7 @@ TRY_AGAIN_S = 0.5
 MARK_EVERY_S, WRITE_EVERY_S = 10.0, 1.0
 
 #: Writes down a sign-in that was made while the database was away.
-WriteDown = Callable[[Connection, Session], Awaitable[None]]
+WriteDown = Callable[[Connection, Session], Awaitable[object]]
 
 
 class Known:

@@ -14,12 +14,16 @@ from api.backtest_jobs import Backtests
 from api.config import ApiConfig
 from api.database import Database
 from api.door import Door
+from api.external import External
 from api.feed import Feed
 from api.http_counts import HttpCounts
+from api.known import Known
+from api.passwords import Passwords
 from api.push_places import PushPlaces
 from api.rates import Rates
 from api.readiness import Lookout
 from api.tenancy import in_whose_name
+from api.throttle import Throttle
 from api.tokens import Tokens
 from storage.database import Connection
 from storage.tenants import As, Standing, Tenant
@@ -27,7 +31,8 @@ from storage.tenants import As, Standing, Tenant
 
 @dataclass(slots=True)
 class Parts:
-    """requests: how often each device may ask."""
+    """requests: how often each device may ask; people: each person and key. known: who may sign in. external: the
+    provider that signs people in."""
 
     config: ApiConfig
     door: Door
@@ -41,6 +46,11 @@ class Parts:
     backtests: Backtests
     explaining: asyncio.Semaphore
     load: AlarmLoad
+    known: Known
+    passwords: Passwords
+    throttle: Throttle
+    people: Rates
+    external: External | None = None
     counting_rows: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def engine(self) -> str:

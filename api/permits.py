@@ -20,11 +20,12 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.types import Receive, Scope, Send
 
 from access.authorize import Action, Denied, NotFound, authorize, may
-from access.principals import Anonymous, DevicePrincipal, Principal
+from access.principals import Administrator, Anonymous, DevicePrincipal, Principal
 from access.subjects import OfAlarm, OfCommand, OfDevice, OfEnterprise, OfIncident, OfPermit, OfSite, Platform, Subject
 from api.owners import with_owner
 from api.parts import parts_of
 from api.problems import NOT_ALLOWED, NOT_FOUND, NOT_SIGNED_IN, TOO_MANY, Problem
+from api.rates import Rates
 
 _bearer = HTTPBearer(
     auto_error=False,
@@ -91,13 +92,23 @@ class Permit:
             raise Problem(NOT_ALLOWED, str(denied)) from denied
         except NotFound as hidden:
             raise Problem(NOT_FOUND, str(hidden)) from hidden
-        if isinstance(who, DevicePrincipal):  # people are never held up: what they want may be a valve closed
-            wait_s = parts.requests.wait_s(who.name)
-            if wait_s > 0.0:
-                raise Problem(TOO_MANY, f"Too many requests of {who.name}", retry_after_s=math.ceil(wait_s))
-            parts.requests.take(who.name)
+        _require_room(parts.requests if isinstance(who, DevicePrincipal) else parts.people, who, self.action)
         request.scope[_SUBJECT] = subject
         return who
+
+
+#: What nobody is ever held up for.
+NEVER_HELD_UP = frozenset({Action.CLOSE_VALVE, Action.ACKNOWLEDGE_ALARM})
+
+
+def _require_room(rates: Rates, who: Principal, action: Action) -> None:
+    """Raises Problem (429) for one request too many."""
+    if action in NEVER_HELD_UP or isinstance(who, Administrator):
+        return
+    wait_s = rates.wait_s(who.name)
+    if wait_s > 0.0:
+        raise Problem(TOO_MANY, f"Too many requests of {who.name}", retry_after_s=math.ceil(wait_s))
+    rates.take(who.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +169,7 @@ def permits_of(dependant: Dependant) -> Iterator[Permit | OpenPermit]:
         yield from permits_of(below)
 
 
+SignsIn = Annotated[Principal, Depends(OpenPermit(Action.SIGN_IN))]
 WatchesHealth = Annotated[Principal, Depends(OpenPermit(Action.WATCH_HEALTH))]
 ReadsMetrics = Annotated[Principal, Depends(Permit(Action.READ_METRICS))]
 ReadsDescription = Annotated[Principal, Depends(Permit(Action.READ_DESCRIPTION))]
@@ -182,6 +194,11 @@ CompletesPermits = Annotated[Principal, Depends(Permit(Action.COMPLETE_PERMIT))]
 ReadsHeld = Annotated[Principal, Depends(Permit(Action.READ_HELD))]
 ReleasesHeld = Annotated[Principal, Depends(Permit(Action.RELEASE_HELD))]
 VetoesHeld = Annotated[Principal, Depends(Permit(Action.VETO_HELD))]
+ChangesSelf = Annotated[Principal, Depends(Permit(Action.CHANGE_SELF))]
+ReadsAccounts = Annotated[Principal, Depends(Permit(Action.READ_ACCOUNTS))]
+ChangesAccounts = Annotated[Principal, Depends(Permit(Action.CHANGE_ACCOUNTS))]
+ReadsKeys = Annotated[Principal, Depends(Permit(Action.READ_KEYS))]
+ChangesKeys = Annotated[Principal, Depends(Permit(Action.CHANGE_KEYS))]
 ClosesValves = Annotated[Principal, Depends(Permit(Action.CLOSE_VALVE))]
 CancelsCloses = Annotated[Principal, Depends(Permit(Action.CANCEL_CLOSE))]
 ReadsCommands = Annotated[Principal, Depends(Permit(Action.READ_COMMANDS))]

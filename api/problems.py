@@ -46,6 +46,7 @@ ANSWER_LOST = Kind("answer-lost", 503, "The engine's answer did not come")
 ENGINE_BUSY = Kind("engine-busy", 503, "The engine takes no more for the moment")
 PUSH_BUSY = Kind("push-busy", 503, "Too many pushes are under way")
 API_FULL = Kind("api-full", 503, "Too many connections are open")
+PROVIDER_AWAY = Kind("provider-away", 503, "The provider that signs people in is away")
 DATABASE_AWAY = Kind("database-away", 503, "The database is away")
 DATABASE_BUSY = Kind("database-busy", 503, "The database did not answer in time")
 

@@ -1,4 +1,5 @@
-"""Whose token is this? The administrator's is known here; a device's is known to the engine.
+"""Whose token is this? The administrator's is known here; a person's or a program's to api/known.py; a device's to the
+engine.
 
 T1  A token is compared as its SHA-256, in constant time; neither is logged or kept in clear.
 T2  The engine's yes to a device token is believed for `lives_s`: a revoked token ends within that time, and a device
@@ -17,6 +18,7 @@ from collections.abc import Callable
 
 from access.principals import Administrator, Anonymous, DevicePrincipal, Principal
 from api.door import Door
+from api.people import People
 from api.problems import TOO_MANY, Problem
 from api.rates import Rates
 from devices.sites import token_sha256
@@ -36,8 +38,16 @@ MOST_ADDRESSES = 4_096
 class Tokens:
     """`clock_s` counts seconds, never backwards."""
 
-    def __init__(self, door: Door, administrator_sha256: str, lives_s: float, clock_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        door: Door,
+        administrator_sha256: str,
+        lives_s: float,
+        clock_s: Callable[[], float],
+        people: People | None = None,
+    ) -> None:
         self._door = door
+        self._people = people
         self._administrator_sha256 = administrator_sha256
         self._lives_s = lives_s
         self._clock_s = clock_s
@@ -45,7 +55,9 @@ class Tokens:
         self._failures = Rates(FAILURES_PER_S, FAILURES_AT_ONCE, MOST_ADDRESSES, clock_s)
 
     async def person(self, token: str) -> Principal:
-        """The administrator, or nobody."""
+        """Who signed in with it, the program whose key it is, the administrator, or nobody."""
+        if self._people is not None and (found := await self._people.who(token)) is not None:
+            return found
         if 0 < len(token) <= MOST_TOKEN_LENGTH and self._is_administrators(token_sha256(token)):
             return Administrator()
         return Anonymous()

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
+from msgspec.structs import replace
+
 from access.directory import Account
 from access.principals import Membership
+from access.roles import Role
 from storage.database import Connection
-from storage.known import accounts
 from storage.times import as_datetime
 
 
@@ -65,14 +67,44 @@ async def set_password(connection: Connection, account: str, password: str) -> N
 async def list_accounts(
     connection: Connection, *, enterprises: frozenset[str] | None, after: str, limit: int
 ) -> list[Account]:
-    """Those with a membership in these enterprises (None: all there are), by login."""
-    page: LiteralString = " WHERE a.login > %s AND a.login IN (SELECT b.login FROM account b WHERE b.login > %s"
-    values: list[Any] = [after, after]
+    """Those with a membership in these enterprises (None: all there are), by login, without their passwords' hashes:
+    so may be asked in a tenant's name, who then sees its own memberships of them."""
+    query: LiteralString = _LISTED + " WHERE b.login > %s"
+    values: list[Any] = [after]
     if enterprises is not None:
-        page += " AND EXISTS (SELECT FROM membership o WHERE o.account = b.account AND o.enterprise = ANY(%s))"
+        query += _OF
         values.append(sorted(enterprises))
-    found = await accounts(connection, page + " ORDER BY b.login LIMIT %s)", [*values, limit])
-    return sorted(found, key=lambda one: one.login)
+    return await _listed(connection, query + " ORDER BY b.login LIMIT %s) ORDER BY a.login", [*values, limit])
+
+
+async def find_account(connection: Connection, account: str, enterprises: frozenset[str] | None) -> Account | None:
+    """One of those."""
+    query: LiteralString = _LISTED + " WHERE b.account = %s"
+    values: list[Any] = [account]
+    if enterprises is not None:
+        query += _OF
+        values.append(sorted(enterprises))
+    return next(iter(await _listed(connection, query + ") ORDER BY a.login", values)), None)
+
+
+_LISTED: LiteralString = (
+    "SELECT a.account, a.login, a.issuer, a.subject, a.disabled, m.role, m.enterprise, m.sites"
+    " FROM account a LEFT JOIN membership m USING (account) WHERE a.login IN (SELECT b.login FROM account b"
+)
+_OF: LiteralString = " AND EXISTS (SELECT FROM membership o WHERE o.account = b.account AND o.enterprise = ANY(%s))"
+
+
+async def _listed(connection: Connection, query: LiteralString, values: list[Any]) -> list[Account]:
+    found: dict[str, Account] = {}
+    for account, login, issuer, subject, disabled, role, *of in await (
+        await connection.execute(query, values)
+    ).fetchall():
+        one = found.get(account) or Account(account, login, "", issuer, subject, disabled)
+        if role is not None:
+            member = Membership(Role(role), of[0], sites=frozenset(of[1]))
+            one = replace(one, memberships=(*one.memberships, member))
+        found[account] = one
+    return list(found.values())
 
 
 async def make_password_link(

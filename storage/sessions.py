@@ -45,6 +45,14 @@ async def end(connection: Connection, account: str, now_us: int, session: str | 
     return cursor.rowcount
 
 
+async def end_others(connection: Connection, account: str, now_us: int, but: str) -> None:
+    """End all that live but one; `but` empty: all."""
+    await connection.execute(
+        "UPDATE session SET ended = %s WHERE account = %s AND ended IS NULL AND session <> %s",
+        (as_datetime(now_us), account, but),
+    )
+
+
 async def forget(connection: Connection, before_us: int) -> int:
     """Take out what ended or expired before this; the record has who signed in when."""
     at = as_datetime(before_us)
