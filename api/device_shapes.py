@@ -2,7 +2,9 @@
 
 from pydantic import Field
 
+from access.ownership import Owner
 from api.days import Day
+from api.register_shapes import Past
 from api.shapes import Asked, Page, Reason, Shape, example
 from api.times import Utc, UtcParameter
 from devices.addresses import unit_address
@@ -19,15 +21,15 @@ class Device(Shape):
     serial: str
     model: str
     kind: DeviceKind
-    site: str
-    site_name: str
+    site: str | None = Field(description="What the asker may not see is null, here and below")
+    site_name: str | None
     simulated: bool
     gateway: str | None = Field(description="vendor/serial of the gateway that publishes for it, or has its bus")
     address: str | None = Field(
         description="Of a gateway, the URL of its bus; of a device behind one, `unit[/channel][?base=N]`",
         examples=["modbus+tcp://192.0.2.7:502", "7/3"],
     )
-    tags: list[str]
+    tags: list[str] | None
     installed: Day | None = Field(description="The day it was put to use, from which its life counts")
     calibration_due: Day | None
     area: str | None = Field(description="Of its site, a code of GB/T 2260")
@@ -36,7 +38,9 @@ class Device(Shape):
     enterprise: str | None = Field(description="Key of the gas company whose site it is at")
     manager: str | None = Field(description="Key of the property manager")
     installer: str | None = Field(description="Key of who installed it")
-    version: int = Field(description="One more with every change of what is registered of it")
+    version: int = Field(description="One more with every change of what is registered of it; the ETag")
+    recorded: Utc = Field(description="Since when all this stands so")
+    recorded_by: str | None
 
 
 class OutOfServiceRequest(Asked, json_schema_extra=example(until="2026-11-20T18:00:00Z", reason="a new sensor")):
@@ -84,17 +88,27 @@ class DeviceInFull(Device):
     mounting: str | None = Field(description="Where and how it is mounted, in words")
     made: Day | None
     life_end: Day | None = Field(description="As printed on it; null: what follows from its installation and model")
-    recorded: Utc = Field(description="Since when all this stands so")
-    recorded_by: str | None
-    oddities: list[str] = Field(description="What is probably wrong with its numbers; nothing is refused for it")
+    oddities: list[str] | None = Field(description="What is probably wrong with its numbers; nothing is refused for it")
     unit: int | None = Field(description="Its unit address on the bus")
     channel: int | None = Field(description="Its measuring point of that unit, from 1")
     model_facts: Model
-    closes: list[str] = Field(description="The valves that an alarm at this device closes or watches")
+    closes: list[str] | None = Field(description="The valves that an alarm at this device closes or watches")
 
 
 class Devices(Page):
     devices: list[Device]
+
+
+class PastDevice(Past):
+    device: Device
+
+
+class DeviceHistory(Page):
+    versions: list[PastDevice]
+
+
+def owner_of_device(device: RegisteredDevice) -> Owner:
+    return Owner(device.site, device.enterprise, device.manager, device.area, device.vendor, device.installer)
 
 
 def show_device(device: RegisteredDevice) -> Device:
@@ -120,6 +134,8 @@ def show_device(device: RegisteredDevice) -> Device:
         manager=device.manager or None,
         installer=device.installer or None,
         version=device.recorded.version,
+        recorded=device.recorded.recorded,
+        recorded_by=device.recorded.recorded_by or None,
     )
 
 
@@ -133,8 +149,6 @@ def show_in_full(device: RegisteredDevice, facts: ModelFacts, closes: list[str])
         mounting=said.mounting or None,
         made=said.made or None,
         life_end=said.life_end or None,
-        recorded=device.recorded.recorded,
-        recorded_by=device.recorded.recorded_by or None,
         oddities=[f"identifier: {oddity}"] if oddity else [],
         unit=place.unit if place else None,
         channel=place.channel if place else None,

@@ -8,7 +8,7 @@ L1  An installation says when a device was at a site in the world (`since`, `unt
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
-from access.ownership import EVERYTHING, Scope
+from access.ownership import EVERYTHING, Owner, Scope
 from devices.register import Certificate, Installation, LinkFacts
 from storage.database import Connection, translated
 from storage.register_asked import Asked, Recorded, said_day, said_time, select
@@ -22,15 +22,19 @@ OF_INSTALLATION = OwnerColumns(
 
 _COLUMNS: LiteralString = (
     "i.key, i.identity, i.site, i.since, i.until, i.installer, i.mounting, i.evidence, i.gas_on_check, i.inspected,"
-    " i.replaces, i.reason, i.ended_because, i.version, i.recorded, i.recorded_by"
+    " i.replaces, i.reason, i.ended_because, i.version, i.recorded, i.recorded_by,"
+    " coalesce(s.enterprise, ''), coalesce(s.manager, ''), coalesce(s.area, '')"
 )
 _WITH_SITE: LiteralString = " LEFT JOIN site s ON s.key = i.site"
 
 
 @dataclass(frozen=True, slots=True)
 class RegisteredInstallation:
+    """`owner`: whose its site is now, with its device's vendor and its installer."""
+
     installation: Installation
     recorded: Recorded
+    owner: Owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +154,8 @@ async def links_of(connection: Connection, identity: str, *, as_of_us: int | Non
 
 
 def _installation(row: tuple[Any, ...]) -> RegisteredInstallation:
-    key, identity, site, since, until, installer, mounting, evidence, gas_on_check, inspected, *rest = row
-    *words, version, recorded, by = rest
-    days = (said_day(gas_on_check), said_day(inspected))
+    key, identity, site, since, until, installer, mounting, evidence, gas_on_check, inspected = row[:10]
+    replaces, reason, ended_because, version, recorded, by, company, manager, area = row[10:]
     return RegisteredInstallation(
         Installation(
             key,
@@ -163,10 +166,14 @@ def _installation(row: tuple[Any, ...]) -> RegisteredInstallation:
             installer,
             mounting,
             tuple(evidence),
-            *days,
-            *words,
+            said_day(gas_on_check),
+            said_day(inspected),
+            replaces,
+            reason,
+            ended_because,
         ),
         Recorded(version, said_time(recorded), by),
+        Owner(site, company, manager, area, identity.partition("/")[0], installer),
     )
 
 

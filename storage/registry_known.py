@@ -22,7 +22,8 @@ from storage.registry_rows import Fate, RowFate, TokenGiven
 @dataclass(slots=True)
 class Known:
     """The registry by key, and the documents of the models as they are stored. A new device has a provisional number
-    until the database gives it its own. `facts`: by kind (storage/registry_facts.py), then by key."""
+    until the database gives it its own. `facts`: by kind (storage/registry_facts.py), then by key. `departed`: (kind,
+    key) of devices and sites that are registered no longer, as far as installations that ended name them."""
 
     sites: dict[str, Site] = field(default_factory=dict)
     devices: dict[str, Device] = field(default_factory=dict)
@@ -31,6 +32,7 @@ class Known:
     credentials: dict[str, Credential] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)
     facts: dict[str, dict[Key, msgspec.Struct]] = field(default_factory=dict)
+    departed: set[tuple[str, str]] = field(default_factory=set)
 
     def registry(self, models: Sequence[DeviceModel]) -> Registry:
         """As one document; the same content gives the same document."""

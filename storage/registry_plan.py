@@ -134,7 +134,7 @@ def _fact_faults(plan: Plan, models: Collection[str]) -> Iterator[str]:
             at = f"{kind.name} {key_text(kind.key(fact))}"
             for name, what in kind.references.items():
                 word = getattr(fact, name)
-                if word and word not in there[what]:
+                if word and word not in there[what] and not _was_there(plan, fact, what, word):
                     yield f"{at}: {name} {word!r} is not registered; register the {what} first"
             if kind.name == "link_facts" and kind.key(fact) not in known.links:
                 yield f"{at}: there is no such link; register the link first"
@@ -144,6 +144,13 @@ def _fact_faults(plan: Plan, models: Collection[str]) -> Iterator[str]:
             yield f"area {key_text(key)}: {reason}"
     yield from _vendor_faults(plan)
     yield from _installation_faults(plan)
+
+
+def _was_there(plan: Plan, fact: object, what: str, word: str) -> bool:
+    """What ended may name what has left the registry, in this plan or before."""
+    if not isinstance(fact, Installation) or not fact.until:
+        return False
+    return word in plan.gone.get(what, ()) or (what, word) in plan.known.departed
 
 
 def _vendor_faults(plan: Plan) -> Iterator[str]:

@@ -69,6 +69,7 @@ async def reach(connection: Connection, rows: Iterable[SourceRow], models: Seque
     await _read_neighbours(connection, found, touched)
     await _read_named(connection, found.known, touched)
     await _read_facts(connection, found.known, touched)
+    await _read_departed(connection, found.known, touched)
     cursor = await connection.execute("SELECT coalesce(max(device_no), 0) + 1 FROM device")
     found.next_no = int((await cursor.fetchall())[0][0])
     return found
@@ -242,6 +243,18 @@ async def _read_facts(connection: Connection, known: Known, touched: _Touched) -
             await _read_fact(connection, known, kind, "vendor = ANY(%s) AND vendor <> ''", (vendors,))
         if kind.name == "installation" and (about := sorted(installed | touched.centre)):
             await _read_fact(connection, known, kind, "identity = ANY(%s) AND until IS NULL", (about,))
+
+
+async def _read_departed(connection: Connection, known: Known, touched: _Touched) -> None:
+    """What installations that ended name, and is registered no longer."""
+    past = [one for one in touched.facts.get("installation", ()) if isinstance(one, Installation) and one.until]
+    if past:
+        cursor = await connection.execute(
+            "SELECT 'device', identity FROM device WHERE identity = ANY(%s) AND gone IS NOT NULL"
+            " UNION ALL SELECT 'site', key FROM site WHERE key = ANY(%s) AND gone IS NOT NULL",
+            ([one.identity for one in past], [one.site for one in past]),
+        )
+        known.departed |= {(str(what), str(key)) for what, key in await cursor.fetchall()}
 
 
 def _by_key(kind: FactKind, facts: Sequence[msgspec.Struct]) -> tuple[LiteralString, tuple[Any, ...]]:

@@ -15,7 +15,7 @@ _SITES: LiteralString = (
 )
 _DEVICES: LiteralString = (
     "SELECT device_no, vendor, serial, model, site, gateway, address, tags, coalesce(installed::text, ''),"
-    " coalesce(calibration_due::text, '') FROM device WHERE gone IS NULL ORDER BY device_no"
+    " coalesce(calibration_due::text, ''), installer FROM device WHERE gone IS NULL ORDER BY device_no"
 )
 _LINKS: LiteralString = "SELECT detector, valve FROM link ORDER BY detector, valve"
 _MATRIX: LiteralString = "SELECT id, detectors, votes, rules, valves, fans FROM matrix_row ORDER BY id"

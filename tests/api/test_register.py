@@ -1,10 +1,14 @@
 """The register over HTTP: what is read, changed, and kept of what was."""
 
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from devices.models import load_catalogue
+from storage.database import connect
+from storage.registry import import_registry
 from tests.api.conftest import config_of
 from tests.api.door_double import DoorDouble
 from tests.api.stand import Stand, serving
@@ -12,6 +16,9 @@ from tests.api.stand import Stand, serving
 
 @pytest.fixture
 async def stand(engine: DoorDouble, database_url: str) -> AsyncIterator[Stand]:
+    connection = await connect(database_url, name="test")
+    await import_registry(connection, (), load_catalogue(), dry_run=False, random_bytes=os.urandom)
+    await connection.close()
     async with serving(config_of(engine.path, database_url)) as served:
         yield served
 
@@ -66,3 +73,105 @@ async def test_a_list_shows_the_fields_that_are_asked_and_pages_without_gaps(sta
     assert len((await _get(stand, "/v1/sites", area="500000", site_class="school"))["sites"]) == 5
     assert (await _get(stand, "/v1/sites", area="510000"))["sites"] == []
     assert "there is no 'telephone'" in (await _get(stand, "/v1/sites", 422, fields="telephone"))["detail"]
+
+
+async def _street(stand: Stand) -> None:
+    """Two homes, a valve and a detector in the first, a spare detector in the second."""
+    await _sites(stand, {"site": "h1", "area": "500156"}, {"site": "h2", "area": "500156"})
+    rows = [
+        {"vendor": "acme", "serial": "d1", "model": "sim_detector_home", "site": "h1"},
+        {"vendor": "acme", "serial": "d2", "model": "sim_detector_home", "site": "h2"},
+        {"vendor": "acme", "serial": "v1", "model": "sim_valve_shut_off", "site": "h1"},
+    ]
+    done = await _send(stand, "POST", "/v1/devices", {"devices": rows})
+    assert done["applied"] is True, done
+    await _send(stand, "POST", "/v1/devices/acme/d1/links", {"valve": "acme/v1", "since": "2024-05-01"})
+
+
+async def test_a_device_is_put_in_anothers_place_and_who_had_what_can_be_asked(stand: Stand) -> None:
+    await _street(stand)
+    first = {"installation": "w1", "device": "acme/d1", "site": "h1", "since": "2024-05-01", "mounting": "kitchen"}
+    await _send(stand, "POST", "/v1/installations", first, 201)
+    one = await _get(stand, "/v1/devices/acme/d1")
+    assert (one["installed"], one["mounting"], one["closes"]) == ("2024-05-01", "kitchen", ["acme/v1"])
+    second = {"installation": "w2", "device": "acme/d2", "site": "h1", "since": "2026-11-20", "replaces": "acme/d1"}
+    early = await _send(stand, "POST", "/v1/installations", {**second, "since": "2024-04-30"}, 409)
+    assert "began on 2024-05-01" in early["detail"]
+    await _send(stand, "POST", "/v1/installations", {**second, "reason": "end of life"}, 201)
+    await _send(stand, "POST", "/v1/installations", second, 409)
+
+    new = await _get(stand, "/v1/devices/acme/d2")
+    assert (new["site"], new["closes"], new["installed"]) == ("h1", ["acme/v1"], "2026-11-20")
+    await _get(stand, "/v1/devices/acme/d1", 404)
+
+    async def had(day: str) -> list[str]:
+        page = await _get(stand, "/v1/installations", site="h1", day=day)
+        return [one["device"] for one in page["installations"]]
+
+    assert [await had(day) for day in ("2024-04-30", "2025-01-01", "2026-11-20")] == [[], ["acme/d1"], ["acme/d2"]]
+    (taken,) = (await _get(stand, "/v1/installations", replaces="acme/d1"))["installations"]
+    assert (taken["device"], taken["reason"]) == ("acme/d2", "end of life")
+    old = await _get(stand, "/v1/installations/w1")
+    assert (old["until"], old["ended_because"]) == ("2026-11-20", "end of life")
+
+    etag = f'"{taken["version"]}"'
+    changed = await _send(stand, "PATCH", "/v1/installations/w2", {"inspected": "2026-11-21"}, If_Match=etag)
+    assert (changed["inspected"], changed["since"]) == ("2026-11-21", "2026-11-20")
+    end = {"until": "2026-12-01", "reason": "given up"}
+    ended = await _send(stand, "POST", "/v1/installations/w2/end", end, If_Match="*")
+    assert (ended["until"], ended["ended_because"]) == ("2026-12-01", "given up")
+    await _get(stand, "/v1/devices/acme/d2", 404)
+    assert (await _send(stand, "POST", "/v1/installations/w2/end", end, 409, If_Match="*"))["status"] == 409
+
+
+async def test_a_device_is_changed_by_version_and_comes_back_under_its_own_number(stand: Stand) -> None:
+    await _street(stand)
+    before = await _get(stand, "/v1/devices/acme/d2")
+    etag = f'"{before["version"]}"'
+    change = {"identifier": "88.111.1/a", "identifier_kind": "passive", "tags": ["x"], "made": "2023-01-02"}
+    after = await _send(stand, "PATCH", "/v1/devices/acme/d2", change, If_Match=etag)
+    assert (after["tags"], after["site"]) == (["x"], "h2")
+    whole = await _get(stand, "/v1/devices/acme/d2")
+    assert (whole["identifier"], whole["identifier_kind"], whole["made"]) == ("88.111.1/a", "passive", "2023-01-02")
+    assert whole["oddities"] == []
+    await _send(stand, "PATCH", "/v1/devices/acme/d2", {"tags": []}, 412, If_Match=etag)
+    odd = await _send(stand, "PATCH", "/v1/devices/acme/d2", {"identifier": "99/x"}, If_Match="*")
+    assert "identifier" in (await _get(stand, "/v1/devices/acme/d2"))["oddities"][0]
+    await _send(stand, "PATCH", "/v1/devices/acme/d2", {"made": "2023-02-30"}, 422, If_Match="*")
+    await _send(stand, "PATCH", "/v1/devices/acme/d2", {"site": "nowhere"}, 409, If_Match="*")
+    await _send(stand, "DELETE", "/v1/devices/acme/d2", None, 204, If_Match=f'"{odd["version"]}"')
+    await _get(stand, "/v1/devices/acme/d2", 404)
+    history = await _get(stand, "/v1/devices/acme/d2/history")
+    assert history["versions"][0]["gone"] is True
+    assert history["versions"][-1]["device"]["version"] == 1
+    again = {"vendor": "acme", "serial": "d2", "model": "sim_detector_home", "site": "h1"}
+    await _send(stand, "POST", "/v1/devices", {"devices": [again]})
+    back = await _get(stand, "/v1/devices/acme/d2")
+    assert (back["device_no"], back["site"]) == (before["device_no"], "h1")
+
+
+async def test_certificates_and_links_are_added_and_taken_away(stand: Stand) -> None:
+    await _street(stand)
+    given = {"scheme": "CCC", "number": "123", "expires": "2028-01-31"}
+    (shown,) = (await _send(stand, "POST", "/v1/devices/acme/d1/certificates", given))["certificates"]
+    assert (shown["device"], shown["expires"]) == ("acme/d1", "2028-01-31")
+    assert "16 digits" in shown["oddity"]
+    await _send(stand, "DELETE", "/v1/devices/acme/d1/certificates?scheme=CCC&number=123", None, 204)
+    assert (await _get(stand, "/v1/devices/acme/d1/certificates"))["certificates"] == []
+    await _send(stand, "DELETE", "/v1/devices/acme/d1/certificates?scheme=CCC&number=123", None, 404)
+    (link,) = (await _get(stand, "/v1/devices/acme/v1/links"))["links"]
+    assert (link["detector"], link["valve"], link["since"]) == ("acme/d1", "acme/v1", "2024-05-01")
+    await _send(stand, "DELETE", "/v1/devices/acme/d1/links?valve=acme/v1", None, 204)
+    assert (await _get(stand, "/v1/devices/acme/v1/links"))["links"] == []
+    assert (await _send(stand, "POST", "/v1/devices/acme/d1/links", {"valve": "acme/no"}, 404))["status"] == 404
+
+
+async def test_a_refused_row_refuses_all_and_a_dry_run_does_nothing(stand: Stand) -> None:
+    rows = [{"vendor": "acme", "serial": f"d{n}", "model": "sim_detector_home", "site": "h1"} for n in range(2)]
+    done = await _send(stand, "POST", "/v1/devices", {"devices": rows})
+    assert (done["applied"], [row["fate"] for row in done["rows"] if row["kind"] == "device"]) == (
+        False,
+        ["refused"] * 2,
+    )
+    await _send(stand, "POST", "/v1/sites?dry_run=true", {"sites": [{"site": "h1"}]})
+    assert (await _get(stand, "/v1/sites"))["sites"] == []
