@@ -16,15 +16,13 @@ from devices.coverage_policy import Policy
 from devices.models import DeviceKind, DeviceModel
 from storage.coverage_rows import DeviceColumns, SiteColumns, SiteKinds
 from storage.coverage_rules import Ruled
-from storage.coverage_sql import CONTACTS, DEVICES, MODELS, SITES
+from storage.coverage_sql import CONTACTS, DEVICES, MODELS, NOT_SUMMED_UP, SITES
 from storage.database import Connection, translated
 from storage.text import clean
 from storage.times import HOUR_US, as_datetime, as_microseconds
 
 #: Rows in one piece: some 10 ms of Python, so that what shares the process is not held up.
 _PIECE = 10_000
-#: Hours are summed up by then (storage/rollups.py: they settle in minutes); before that the readings are asked too.
-_HOURS_ARE_DUE = timedelta(hours=6)
 _VALVES = (DeviceKind.SELF_CLOSING_VALVE, DeviceKind.SHUT_OFF_VALVE)
 
 
@@ -63,7 +61,7 @@ class Gathered:
     rules_sha256: str
 
 
-async def gather(connection: Connection, policy: Policy, question: Question, now_us: int) -> Gathered:
+async def gather(connection: Connection, policy: Policy, question: Question) -> Gathered:
     """Everything as of one instant of the database. Raises DatabaseAway, DatabaseRefused."""
     at = AsOf(question.day, question.until_us)
     with translated():
@@ -71,7 +69,7 @@ async def gather(connection: Connection, policy: Policy, question: Question, now
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             await connection.execute("SET LOCAL cursor_tuple_fraction = 1")
             await connection.execute("SET LOCAL statement_timeout = 0")
-            values = _values(question, at, now_us)
+            values = await _values(connection, question)
             ruled = await Ruled.at(connection, at.until_us)
             sites, kinds = await _sites(connection, values)
             models = await _models(connection, policy)
@@ -79,9 +77,9 @@ async def gather(connection: Connection, policy: Policy, question: Question, now
     return Gathered(sites, devices, at, ruled.sha256)
 
 
-def _values(question: Question, at: AsOf, now_us: int) -> dict[str, Any]:
-    until = as_datetime(at.until_us)
-    recent = as_datetime(now_us) - until < _HOURS_ARE_DUE
+async def _values(connection: Connection, question: Question) -> dict[str, Any]:
+    until = as_datetime(question.until_us)
+    row = await (await connection.execute(NOT_SUMMED_UP, (until,))).fetchone()
     return {
         "area": within(question.area),
         "simulated": question.simulated,
@@ -89,7 +87,7 @@ def _values(question: Question, at: AsOf, now_us: int) -> dict[str, Any]:
         "timezone": question.timezone,
         "until": until,
         "known": as_datetime(question.known_us),
-        "raw_from": until - timedelta(hours=2) if recent else None,
+        "raw_from": row[0] if row else None,
     }
 
 

@@ -22,7 +22,7 @@ class _Coded:
     """Words on their way to a column: each once, in the order they come."""
 
     index: dict[str, int] = field(default_factory=dict)
-    of: array[int] = field(default_factory=lambda: array("i"))
+    of: "array[int]" = field(default_factory=lambda: array("i"))
 
     def add(self, words: Sequence[str]) -> None:
         index = self.index
@@ -42,7 +42,7 @@ class SiteKinds:
     """What rules and lives know of each site: its row, and a number for its (class, company, area, tags)."""
 
     row: dict[str, int]
-    kind: array[int]
+    kind: "array[int]"
     all: tuple[tuple[str, str, str, tuple[str, ...]], ...]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from devices.classes import DeviceClass
 from devices.models import DeviceModel
 from devices.quantities import ALARM_FLAGS, GAS_QUANTITIES, Flag
+from rules.decisions import Priority
 from rules.documents.document import Kind, RulePack, RuleState, load_pack
 from rules.evaluation.selection import applies, parsed_of
 from rules.language.canonical import quantities
@@ -39,9 +40,11 @@ class Ruled:
 
 
 def _about_gas(pack: RulePack, number: int) -> bool:
-    """A rule that is active everywhere and true of gas: by a limit, an expression or the device's own alarm bits."""
+    """A rule that is active everywhere and raises an urgent alarm for gas: by a limit, an expression or the
+    device's own alarm bits. What is of no hurry (a line that stays flat) protects nobody."""
     rule = pack.rules[number]
-    if rule.kind is not Kind.MEASURED or rule.state is not RuleState.ACTIVE:
+    urgent = rule.priority in (Priority.CRITICAL, Priority.HIGH)
+    if rule.kind is not Kind.MEASURED or rule.state is not RuleState.ACTIVE or not urgent:
         return False
     condition = parsed_of(pack, number).condition
     named = (rule.quantity,) if condition is None else quantities(condition)

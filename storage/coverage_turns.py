@@ -142,7 +142,7 @@ async def _make(
     if policy is None:
         raise ValueError(f"there is no policy {order.policy}; there are {', '.join(sorted(policies))}")
     question = asked_for(order, now_us)
-    gathered = await gather(connection, policy, question, now_us)
+    gathered = await gather(connection, policy, question)
     made = await asyncio.to_thread(make, policy, gathered, question)
     late = order.due_us is not None and missed(Due(order.day, order.due_us, order.phase), one.asked)
     occasion = Occasion(order.due_us, order.phase, late, order.corrects)

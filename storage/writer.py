@@ -17,7 +17,7 @@ from typing import Any, LiteralString
 import msgspec
 
 from devices.readings import Rows
-from storage import latest, rollup_marks
+from storage import latest, rollup_marks, valve_closings
 from storage.audit import record_many
 from storage.batch import Batch, Decided, Extra, RulesPut, SetAside
 from storage.database import Connection
@@ -118,6 +118,7 @@ class Writer:
             stored = await self._rows.store(batch.rows)
             stored.refused += [(batch.refused[at : at + 1], _IMPOSSIBLE) for at in range(len(batch.refused))]
             await rollup_marks.mark(self._connection, batch.rows)
+            await valve_closings.mark(self._connection, batch.rows)
             if show:
                 await latest.show(self._connection, newest)
             refused = await self._write_rest(batch, stored)

@@ -170,5 +170,13 @@ CREATE TABLE notice (
 );
 CREATE INDEX ON notice (at DESC);
 
--- When a valve was last seen closed, without reading a year of hours (3: ValvePosition.CLOSED).
-CREATE INDEX reading_1h_closed ON reading_1h (device_no, bucket) WHERE valve = 3;
+-- On which days (UTC) each valve was seen closed, and when first (storage/valve_closings.py); of what was before this table,
+-- as far as hours know it (3: ValvePosition.CLOSED).
+CREATE TABLE valve_closed (
+    device_no integer     NOT NULL,
+    day       date        NOT NULL,
+    at        timestamptz NOT NULL,
+    PRIMARY KEY (device_no, day)
+);
+INSERT INTO valve_closed (device_no, day, at)
+    SELECT device_no, (bucket AT TIME ZONE 'UTC')::date, min(bucket) FROM reading_1h WHERE valve = 3 GROUP BY 1, 2;
