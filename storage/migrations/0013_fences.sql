@@ -226,6 +226,17 @@ END $$;
 CREATE TRIGGER site_takes_its_own_along AFTER UPDATE ON site REFERENCING OLD TABLE AS earlier NEW TABLE AS later
     FOR EACH STATEMENT EXECUTE FUNCTION davy_site_moved();
 
+-- Keys that seal personal data (storage/sealed.py), wrapped by the installation's master key, which is not in the database.
+-- Versions are never given twice.
+CREATE TABLE tenant_key (
+    tenant  text        NOT NULL,
+    version integer     NOT NULL,
+    wrapped bytea       NOT NULL,
+    made    timestamptz NOT NULL,
+    PRIMARY KEY (tenant, version)
+);
+CREATE SEQUENCE tenant_key_version AS integer MINVALUE 1 NO CYCLE;
+
 -- A table's fence: nobody passes but Davy's own processes and the platform; then who else is admitted, by kind. Both are
 -- for later migrations too.
 CREATE PROCEDURE davy_fence(relation text, platform_verbs text DEFAULT 'SELECT, INSERT, UPDATE, DELETE')
@@ -313,6 +324,8 @@ BEGIN
         CALL davy_admit('site_role' || past, 'gas_company', 'SELECT', 'tenant = (SELECT davy_company())');
     END LOOP;
 END $do$;
+CALL davy_fence('tenant_key');
+CALL davy_admit('tenant_key', 'gas_company', 'SELECT, INSERT', 'tenant = (SELECT davy_company())');
 -- What a gas company changes itself. The past is written by triggers, which are the owner's.
 CALL davy_admit('site', 'gas_company', 'INSERT, UPDATE, DELETE', 'enterprise = (SELECT davy_company())');
 CALL davy_admit('device', 'gas_company', 'INSERT, UPDATE, DELETE',
@@ -502,7 +515,7 @@ BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA public TO %I', davy_role('writer'));
     EXECUTE format('GRANT USAGE ON SCHEMA tenant_vendor TO %I', davy_role('vendor'));
     EXECUTE format('GRANT SELECT ON tenant_vendor.site, tenant_vendor.alarm_event TO %I', davy_role('vendor'));
-    EXECUTE format('GRANT USAGE ON SEQUENCE device_no TO %I, %I', davy_role('platform'), davy_role('writer'));
+    EXECUTE format('GRANT USAGE ON SEQUENCE device_no, tenant_key_version TO %I, %I', davy_role('platform'), davy_role('writer'));
 END $do$;
 
 -- A function that runs as its owner is called by nobody but triggers, unless it is granted below; and no table that a

@@ -45,6 +45,9 @@ INSERT INTO contact (tenant, person, channel) VALUES ('gas_company-' || %(w)s, '
 INSERT INTO site_role (tenant, person, site, role) VALUES ('gas_company-' || %(w)s, 'p', 'site-' || %(w)s,
     'owner');
 
+-- table: tenant_key
+INSERT INTO tenant_key VALUES ('gas_company-' || %(w)s, 1, '', now());
+
 -- table: registry_outbox
 INSERT INTO registry_outbox (number, sha256, body) VALUES (%(no)s, '-' || %(w)s, '');
 

@@ -62,6 +62,7 @@ SEEN: dict[str, frozenset[Kind]] = {
     "installation": EVERYBODY - {VENDOR},
     "person": frozenset({GAS}),
     "contact": frozenset({GAS}),
+    "tenant_key": frozenset({GAS}),
     "site_role": frozenset({GAS}),
     "registry_outbox": frozenset(),
     "device_latest": frozenset({GAS, VENDOR, INSTALLER}),
