@@ -80,16 +80,32 @@ def _named(state: State, rule: str, device_no: int) -> tuple[list[Held], str]:
 
 
 def settled(state: State, out: Out, slot: int, rule: int, at: int) -> None:
-    """An alarm is no longer active: what waits for it waits for another that asks for it, or is over."""
-    mine = [key for key in state.waiting.of_detector(slot) if key[0] == state.compiled.rules[rule].id]
-    if not mine or matrix.acts(state, slot, rule):
+    """An alarm is no longer active: what waits for it waits for another that asks for it, or is over; and so is what
+    waits for others that ask for nothing without its vote."""
+    if not state.held or matrix.acts(state, slot, rule):
         return
+    mine = [key for key in state.waiting.of_detector(slot) if key[0] == state.compiled.rules[rule].id]
     for one in [state.held[key] for key in mine]:
         if one.unheard and slot not in state.unheard and releasing.latched(state, one):
             releasing.was_heard(state, out, one, at)
         elif not releasing.latched(state, one):
             releasing.or_over(state, out, one, at)
-    held.page(state, out, at)
+    outvoted = _outvoted(state, slot, rule)
+    for one in outvoted:
+        releasing.or_over(state, out, one, at)
+    if mine or outvoted:
+        held.page(state, out, at)
+
+
+def _outvoted(state: State, slot: int, rule: int) -> list[Held]:
+    """What waits for its turn in rows in which this alarm voted, and nothing asks for now."""
+    rows = matrix.rows_for(state.fleet, slot, state.compiled.rules[rule].id)
+    keys = [(other, valve.slot) for row in rows for valve in row.valves for other in state.compiled.by_id]
+    return [
+        state.held[key]
+        for key in sorted(set(keys) & state.held.keys())
+        if not state.held[key].unheard and not matrix.asks_for(state, key[1], state.compiled.by_id[key[0]])
+    ]
 
 
 def heard(state: State, out: Out, slot: int, row: Rows, raised: NDArray[np.int8], at: int) -> None:

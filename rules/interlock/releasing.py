@@ -128,7 +128,7 @@ def remind(state: State, line: Line) -> None:
     """When the next shut-off may leave."""
     rule = state.compiled.by_id[line.rule]
     tokens, most = state.tokens.get(_name(line)), limit(state, rule)
-    if tokens is not None and len(tokens.released) >= most > 0:
+    if tokens is not None and len(tokens.released) >= most:
         state.remind(tokens.released[-most] + _window_us(state, line), Timer.RELEASE, 0, rule)
 
 

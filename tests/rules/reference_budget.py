@@ -263,13 +263,23 @@ class Budget(Matrix):
 
     def no_longer(self, slot: int, number: int, at: int) -> None:
         """An alarm is no longer active."""
+        if self.in_force(slot, number):
+            return
         mine = [one for one in self.of_detector(slot) if one.number == number]
-        if mine and not self.in_force(slot, number):
-            for one in mine:
-                if one.unheard and slot not in self.unheard and self.latched(one):
-                    self.was_heard(one, at)
-                elif not self.latched(one):
-                    self.or_over(one, at)
+        for one in mine:
+            if one.unheard and slot not in self.unheard and self.latched(one):
+                self.was_heard(one, at)
+            elif not self.latched(one):
+                self.or_over(one, at)
+        voted = {valve.slot for row in self.rows(slot, number) for valve in row.valves}
+        lost = [
+            one
+            for one in self.held.values()
+            if one.target in voted and not one.unheard and not self.asked_for(one.target, one.number)
+        ]
+        for one in sorted(lost, key=lambda one: (self.rules[one.number].id, one.target)):
+            self.or_over(one, at)
+        if mine or lost:
             self.page(at)
 
     def said_again(self, slot: int, one: Reading, raised: Sequence[int], at: int) -> None:

@@ -7,7 +7,7 @@ from devices.fleet import build_fleet
 from devices.quantities import Flag, ValvePosition
 from rules.decisions import AlarmChanged, AlarmRaised, Change, CloseWanted, Decision, HeldChange, ShutOffHeld
 from rules.evaluation.kernels import compile_pack
-from rules.instructions import CloseValve, ReleaseHeld, VetoHeld
+from rules.instructions import CloseValve, ReleaseHeld, TakeOutOfService, VetoHeld
 from rules.stepping.reshape import reshape
 from tests.rules.street import BUDGET, CLOSES, Street, names_of, number, registry, row, rules
 from tests.rules.world import at, of
@@ -283,6 +283,36 @@ def test_when_too_few_votes_are_left_it_is_over() -> None:
     world = shared(votes=2)
     assert held(leaks(world, {"c0": 40, "c1": 20}, 2)) == ["e0"]
     assert held(world.hear("c1", 3, 1), HeldChange.OVER) == ["e0"]
+
+
+def test_it_is_over_at_once_too_when_the_other_one_of_its_votes_returns() -> None:
+    world = shared(votes=2)
+    assert held(leaks(world, {"c0": 40, "c1": 20}, 2)) == ["e0"]  # c1 asked, with the vote of c0
+    decided = world.hear("c0", 3, 1)
+    assert [(one.device_no, one.change, one.reason) for one in of(ShutOffHeld, decided)] == [
+        (number("e0"), HeldChange.OVER, "no alarm asks for it any more")
+    ]
+    assert [one.change for one in of(AlarmChanged, decided) if one.rule == "shut-off-held"] == [Change.RETURNED]
+    assert closed(world.tick(601)) == []
+
+
+def test_what_had_been_asked_for_with_the_vote_of_another_rule_is_over_without_it() -> None:
+    other = 'id = "other"\napplies_to = ["detector"]\ncondition = "fault and not tamper"\naction = "close"'
+    world = Street(rules(CLOSES + BUDGET, other), registry(4, rows=[row("r", "c0 c1", votes=2, valves="e0")]))
+    leaks(world, {"a0": 12, "a1": 13})
+    world.hear("c0", 2, flags=Flag.FAULT)
+    assert held(world.hear("c1", 3, 20)) == ["e0"]
+    assert held(world.hear("c0", 4, 1), HeldChange.OVER) == ["e0"]
+
+
+@pytest.mark.parametrize("detector", ["c0", "c1"])
+def test_who_is_out_of_service_at_its_turn_asks_for_nothing_and_has_no_vote(detector: str) -> None:
+    world = shared(votes=2)
+    leaks(world, {"c0": 40, "c1": 20}, 2)
+    out = TakeOutOfService(at=at(3), id="o", by="anna", device_no=number(detector), until=at(3600), reason="test gas")
+    world.tell(out)
+    decided = world.tick(601)
+    assert (closed(decided), held(decided, HeldChange.OVER)) == ([], ["e0"])
 
 
 def test_one_device_of_a_vote_that_says_so_itself_is_enough() -> None:

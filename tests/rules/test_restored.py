@@ -299,6 +299,21 @@ def test_a_person_releases_a_closing_that_outlived_its_alarm() -> None:
     assert (wanted.device_no, wanted.reason, wanted.by) == (number("b0"), "rises", "anna")
 
 
+def test_what_another_rule_waits_for_a_turn_to_close_is_closed_by_what_a_person_releases() -> None:
+    other = f'id = "other"\n{RISES[RISES.index("applies_to") :]}action = "close"\n{BUDGET}'.replace("10.0", "40.0")
+    only = [row("r", "c0", valves="b0", only="other"), row("s", "c1", valves="e0", only="other")]
+    world = Street(rules(CLOSES + WIDE, other.replace("least = 2", "least = 1")), registry(2, rows=only))
+    world.hear("a0", 1, 30)
+    world.hear("a0", 5, 1)
+    acknowledged(world, "a0", 6)
+    back(world)
+    world.hear("c1", HOUR + 1, 45)  # e0: the budget of the other rule is used up
+    assert held(world.hear("c0", HOUR + 2, 45)) == ["b0"]
+    decided = world.tell(ReleaseHeld(at=at(HOUR + 3), id="r", by="anna", rule="rises", device_no=number("b0")))
+    assert closed(decided) == ["b0"]
+    assert {one.rule for one in of(ShutOffHeld, decided) if one.change is HeldChange.RELEASED} == {"rises", "other"}
+
+
 def test_what_is_put_aside_gives_its_tokens_back() -> None:
     world = street(CLOSES + BUDGET, 6)
     for n in range(6):
@@ -310,6 +325,18 @@ def test_what_is_put_aside_gives_its_tokens_back() -> None:
         world.hear(f"a{n}", 11 + n / 10, 30)
     assert closed([one for one in world.decided if one.at >= at(10)]) == ["b0", "b1"]
     assert not world.state.held
+
+
+def test_a_closing_that_was_seen_done_keeps_its_token_when_another_gives_its_own_back() -> None:
+    world = street(CLOSES + BUDGET)
+    world.hear("a0", 1, 30)
+    world.hear("a1", 2, 30)
+    world.seen_closed("b0", 3)
+    assert held(back(world, 10)) == ["b1"]
+    assert closed(world.hear("a2", 11, 30)) == ["b2"]
+    assert closed(world.hear("a1", 12, 30)) == []
+    assert closed(world.tick(600.9)) == []
+    assert closed(world.tick(601)) == ["b1"]
 
 
 def test_latched_closings_that_are_wanted_anew_keep_to_the_budget_and_none_is_lost() -> None:

@@ -1,6 +1,7 @@
 """Rules that are tried: dry run, canary, and rules that are taken back by themselves."""
 
 import pytest
+from msgspec.structs import replace
 
 from devices.quantities import Flag, ValvePosition
 from rules.decisions import (
@@ -123,6 +124,18 @@ def test_a_canary_that_asks_for_twice_its_budget_is_taken_back() -> None:
     after = world.hear("a4", 3, 30)
     assert [(one.rule, one.trial) for one in of(AlarmRaised, after)] == [("rises", True)]
     assert not of(CloseWanted, world.tick(2_000))
+
+
+@pytest.mark.parametrize("real", [True, False])
+def test_a_drill_takes_a_canary_back_only_where_there_is_nothing_real(real: bool) -> None:
+    there = registry(1, labs=4)
+    if not real:
+        labs = tuple(one for one in there.devices if one.serial[0] in "xy")
+        links = tuple(one for one in there.links if one.detector[-2] == "x")
+        there = replace(there, devices=labs, links=links)
+    world = Street(rules(CLOSES + '\nstate = "canary"\ncanary_pct = 99.98' + BUDGET), there)
+    noted = [one for n in range(4) for one in reverted(world.hear(f"x{n}", 1, 30, Flag.SIMULATED))]
+    assert [one.rule for one in noted] == ([] if real else ["rises"])
 
 
 def test_what_people_released_does_not_wait_so_a_canary_goes_on() -> None:
