@@ -1,5 +1,6 @@
 """`davy devices`: look at the catalogue of device models, and at a model file before it is used."""
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,6 +43,7 @@ def register(app: typer.Typer) -> None:
     devices_app.command("list")(list_models)
     devices_app.command("show")(show)
     devices_app.command("check")(check)
+    devices_app.command("conform")(conform)
     devices_app.command("schema")(schema)
     app.add_typer(devices_app, name="devices")
 
@@ -83,6 +85,30 @@ def show(
         write_table(("field", "type", "where", "means"), _field_rows(model.modbus), title="\nregisters")
         if model.modbus.command:
             write_table(("command", "style", "writes"), _command_rows(model.modbus), title="\nwhat is written")
+
+
+def conform(
+    ctx: typer.Context,
+    key: Annotated[str, typer.Argument(help="a model's key, as `davy devices list` prints it, or a model file")],
+    days: Annotated[int, typer.Option(min=1, max=366, help="how far back its telemetry is looked at")] = 30,
+    simulated: Annotated[bool, typer.Option("--simulated", help="of simulated homes, not of real ones")] = False,
+    lang: Annotated[str, typer.Option(help="zh or en")] = "en",
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Say clause by clause whether a model does what Annex 2 asks of its kind and tier: met, not met or not observable,
+    from its certificates and from what its devices really sent, with bounds. Exit code 1 when a clause is not met."""
+    from davy.catalogue import named_model
+    from davy.conform import conformance_of, show_conformance
+    from devices.conformance.questions import Verdict
+
+    if lang not in ("zh", "en"):
+        raise CannotGoOn(Exit.USAGE, f"--lang {lang}: zh or en")
+    settings = ctx.obj.settings()
+    model = named_model(lambda: settings, key)
+    found = asyncio.run(conformance_of(settings, model, days, simulated))
+    show_conformance(found, lang, as_json)
+    if found.verdict is Verdict.NOT_MET:
+        raise typer.Exit(Exit.FAILED)
 
 
 def check(

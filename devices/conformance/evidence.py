@@ -22,8 +22,8 @@ class Evidence(msgspec.Struct, frozen=True):
     asked of simulated homes.
 
     reported: devices that were heard at all, of all. sent: by quantity, devices that sent a good value of it, of those
-    that were heard. state: heard devices whose readings carry a running state (a fault, warm-up, self test or alarm
-    flag was seen, or the model always sends its flags). valve_state: heard devices that sent a valve position.
+    that were heard. state: devices that sent a flag of themselves (fault, warm-up, self test, alarm ...), of those that
+    did: one that never had occasion to is no evidence. valve_state: heard devices that sent a valve position.
     intervals: report intervals in which a reading came, of those that passed while a device was in use. alarms: alarms
     that the platform had from the device itself (its alarm bits), of high concentrations that its readings showed.
     closings: CLOSE seen closed within the model's deadline, of those that a detector of this model asked for.
