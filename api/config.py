@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from api.external import Provider
+from storage.sealed import MasterKey
 
 
 def _now_us() -> int:
@@ -76,6 +77,7 @@ class ApiConfig:
     admin_token_sha256: hex, as `devices.sites.token_sha256` makes it.
     access_file: where it is kept who may sign in, for when the database is away; None: nowhere.
     provider: an external OpenID Connect provider; None: there is none.
+    master_key: what unwraps the keys of personal data; None: none is read or written.
     """
 
     door: Path
@@ -83,6 +85,7 @@ class ApiConfig:
     admin_token_sha256: str
     access_file: Path | None = None
     provider: Provider | None = None
+    master_key: MasterKey | None = None
     limits: Limits = Limits()
     now_us: Callable[[], int] = _now_us
     new_id: Callable[[], str] = _new_id

@@ -5,6 +5,7 @@ import signal
 from api.config import ApiConfig
 from api.serve import api_server
 from davy import folders, ports
+from davy.master_key import master_key
 from davy.postgres_home import running_url
 from davy.settings import Settings
 from devices.sites import token_sha256
@@ -16,6 +17,7 @@ def run_api(settings: Settings) -> None:
         door=settings.door,
         database_url=settings.database_url or running_url(settings),
         admin_token_sha256=token_sha256(folders.administrator_token(settings)),
+        master_key=master_key(settings.master_key),
     )
     server = api_server(
         config,

@@ -50,6 +50,7 @@ class Settings:
     rule_packs: tuple[str, ...] | None
     models: Path | None
     brokers: Path | None
+    master_key_file: Path | None
     audit_publish: Path | None
     audit_every_s: int
     mode: str
@@ -101,6 +102,11 @@ class Settings:
     @property
     def admin_token(self) -> Path:
         return self.data / "admin-token"
+
+    @property
+    def master_key(self) -> Path:
+        """What wraps the keys of personal data (davy/master_key.py)."""
+        return self.master_key_file or self.data / "master-key"
 
     @property
     def audit_key(self) -> Path:
@@ -171,6 +177,9 @@ KEYS: dict[str, Key] = {
     ),
     "models": Key(values.folder, None, "a folder with device models of your own (TOML), beside the catalogue"),
     "brokers": Key(values.file_to_be, None, "MQTT brokers to listen behind (TOML, docs/BROKERS.md); not set: none"),
+    "master_key_file": Key(
+        values.file_to_be, None, "the key that wraps those of personal data; not set: `master-key` in the data folder"
+    ),
     "audit_publish": Key(
         values.folder, None, "a folder for signed heads of the record, best on another machine; not set: kept here only"
     ),
