@@ -110,4 +110,4 @@ async def stream_alarms(
         raise Problem(ENGINE_AWAY, "This API is stopping; connect again", retry_after_s=RETRY_AFTER_S)
     if parts.feed.streams >= parts.config.limits.streams:
         raise Problem(TOO_MANY, "Too many alarm streams are open", retry_after_s=RETRY_AFTER_S)
-    return EventStream(parts, place, shown_to(who))
+    return EventStream(parts, place, shown_to(parts.live(who), who))

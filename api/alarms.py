@@ -66,7 +66,7 @@ async def list_alarms(
     """Every alarm that is not normal now, hidden ones too, newest first; from the engine, so it needs no database. Of
     rules that are only tried with `trial=true`: nobody is told of those."""
     after, eyes = decode_cursor(cursor, AlarmKey), Eyes(who, Action.READ_ALARMS)
-    now = await parts.door.alarms()
+    now = await parts.live(who).alarms()
     asked = [
         view
         for view in now.alarms
@@ -124,7 +124,7 @@ async def get_alarm(parts: Shared, who: ReadsAlarms, subject: Admitted, alarm: D
     engine_away: EngineAway | None = None
     owner, eyes = owner_of(subject), Eyes(who, Action.READ_ALARMS)
     try:
-        live = await parts.door.alarm(alarm)
+        live = await parts.live(who).alarm(alarm)
     except EngineAway as away:
         live, engine_away = None, away
     try:
@@ -172,7 +172,7 @@ async def about_alarm(
     parts: Parts, who: Principal, verb: Verb, alarm: str, key: str | None, make: Callable[[str], Instruction]
 ) -> Instructed:
     """What a person says of an open alarm. Raises Problem (404 where there is no such alarm now)."""
-    return await instruct_about(parts, who, verb, alarm, key, make, parts.door.alarm)
+    return await instruct_about(parts, who, verb, alarm, key, make, parts.live(who).alarm)
 
 
 def _shown(eyes: Eyes, views: list[AlarmView]) -> list[Alarm]:

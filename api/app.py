@@ -49,7 +49,7 @@ from api.external import External
 from api.feed import Feed
 from api.http_counts import HttpCounts
 from api.known import Known
-from api.parts import Parts
+from api.parts import AS_THEY_ARE, Judges, Parts
 from api.passwords import Passwords
 from api.people import People
 from api.problems import answer_with_problems
@@ -71,9 +71,10 @@ _DESCRIPTION = """Davy supervises gas-safety devices: readings come in, alarms g
 Times are RFC 3339 UTC with microseconds; names carry their units; errors are problem documents (RFC 9457)."""
 
 
-def create_app(config: ApiConfig) -> FastAPI:
-    """The application. Its connections are opened by its lifespan, not here."""
+def create_app(config: ApiConfig, judges: Judges = AS_THEY_ARE) -> FastAPI:
+    """The application. Its connections are opened by its lifespan, not here. `judges`: another in a test only."""
     parts = _parts(config)
+    parts.judges = judges
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

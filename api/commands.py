@@ -46,7 +46,7 @@ async def close_valve(
     """Want a shut-off valve closed. 202: committed, attempts have begun and go on until the valve is seen closed; read
     `/v1/commands/{wanted}`. Works with PostgreSQL down."""
     identity = f"{vendor}/{serial}"
-    found = await parts.door.ask(lambda door: door.find_device(identity))
+    found = await parts.live(who).device(identity)
     if not found.device_no:
         raise Problem(NOT_FOUND, f"no device {identity}")
     answer = await instruct(
@@ -68,7 +68,7 @@ async def get_command(parts: Shared, who: ReadsCommands, subject: Admitted, want
     engine_away: EngineAway | None = None
     owner, eyes = owner_of(subject), Eyes(who, Action.READ_COMMANDS)
     try:
-        live = await parts.door.wanted(wanted)
+        live = await parts.live(who).wanted(wanted)
     except EngineAway as away:
         live, engine_away = None, away
     if live is not None:
@@ -85,6 +85,9 @@ async def cancel_close(
     parts: Shared, who: CancelsCloses, wanted: DecisionId, body: CancelRequest, key: IdempotencyKey = None
 ) -> Instructed:
     """End the attempts to close a valve, in your name. Opens nothing."""
+    live = parts.live(who)
+    if not live.sees_everything and await live.wanted(wanted) is None:
+        raise Problem(NOT_FOUND, f"no command {wanted} is under way")
     try:
         return await instruct(
             parts,
@@ -95,6 +98,6 @@ async def cancel_close(
             lambda id_: CancelClose(at=0, id=id_, by=who.name, wanted=wanted, reason=body.reason),
         )
     except Problem as refused:
-        if refused.kind is REFUSED and await parts.door.wanted(wanted) is None:
+        if refused.kind is REFUSED and await live.wanted(wanted) is None:
             raise Problem(NOT_FOUND, f"no command {wanted} is under way: {refused.detail}") from refused
         raise

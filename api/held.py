@@ -8,8 +8,9 @@ from fastapi import APIRouter, Query
 from access.authorize import Action, scope
 from api.alarm_shapes import Instructed
 from api.instructions import IdempotencyKey, Verb, instruct
+from api.live import Live
 from api.pages import USUAL_ROWS, Cursor, From, Limit, To, decode_cursor, live_page, stored_page, time_range
-from api.parts import Parts, Shared
+from api.parts import Shared
 from api.permits import GuardedRoute, ReadsHeld, ReleasesHeld, VetoesHeld
 from api.problems import (
     BAD_PARAMETER,
@@ -59,7 +60,7 @@ async def list_held(
     parts: Shared, who: ReadsHeld, rule: Rule = None, cursor: Cursor = None, limit: Limit = USUAL_ROWS
 ) -> HeldShutOffs:
     """Every shut-off that waits, newest first; from the engine, so it needs no database."""
-    eyes, now = Eyes(who, Action.READ_HELD), await parts.door.held(rule or "")
+    eyes, now = Eyes(who, Action.READ_HELD), await parts.live(who).held(rule or "")
     admitted = [view for view in now.held if eyes.admit(view.owner)]
     page, following = live_page(admitted, _key, decode_cursor(cursor, _Waits), limit)
     return HeldShutOffs(
@@ -104,7 +105,7 @@ async def release_held(
             lambda id_: ReleaseHeld(at=0, id=id_, by=who.name, rule=body.rule, device_no=device_no),
         )
 
-    return await each_of(parts, Eyes(who, Action.RELEASE_HELD), body, release)
+    return await each_of(parts.live(who), Eyes(who, Action.RELEASE_HELD), body, release)
 
 
 @router.post("/veto", operation_id="veto_held", responses=_INSTRUCTION)
@@ -121,24 +122,24 @@ async def veto_held(parts: Shared, who: VetoesHeld, body: VetoRequest, key: Idem
             lambda id_: VetoHeld(at=0, id=id_, by=who.name, rule=body.rule, reason=body.reason, device_no=device_no),
         )
 
-    return await each_of(parts, Eyes(who, Action.VETO_HELD), body, veto)
+    return await each_of(parts.live(who), Eyes(who, Action.VETO_HELD), body, veto)
 
 
 #: Says the word of one valve, or (None, 0) of all of a rule.
 Say = Callable[[str | None, int], Awaitable[Instructed]]
 
 
-async def each_of(parts: Parts, eyes: Eyes, body: ReleaseRequest | VetoRequest, say: Say) -> Instructed:
+async def each_of(live: Live, eyes: Eyes, body: ReleaseRequest | VetoRequest, say: Say) -> Instructed:
     """Of the valve that is named, of all of the rule, or, of somebody who may do it to some of them, of each of those.
     Raises Problem (404 for a valve that is not there for these eyes; 409); EngineAway, EngineBusy."""
     if body.device is not None:
-        found = await parts.door.ask(lambda door: door.find_device(body.device or ""))
+        found = await live.device(body.device)
         if not (found.device_no and (eyes.scope.everything or eyes.admit(found.owner))):
             raise Problem(NOT_FOUND, f"no device {body.device}")
         return await say(body.device, found.device_no)
     if eyes.scope.everything:
         return await say(None, 0)
-    waiting = [view for view in (await parts.door.held(body.rule)).held if eyes.admit(view.owner)]
+    waiting = [view for view in (await live.held(body.rule)).held if eyes.admit(view.owner)]
     if not waiting:
         raise Problem(REFUSED, f"nothing of {body.rule} is held back at your valves")
     said = [await say(view.identity, view.device_no) for view in waiting]

@@ -139,4 +139,4 @@ async def close_incident(
 async def _about(
     parts: Parts, who: Principal, verb: Verb, incident: str, key: str | None, make: Callable[[str], Instruction]
 ) -> Instructed:
-    return await instruct_about(parts, who, verb, incident, key, make, parts.door.incident)
+    return await instruct_about(parts, who, verb, incident, key, make, parts.live(who).incident)

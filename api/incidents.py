@@ -59,7 +59,7 @@ async def list_incidents(
 ) -> Incidents:
     """Every incident that nobody has closed, newest first; from the engine, so it needs no database."""
     after, eyes = decode_cursor(cursor, IncidentKey), Eyes(who, Action.READ_INCIDENTS)
-    now = await parts.door.incidents()
+    now = await parts.live(who).incidents()
     asked = [
         view
         for view in now.incidents
@@ -111,7 +111,7 @@ async def get_incident(parts: Shared, who: ReadsIncidents, subject: Admitted, in
     engine_away: EngineAway | None = None
     owner, eyes = owner_of(subject), Eyes(who, Action.READ_INCIDENTS)
     try:
-        live = await parts.door.incident(incident)
+        live = await parts.live(who).incident(incident)
     except EngineAway as away:
         live, engine_away = None, away
     try:

@@ -76,7 +76,9 @@ async def instruct_about(
     find: Callable[[str], Awaitable[object | None]],
 ) -> Instructed:
     """As instruct, and 404 instead of 409 where `find` finds no such subject now: then the reason is the id, not the
-    state."""
+    state. Who does not see everything is not heard about what `find` does not find."""
+    if not parts.live(who).sees_everything and await find(subject) is None:
+        raise Problem(NOT_FOUND, f"there is no {subject} now")
     try:
         return await instruct(parts, who, verb, subject, key, make)
     except Problem as refused:

@@ -42,7 +42,7 @@ async def with_owner(parts: Parts, who: Principal, action: Action, subject: Subj
 async def _owner(parts: Parts, who: Person | Service, allowed: Scope, subject: OwnedSubject) -> Owner | None:
     away: EngineAway | None = None
     try:
-        live = await _live(parts, subject)
+        live = await _live(parts, who, subject)
     except EngineAway as engine_away:
         live, away = None, engine_away
     # The engine does not know who installed what.
@@ -54,20 +54,20 @@ async def _owner(parts: Parts, who: Person | Service, allowed: Scope, subject: O
     return found or live
 
 
-async def _live(parts: Parts, subject: OwnedSubject) -> Owner | None:
+async def _live(parts: Parts, who: Person | Service, subject: OwnedSubject) -> Owner | None:
     """As the engine knows it. Raises EngineAway."""
     match subject:
         case OfDevice(identity=identity):
-            device = await parts.door.ask(lambda door: door.find_device(identity))
+            device = await parts.live(who).device(identity)
             return device.owner if device.device_no else None
         case OfAlarm(alarm=alarm):
-            view = await parts.door.alarm(alarm)
+            view = await parts.live(who).alarm(alarm)
             return view.owner if view else None
         case OfCommand(wanted=wanted):
-            wanted_view = await parts.door.wanted(wanted)
+            wanted_view = await parts.live(who).wanted(wanted)
             return wanted_view.owner if wanted_view else None
         case OfPermit(permit=permit):
-            permit_view = await parts.door.permit(permit)
+            permit_view = await parts.live(who).permit(permit)
             return permit_view.owner if permit_view else None
         case OfSite():
             return None
@@ -108,7 +108,7 @@ def _names(who: Person | Service) -> list[As]:
 async def _incident(parts: Parts, who: Person | Service, incident: str) -> tuple[Owner, ...]:
     away: EngineAway | None = None
     try:
-        live = await parts.door.incident(incident)
+        live = await parts.live(who).incident(incident)
     except EngineAway as engine_away:
         live, away = None, engine_away
     if live is not None:

@@ -1,6 +1,7 @@
 """What routes share, made once per application; and how a route gets it."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -18,15 +19,32 @@ from api.external import External
 from api.feed import Feed
 from api.http_counts import HttpCounts
 from api.known import Known
+from api.live import Live
 from api.passwords import Passwords
 from api.push_places import PushPlaces
 from api.rates import Rates
 from api.readiness import Lookout
-from api.tenancy import in_whose_name
+from api.tenancy import fence_of, in_whose_name
 from api.throttle import Throttle
 from api.tokens import Tokens
 from storage.database import Connection
 from storage.tenants import As, Standing, Tenant
+
+
+def _itself(who: Principal) -> Principal:
+    return who
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """As whom a request is judged by the application, and as whom by the fences behind it: the same, but in a test that
+    takes the first away to see that the others hold."""
+
+    judged: Callable[[Principal], Principal] = _itself
+    fenced: Callable[[Principal], Principal] = _itself
+
+
+AS_THEY_ARE = Judges()
 
 
 @dataclass(slots=True)
@@ -51,18 +69,23 @@ class Parts:
     throttle: Throttle
     people: Rates
     external: External | None = None
+    judges: Judges = AS_THEY_ARE
     counting_rows: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def engine(self) -> str:
         """The engine's id, the first part of an event id. Raises EngineAway."""
         return self.feed.engine or (await self.door.status()).engine
 
+    def live(self, who: Principal) -> Live:
+        """The engine's lists, as `who`'s parties see them."""
+        return Live(self.door, fence_of(self.judges.fenced(who)))
+
     def database(
         self, who: Principal | As, owner: Owner | None = None, *, writing: bool = False
     ) -> AbstractAsyncContextManager[Connection]:
         """A transaction in the name of `who` (api/tenancy.py), read-only unless `writing`. `owner`: whose the thing is
         that is asked for, where that is known. Raises Problem: 503 while the database is away or busy."""
-        named = who if isinstance(who, Tenant | Standing) else in_whose_name(who, owner)
+        named = who if isinstance(who, Tenant | Standing) else in_whose_name(self.judges.fenced(who), owner)
         return self.stored.asking(named, writing=writing)
 
 

@@ -81,7 +81,7 @@ class Permit:
             address = request.client.host if request.client else ""
             who = await parts.tokens.device(subject.identity, token, address)
         else:
-            who = await parts.tokens.person(token)
+            who = parts.judges.judged(await parts.tokens.person(token))
         try:
             if may(who, self.action):
                 subject = await with_owner(parts, who, self.action, subject)

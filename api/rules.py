@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from access.authorize import Action, scope
 from access.ownership import Scope
+from access.principals import Principal
 from api.pages import USUAL_ROWS, Cursor, Limit, decode_cursor, stored_page
 from api.parts import Parts, Shared
 from api.permits import ChecksRules, GuardedRoute, ReadsRuleDocuments, ReadsRules
@@ -49,13 +50,13 @@ async def list_rules(parts: Shared, who: ReadsRules) -> Rules:
     told = await parts.door.rules()
     seen = scope(who, Action.READ_RULES)
     if not seen.everything:
-        told = replace(told, overrides=(), alarms=await _alarms_within(parts, seen))
+        told = replace(told, overrides=(), alarms=await _alarms_within(parts, who, seen))
     return _show(told, await parts.engine())
 
 
-async def _alarms_within(parts: Parts, seen: Scope) -> dict[str, int]:
+async def _alarms_within(parts: Parts, who: Principal, seen: Scope) -> dict[str, int]:
     """How many alarms of each rule stand where the asker looks."""
-    views = (await parts.door.alarms()).alarms
+    views = (await parts.live(who).alarms()).alarms
     return dict(Counter(view.rule for view in views if seen.admits(view.owner)))
 
 

@@ -8,7 +8,7 @@ import uvicorn
 from api.app import create_app
 from api.config import ApiConfig
 from api.connections import PunctualConnection
-from api.parts import Parts
+from api.parts import AS_THEY_ARE, Judges, Parts
 
 #: Idle connections are kept for so long between two requests: a console polls more often, and devices that report
 #: once a minute do not hold a place meanwhile (uvicorn's own default is 5).
@@ -49,10 +49,11 @@ def api_server(
     port: int = 8080,
     tls_cert: Path | None = None,
     tls_key: Path | None = None,
+    judges: Judges = AS_THEY_ARE,
 ) -> ApiServer:
     """A server to `await server.serve()` (or `server.run()`), with `sockets=[...]` where the caller has bound one.
     It installs uvicorn's signal handling: SIGINT and SIGTERM stop it within STOP_WITHIN_S."""
-    app = create_app(config)
+    app = create_app(config, judges)
     parts = app.state.parts
     assert isinstance(parts, Parts)
     return ApiServer(

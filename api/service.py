@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter
 
+from access.principals import Principal
 from api.alarm_shapes import Instructed
 from api.device_shapes import OutOfServiceRequest
 from api.instructions import IdempotencyKey, Verb, instruct
@@ -37,7 +38,7 @@ async def take_out_of_service(
     """A device is being worked on: its alarms are tracked and shown apart, and close nothing, save its own high alarm
     bit, which always does."""
     identity = f"{vendor}/{serial}"
-    no = await device_no(parts, identity)
+    no = await device_no(parts, who, identity)
     return await instruct(
         parts,
         who,
@@ -56,7 +57,7 @@ async def return_to_service(
 ) -> Instructed:
     """The work is done."""
     identity = f"{vendor}/{serial}"
-    no = await device_no(parts, identity)
+    no = await device_no(parts, who, identity)
     return await instruct(
         parts,
         who,
@@ -67,9 +68,9 @@ async def return_to_service(
     )
 
 
-async def device_no(parts: Parts, identity: str) -> int:
+async def device_no(parts: Parts, who: Principal, identity: str) -> int:
     """The number of a device, as the engine knows it. Raises Problem (404); EngineAway."""
-    found = await parts.door.ask(lambda door: door.find_device(identity))
+    found = await parts.live(who).device(identity)
     if not found.device_no:
         raise Problem(NOT_FOUND, f"no device {identity}")
     return found.device_no

@@ -7,6 +7,7 @@ from access.authorize import Action, may
 from access.fields import STAFF, Resource
 from access.principals import Principal
 from api.feed import Show
+from api.live import Live
 from api.seen import Eyes, masked
 from api.stream_events import as_event, show_event
 from engine.messages import FeedEvent
@@ -26,7 +27,7 @@ _ACTIONS: dict[type[d.Decision], Action] = {
 }
 
 
-def shown_to(who: Principal) -> Show:
+def shown_to(live: Live, who: Principal) -> Show:
     """For a stream of `who`'s."""
     eyes = {action: Eyes(who, action) for action in set(_ACTIONS.values())}
     hears_of_rules = may(who, Action.READ_RULES)
@@ -35,7 +36,7 @@ def shown_to(who: Principal) -> Show:
         if isinstance(event.decision, d.RuleNoted):
             return encoded if hears_of_rules else b""
         action = _ACTIONS.get(type(event.decision))
-        if action is None or not eyes[action].admit_all(event.owners):
+        if action is None or not live.admits(event.owners) or not eyes[action].admit_all(event.owners):
             return b""
         if eyes[action].scope.everything:
             return encoded

@@ -69,3 +69,25 @@ def _as(membership: Membership) -> As:
     if membership.role is Role.PLATFORM_ADMINISTRATOR:
         return Standing.PLATFORM
     return Tenant(membership.enterprise, _KINDS[membership.role])
+
+
+def fence_of(who: Principal) -> Scope:
+    """What the parties in whose names `who` may ask see, one and all: what row-level security says of a row, for what
+    comes from elsewhere."""
+    match who:
+        case Administrator():
+            return Scope(everything=True)
+        case Person(memberships=memberships):
+            each = [_everything_of(one) for one in memberships]
+        case Service(membership=membership):
+            each = [_everything_of(membership)]
+        case _:
+            each = []
+    return Scope(
+        everything=any(one.everything for one in each),
+        enterprises=frozenset().union(*(one.enterprises for one in each)),
+        managers=frozenset().union(*(one.managers for one in each)),
+        areas=frozenset().union(*(one.areas for one in each)),
+        vendors=frozenset().union(*(one.vendors for one in each)),
+        installers=frozenset().union(*(one.installers for one in each)),
+    )

@@ -70,7 +70,7 @@ async def request_permit(
     """The first of two people: this valve may be opened on site. 202: it waits for the second, `subject` is the
     permit."""
     identity = f"{vendor}/{serial}"
-    no = await device_no(parts, identity)
+    no = await device_no(parts, who, identity)
     answer = await instruct(
         parts,
         who,
@@ -88,7 +88,7 @@ async def list_permits(
     parts: Shared, who: ReadsPermits, cursor: Cursor = None, limit: Limit = USUAL_ROWS
 ) -> ValvePermits:
     """Every permit that lives, requested or granted, newest first; from the engine, so it needs no database."""
-    eyes, now = Eyes(who, Action.READ_PERMITS), await parts.door.permits()
+    eyes, now = Eyes(who, Action.READ_PERMITS), await parts.live(who).permits()
     admitted = [view for view in now.permits if eyes.admit(view.owner)]
     page, following = live_page(admitted, _key, decode_cursor(cursor, PermitKey), limit)
     return ValvePermits(
@@ -123,7 +123,7 @@ async def get_permit(parts: Shared, who: ReadsPermits, subject: Admitted, permit
     the database answers."""
     engine_away: EngineAway | None = None
     try:
-        live = await parts.door.permit(permit)
+        live = await parts.live(who).permit(permit)
     except EngineAway as away:
         live, engine_away = None, away
     try:
@@ -152,7 +152,7 @@ async def approve_permit(
         permit,
         key,
         lambda id_: ApprovePermit(at=0, id=id_, by=who.name, permit=permit),
-        parts.door.permit,
+        parts.live(who).permit,
     )
 
 
@@ -168,7 +168,7 @@ async def withdraw_permit(
         permit,
         key,
         lambda id_: WithdrawPermit(at=0, id=id_, by=who.name, permit=permit, reason=body.reason),
-        parts.door.permit,
+        parts.live(who).permit,
     )
 
 
@@ -186,7 +186,7 @@ async def complete_permit(
         lambda id_: CompletePermit(
             at=0, id=id_, by=who.name, permit=permit, combustible_lel=body.combustible_lel, comment=body.comment
         ),
-        parts.door.permit,
+        parts.live(who).permit,
     )
 
 

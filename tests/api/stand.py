@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from api.config import ApiConfig
-from api.parts import Parts
+from api.parts import AS_THEY_ARE, Judges, Parts
 from api.serve import api_server
 from tests.api.homes import ADMIN_TOKEN, TOKENS
 
@@ -99,11 +99,11 @@ class Events:
 
 
 @contextlib.asynccontextmanager
-async def serving(config: ApiConfig) -> AsyncIterator[Stand]:
+async def serving(config: ApiConfig, judges: Judges = AS_THEY_ARE) -> AsyncIterator[Stand]:
     """Serve until the block ends, on a socket that already listens: requests wait for the start by themselves."""
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
-    server = api_server(config)
+    server = api_server(config, judges=judges)
     parts = server.config.app.state.parts  # type: ignore[union-attr]
     base = f"http://127.0.0.1:{port}"
     # What uvicorn's `serve` does, without its signal handling (pytest has its own) and its 0.1 s tick.
