@@ -272,20 +272,16 @@ def _guessed_key(cells: Mapping[str, str]) -> str:
     return next((cells[name] for name in ("key", "identity", "id", "detector") if name in cells), "")[:200]
 
 
-def _texts(written: msgspec.Struct) -> Iterable[str]:
+def _text_fault(written: msgspec.Struct) -> str:
     for value in msgspec.structs.astuple(written):
         for word in value if isinstance(value, tuple) else (value,):
-            if isinstance(word, str):
-                yield word
-
-
-def _text_fault(written: msgspec.Struct) -> str:
-    for word in _texts(written):
-        if not word.isprintable() and (found := _UNWRITABLE.search(word)):
-            name = "NUL" if found[0] == "\x00" else f"control (U+{ord(found[0]):04X})"
-            return f"a {name} character; take it out"
-        if len(word) > MOST_CELL:
-            return f"a text of {len(word):,} characters; at most {MOST_CELL:,}"
+            if not isinstance(word, str) or (len(word) <= MOST_CELL and word.isprintable()):
+                continue
+            if found := _UNWRITABLE.search(word):
+                name = "NUL" if found[0] == "\x00" else f"control (U+{ord(found[0]):04X})"
+                return f"a {name} character; take it out"
+            if len(word) > MOST_CELL:
+                return f"a text of {len(word):,} characters; at most {MOST_CELL:,}"
     return ""
 
 
@@ -293,17 +289,20 @@ def _tidied(written: msgspec.Struct) -> msgspec.Struct:
     """Without blanks around its texts, line ends as `\\n`, its tags in order: the same thing said is the same row."""
     changed: dict[str, Any] = {}
     for name, value in zip(written.__struct_fields__, msgspec.structs.astuple(written), strict=True):
-        if isinstance(value, str) and (tidy := _tidy(value)) != value:
-            changed[name] = tidy
-        elif name == "timezone" and value == "":
-            changed[name] = "UTC"
-        elif name == "tags" and value and (tags := tuple(sorted({_tidy(tag) for tag in value} - {""}))) != value:
+        if not value:
+            if name == "timezone":
+                changed[name] = "UTC"
+        elif isinstance(value, str):
+            if (tidy := _tidy(value)) != value:
+                changed[name] = tidy
+        elif name == "tags" and (tags := tuple(sorted({_tidy(tag) for tag in value} - {""}))) != value:
             changed[name] = tags
     return msgspec.structs.replace(written, **changed) if changed else written
 
 
 def _tidy(text: str) -> str:
-    return text.strip().replace("\r\n", "\n").replace("\r", "\n")
+    text = text.strip()
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def _given(written: Any) -> tuple[Given, str]:

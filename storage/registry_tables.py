@@ -1,8 +1,9 @@
 """A plan into the registry's tables, inside the caller's transaction, by COPY: a hundred thousand rows are a few
 statements."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, LiteralString
 
 import msgspec
@@ -17,6 +18,9 @@ from storage.registry_models import model_document
 from storage.registry_read import GIVEN_COLUMNS, MATRIX_COLUMNS, SITE_COLUMNS, read_known, read_site
 from storage.text import clean
 from storage.times import as_datetime
+
+#: Rows that are written at a time.
+_AT_A_TIME = 1_000
 
 __all__ = ["read_known", "read_site", "write_models", "write_plan"]
 
@@ -233,14 +237,45 @@ async def _load(
         connection.cursor() as cursor,
         cursor.copy("COPY pg_temp.given_" + table + " (" + columns + ") FROM STDIN") as stream,
     ):
-        for row in rows:
-            await stream.write_row(row)
+        for some in batched(rows, _AT_A_TIME):
+            await stream.write("".join("\t".join(map(_copied, row)) + "\n" for row in some))
     await connection.execute("ANALYZE pg_temp.given_" + table)
 
 
+def batched(rows: Iterable[tuple[Any, ...]], size: int) -> Iterator[list[tuple[Any, ...]]]:
+    """Lists of at most `size`."""
+    source = iter(rows)
+    while some := list(islice(source, size)):
+        yield some
+
+
+def _copied(value: Any) -> str:
+    """A value in COPY's text format (PostgreSQL, COPY, File Formats)."""
+    if type(value) is str:
+        return value.translate(_COPY_ESCAPES)
+    if value is None:
+        return r"\N"
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    if isinstance(value, list | tuple):
+        return _array(value).translate(_COPY_ESCAPES)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value).translate(_COPY_ESCAPES)
+
+
+def _array(words: Sequence[Any]) -> str:
+    """A text[] as a literal (PostgreSQL, Array Input and Output Syntax)."""
+    return "{" + ",".join('"' + str(word).translate(_ARRAY_ESCAPES) + '"' for word in words) + "}"
+
+
+_COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_ARRAY_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"'})
+
+
 def _columns(given: Site | Device | MatrixRow) -> tuple[Any, ...]:
-    """Its fields as columns: psycopg makes arrays of lists, and composites of tuples."""
-    return tuple(list(value) if isinstance(value, tuple) else value for value in msgspec.structs.astuple(given))
+    """Its fields as columns."""
+    return tuple(msgspec.structs.astuple(given))
 
 
 def _device_columns(device: Device) -> tuple[Any, ...]:
