@@ -5,7 +5,7 @@ given in order of first appearance and kept for ever, so that a registry change 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -91,6 +91,8 @@ class Fleet:
     rows that act on it.
     left: what has left the registry and keeps its slot or its owner.
     whole: makes the document that it was laid out from; once a newer fleet has followed, it may be the newer one's.
+    touched: shape (n,), the slots, ascending, of which something is otherwise than in the fleet that this one `follows`
+    (its `mark`): what stands there, or what it is linked with or stands in a row with; None: nobody knows.
     """
 
     models: tuple[DeviceModel, ...]
@@ -123,6 +125,9 @@ class Fleet:
     site_by_key: dict[str, Site]
     left: Left
     whole: Callable[[], Registry]
+    touched: NDArray[np.intp] | None = None
+    mark: object = field(default_factory=object)
+    follows: object = None
 
     @property
     def registry(self) -> Registry:
@@ -137,6 +142,10 @@ class Fleet:
 
     def __len__(self) -> int:
         return len(self.device_no)
+
+    def touched_since(self, before: "Fleet") -> NDArray[np.intp] | None:
+        """`touched`, if this is the fleet that came right after that one."""
+        return self.touched if self.follows is before.mark else None
 
     def identity(self, device_no: int) -> str:
         """`vendor/serial`, or empty for a number that is not, or no longer, in the registry."""

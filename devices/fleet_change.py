@@ -122,7 +122,26 @@ class _Changing:
             site_by_key=self.site_by_key,
             left=self._left(),
             whole=self.book.registry,
+            touched=self._reached(matrix),
+            mark=object(),
+            follows=before.mark,
         )
+
+    def _reached(self, matrix: tuple[Effects, ...]) -> NDArray[np.intp]:
+        """`touched` of the fleet after: with what is, or was, linked to something touched, or in one row with it."""
+        found = set(self.touched.slots.tolist())
+        found |= {slot for name in self._ends() for slot in self._slots(name)}
+        if matrix is not self.before.matrix:
+            rows = {row.id for row in self.change.put.matrix} | set(self.change.gone.matrix)
+            rows |= {key for name in self.names for key in self.book.rows_of.get(name, ())}
+            effects = [one for one in (*self.before.matrix, *matrix) if one.id in rows]
+            found |= {slot for one in effects for slot in (*one.slots, *one.targets)}
+        return np.array(sorted(found), np.intp)
+
+    def _slots(self, name: str) -> list[int]:
+        """Where it stood and where it stands."""
+        both = (self.before.slot_by_identity, self.slot_by_identity)
+        return [one[name] for one in both if name in one]
 
     def _device(self, name: str) -> Device | None:
         """What is called so after the change."""
@@ -192,14 +211,17 @@ class _Changing:
         put = [link for link in self.change.put.links if name in (link.detector, link.valve)]
         return list(dict.fromkeys([*kept, *put]))
 
+    def _ends(self) -> list[str]:
+        """What is touched, and both ends of every link that is, or that names it."""
+        edited = [*self.change.put.links, *self.change.gone.links]
+        edited += [link for name in self.names for link in self.book.links_of.get(name, ())]
+        return list(dict.fromkeys([*self.names, *(end for link in edited for end in (link.detector, link.valve))]))
+
     def _linked(
         self,
     ) -> tuple[dict[int, tuple[ShutOffValve, ...]], dict[int, tuple[int, ...]], dict[int, tuple[int, ...]]]:
         """`links`, `watches` and `closed_by` of the fleet after."""
-        before, change, slot = self.before, self.change, self.slot_by_identity
-        edited = [*change.put.links, *change.gone.links]
-        edited += [link for name in self.names for link in self.book.links_of.get(name, ())]
-        names = dict.fromkeys([*self.names, *(end for link in edited for end in (link.detector, link.valve))])
+        before, slot, names = self.before, self.slot_by_identity, self._ends()
         ends = [*self.touched.slots.tolist(), *(slot[name] for name in names if name in slot)]
         links: dict[int, tuple[ShutOffValve, ...]] = {}
         watches: dict[int, tuple[int, ...]] = {}

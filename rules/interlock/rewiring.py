@@ -35,8 +35,10 @@ def _end_unactuated(state: State, out: Out, before: Fleet, now: int) -> None:
             why = f"the {_WORD[wanted.verb]} has left the registry, or its model no longer takes commands"
             why = f"what was a {_WORD[wanted.verb]} is a {_WORD[told]} now" if told else why
             interlock.end(state, out, wanted, Outcome.CANCELLED, now, comment=why)
-    for slot in (*before.valves, *before.fans):
-        if matrix.commanded(state.fleet, slot) is not matrix.commanded(before, slot):
+    touched = state.fleet.touched_since(before)
+    for slot in (*before.valves, *before.fans) if touched is None else touched.tolist():
+        was = matrix.commanded(before, slot)
+        if was is not None and matrix.commanded(state.fleet, slot) is not was:
             state.position[slot] = 0
 
 

@@ -78,7 +78,7 @@ def edited(state: State, out: Out, before: Compiled, now: int) -> None:
     for rule in (*fresh, *gone):
         state.reverted.pop(rule, None)
         state.proving.pop(rule, None)
-    if len(before.fleet.registry.devices):  # else nothing was in force anywhere before
+    if before.fleet.present.any():  # else nothing was in force anywhere before
         for rule in fresh:
             prove(state, rule, now)
     number = state.compiled.reverted

@@ -63,10 +63,10 @@ class Columns:
     def any(self) -> bool:
         return bool(self.values.any())
 
-    def nonzero(self) -> list[tuple[int, int]]:
-        """(slot, rule) of every number other than zero."""
-        slots, places = np.nonzero(self.values)
-        return list(zip(slots.tolist(), self.rules[places].tolist(), strict=True))
+    def nonzero(self, among: NDArray[np.intp]) -> list[tuple[int, int]]:
+        """(slot, rule) of every number other than zero of these slots, in their order."""
+        at, places = np.nonzero(self.values[among])
+        return list(zip(among[at].tolist(), self.rules[places].tolist(), strict=True))
 
     def of_rule(self, rule: int) -> NDArray[np.int64]:
         """Shape (slots,), not to be written to."""

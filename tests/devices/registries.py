@@ -25,8 +25,10 @@ _UNITS = ("1", "2", "3", "")
 class Making:
     """Draws what a registry is made of from few names, so that they meet; most of it fits, some does not."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, renumbers: bool = True) -> None:
+        """`renumbers`: now and then a device has another number."""
         self.rng = random.Random(seed)
+        self.renumbers = renumbers
         self.numbers = 0
 
     def site(self) -> Site:
@@ -52,7 +54,7 @@ class Making:
         gateways = [one.identity for one in known.values() if _CATALOGUE[one.model].kind == "gateway"]
         address = pick(_UNITS) if on_bus else pick(_BUS) if model.kind == "gateway" else ""
         gateway = pick(gateways) if gateways and (on_bus or self.rng.random() < 0.2) else ""
-        number = before.device_no if before and self.rng.random() < 0.9 else self.numbers + 50
+        number = before.device_no if before and (self.rng.random() < 0.9 or not self.renumbers) else self.numbers + 50
         self.numbers = max(self.numbers, number - 50)
         return Device(
             number,

@@ -14,7 +14,7 @@ from devices.sites import Device, Gone, Registry, RegistryChange, Site
 from tests.devices.registries import Making, first
 
 #: Compared by what their numbers mean.
-_NUMBERED = ("classes", "groups", "whole")
+_NUMBERED = ("classes", "groups", "whole", "touched", "mark", "follows")
 
 
 def same(one: Fleet, other: Fleet) -> None:
