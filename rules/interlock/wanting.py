@@ -96,11 +96,10 @@ def want_closed(
     return attempts.begin(state, out, wanted, at)
 
 
-def want_running(state: State, out: Out, fan: Fan, *, at: int, reason: str, alarm: str) -> Wanted:
+def want_running(state: State, out: Out, fan: Fan, *, at: int, reason: str, alarm: str) -> None:
     """Want a fan to run; the wanted position that is open already is kept."""
-    before = state.wanted_by_slot.get(fan.slot)
-    if before is not None:
-        return before
+    if fan.slot in state.wanted_by_slot:
+        return
     wanted = msgspec.structs.replace(
         _new(state, fan, at=at, reason=reason, alarm=alarm, by=""),
         confirm_by=at + round(fan.actuator.confirm_within_s * MICROSECONDS),
@@ -110,7 +109,7 @@ def want_running(state: State, out: Out, fan: Fan, *, at: int, reason: str, alar
     state.remind(wanted.confirm_by, Timer.CONFIRM, fan.slot, wanted.epoch)
     number, epoch = fan.device.device_no, wanted.epoch
     out.append(FanWanted(at=at, wanted=wanted.wanted, device_no=number, epoch=epoch, reason=reason, alarm=alarm))
-    return attempts.begin(state, out, wanted, at)
+    attempts.begin(state, out, wanted, at)
 
 
 def _new(state: State, what: ShutOffValve | Fan, *, at: int, reason: str, alarm: str, by: str) -> Wanted:
@@ -195,8 +194,10 @@ def end(state: State, out: Out, wanted: Wanted, outcome: Outcome, at: int, *, by
     out.append(
         WantedEnded(at=at, wanted=wanted.wanted, device_no=wanted.device_no, outcome=outcome, by=by, comment=comment)
     )
-    settled = outcome in (Outcome.CONFIRMED, Outcome.CANCELLED)
-    for rule in (state.compiled.unconfirmed, state.compiled.asleep, state.compiled.reopened if settled else -1):
+    over = [state.compiled.unconfirmed, state.compiled.asleep]
+    if outcome in (Outcome.CONFIRMED, Outcome.CANCELLED):
+        over.append(state.compiled.reopened)
+    for rule in over:
         if rule >= 0:
             alarms.return_alarm(state, out, wanted.slot, rule, at=at, comment=comment)
 

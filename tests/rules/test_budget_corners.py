@@ -57,6 +57,18 @@ def test_only_a_value_that_can_be_believed_makes_a_waiting_shut_off_worse(qualit
     assert names_of([one.device_no for one in of(CloseWanted, world.tick(601))])[0] == first
 
 
+def test_one_whose_value_is_not_known_leaves_after_all_the_others() -> None:
+    either = 'id = "rises"\napplies_to = ["detector"]\ncondition = "fault or combustible_lel >= 10 %LEL"\n'
+    world = Street(rules(either + 'action = "close"' + BUDGET), registry(6))
+    for home in ("a0", "a1"):
+        world.hear(home, 1, 12)
+    world.hear("a2", 2, flags=Flag.FAULT)
+    for home, level in (("a3", 11), ("a4", 13)):
+        world.hear(home, 3, level)
+    assert names_of([one.device_no for one in of(CloseWanted, world.tick(601))]) == ["b4", "b3"]
+    assert names_of([one.device_no for one in of(CloseWanted, world.tick(1_201))]) == ["b2"]
+
+
 @pytest.mark.parametrize(
     ("share_pct", "least", "valves", "leave"),
     [(50, 1, 6, 3), (49, 1, 6, 2), (33, 1, 6, 1), (16, 1, 6, 1), (10, 2, 6, 2), (100, 1, 6, 6)],

@@ -4,10 +4,12 @@ import pytest
 
 from devices.quantities import Flag, ValvePosition
 from rules.decisions import CommandStepped, Outcome, Step, WantedEnded, command_id, wanted_id
-from rules.events import AttemptAcknowledged, AttemptSent, Replied
+from rules.evaluation.kernels import compile_pack
+from rules.events import AttemptAcknowledged, AttemptSent, Event, Replied
 from rules.instructions import CancelClose, CloseValve
+from rules.stepping.reshape import reshape
 from tests.rules.street import RISES, Street, number, registry, row, rules
-from tests.rules.world import NUMBERS, World, at, changed, of, pack, raised
+from tests.rules.world import NUMBERS, OF_A_CLOSING, World, at, changed, of, pack, raised, reading
 
 BLOWS = RISES + 'action = "fan_on"'
 
@@ -75,22 +77,37 @@ TAMPER = 'id = "tamper"\nflags = ["tamper"]'
 
 @pytest.mark.parametrize("valve", ["v2", "z1"])
 @pytest.mark.parametrize("seen", [True, False])
-def test_a_persons_closing_under_rules_that_close_nothing_raises_no_alarm_and_ends_none(valve: str, seen: bool) -> None:
+@pytest.mark.parametrize("stands", [Flag.TAMPER, Flag(0)])
+def test_a_persons_closing_under_rules_that_close_nothing_raises_no_alarm_and_ends_none(
+    valve: str, seen: bool, stands: Flag
+) -> None:
     world = World(pack('id = "fault"\nflags = ["fault"]', TAMPER))
-    for t, name in ((1, "d1"), (2, valve)):
-        world.hear(name, t, flags=Flag.TAMPER, valve=ValvePosition.OPEN if name == valve else ValvePosition.UNKNOWN)
+    world.hear("d1", 1, flags=Flag.TAMPER)
+    world.hear(valve, 2, flags=stands, valve=ValvePosition.OPEN)
     world.tell(CloseValve(at=at(3), id="c", by="anna", device_no=NUMBERS[valve], reason="smell"))
-    world.hear("z1", 4, flags=Flag.TAMPER if valve == "z1" else Flag(0), valve=ValvePosition.OPEN)
+    world.hear(valve, 4, flags=stands, valve=ValvePosition.OPEN)
     world.tick(600)
     if seen:
         world.tell(AttemptSent(at=at(601), command=world.state.wanted()[0].attempts[-1].command))
-        world.hear(valve, 602, flags=Flag.TAMPER, valve=ValvePosition.CLOSED)
-        world.hear(valve, 603, flags=Flag.TAMPER, valve=ValvePosition.OPEN)
+        world.hear(valve, 602, flags=stands, valve=ValvePosition.CLOSED)
+        world.hear(valve, 603, flags=stands, valve=ValvePosition.OPEN)
     else:
         world.tell(CancelClose(at=at(601), id="x", by="anna", wanted=wanted_id(NUMBERS[valve], 1), reason="a mistake"))
     assert not world.state.wanted_by_slot
-    assert raised(world.decided) == [("d1", "tamper"), (valve, "tamper")]
+    assert raised(world.decided) == [("d1", "tamper"), (valve, "tamper")][: 2 if stands else 1]
     assert changed(world.decided) == []
+
+
+def test_a_valve_that_no_rule_closes_any_more_is_free_and_no_alarm_ends_with_that() -> None:
+    closes = 'id = "gas"\napplies_to = ["detector"]\nflags = ["high_alarm"]\naction = "close"'
+    world = World(pack(closes, *OF_A_CLOSING, TAMPER))
+    world.hear("d2", 1, flags=Flag.HIGH_ALARM)
+    world.hear("v2", 2, flags=Flag.TAMPER, valve=ValvePosition.OPEN)
+    rules = pack(closes.replace('"close"', '"none"'), TAMPER)
+    decided = reshape(world.state, world.fleet, compile_pack(rules, world.fleet), at(3))
+    assert not world.state.closed_for
+    assert ("v2", "tamper") not in {(name, rule) for name, rule, _ in changed(decided)}
+    assert world.alarm("v2", "tamper") is not None
 
 
 def test_under_rules_that_only_run_fans_nobody_misses_a_valve() -> None:
@@ -100,3 +117,44 @@ def test_under_rules_that_only_run_fans_nobody_misses_a_valve() -> None:
     tamper = street.alarm("c0", "tamper")
     assert tamper is not None
     assert tamper.state.name == "UNACKNOWLEDGED"
+
+
+def test_a_person_who_closed_a_valve_has_seen_it_closed_and_what_it_says_then_is_nobodys_alarm() -> None:
+    world = World()
+    world.tell(CloseValve(at=at(1), id="c", by="anna", device_no=NUMBERS["v2"], reason="smell"))
+    said = reading("v2", 3, valve=ValvePosition.OPEN)
+    slots = world.fleet.slots(said["device_no"])
+    assert world.state.matters(said, slots).all()
+    world.tell(AttemptSent(at=at(2), command=command("v2")))
+    world.hear("v2", 2.5, valve=ValvePosition.CLOSED)
+    assert not world.state.matters(said, slots).any()
+
+
+def test_what_a_valve_that_cannot_report_says_of_itself_is_shown_to_nobody() -> None:
+    world = World()
+    world.hear("m1", 1, valve=ValvePosition.CLOSED)
+    world.hear("d4", 2, flags=Flag.HIGH_ALARM)
+    assert [one.position for one in world.state.wanted()] == [ValvePosition.UNKNOWN]
+
+
+# ---- what is kept of those that ended -------------------------------------------------------------------------------
+
+
+def test_the_last_thousand_that_ended_are_kept() -> None:
+    world, number = World(), NUMBERS["v1"]
+    said: list[Event] = []
+    for n in range(1, 1_004):
+        said.append(CloseValve(at=at(n), id=f"c{n}", by="anna", device_no=number, reason="smell"))
+        said.append(CancelClose(at=at(n), id=f"x{n}", by="anna", wanted=wanted_id(number, n), reason="a mistake"))
+    world.step((), said, 1_003)
+    assert [one.epoch for one in world.state.wanted()] == list(range(1_003, 3, -1))
+
+
+def test_of_one_that_ended_the_last_hundred_steps_are_kept() -> None:
+    world = World()
+    world.hear("d2", 1, flags=Flag.HIGH_ALARM)
+    world.tick(3_600)
+    steps = world.state.wanted()[0].steps
+    assert len(steps) > 100
+    world.tell(CancelClose(at=at(3_600), id="x", by="anna", wanted=wanted_id(NUMBERS["v2"], 1), reason="it is shut"))
+    assert world.state.wanted()[0].steps == steps[-100:]

@@ -101,6 +101,10 @@ def story(world: World) -> Iterator[list[Decision]]:
     tell(CancelClose(at=at(105), id="x", by="anna", wanted=wanted_id(NUMBERS["v1"], 2), reason="a mistake"))
     tell(*permitted("v1", 106))
     hear("d1", 107, flags=Flag.LOW_ALARM)  # no permit outlives it
+    tell(*answered("v2", 108, CLOSED, epoch=3))
+    hear("v2", 109, valve=OPEN)  # opened again, until the alarm is over
+    hear("d1", 110, combustible_lel=0.0)
+    tell(*alarms(world, 111))
     told.append(world.tick(3_600))
     yield from told
 
@@ -123,6 +127,7 @@ def test_the_story_has_something_of_everything() -> None:
             assert f"rule='{rule.id}'" in said, rule.id
     assert said.count("PermitChanged(") == 6
     assert said.count("WantedEnded(") >= 6
+    assert said.count("rule='valve-reopened', device_no=22") >= 4  # raised and returned, twice
 
 
 @pytest.mark.parametrize("first", range(1, len(NAMES)))

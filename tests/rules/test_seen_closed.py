@@ -1,6 +1,7 @@
 """A valve that was not told to close, because it was seen closed, is told once that is not known any more (V4)."""
 
 import pytest
+from msgspec.structs import replace
 
 from devices.quantities import Flag, ValvePosition
 from rules.decisions import CloseWanted
@@ -73,3 +74,12 @@ def test_while_the_engine_was_away_no_valve_fell_silent() -> None:
     assert not of(CloseWanted, world.tick(5_000 + SILENT_S - 0.001))
     world.state = restore(decode_snapshot(encode_snapshot(snapshot(world.state))), world.fleet, world.rules)
     assert of(CloseWanted, world.tick(5_000 + SILENT_S))
+
+
+def test_a_valve_of_which_an_older_store_does_not_say_when_it_was_seen_is_told() -> None:
+    world = shut()
+    taken = snapshot(world.state)
+    taken = replace(taken, records=replace(taken.records, seen={}))
+    world.state = restore(decode_snapshot(encode_snapshot(taken)), world.fleet, world.rules)
+    world.hear("d2", 5, combustible_lel=0)
+    assert [one.device_no for one in of(CloseWanted, world.hear("d2", 6, flags=Flag.HIGH_ALARM))] == [NUMBERS["v2"]]
