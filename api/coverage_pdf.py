@@ -32,6 +32,7 @@ def pdf(report: ReportFigures, lang: Lang) -> bytes:
     data = {
         "lang": lang,
         "title": title(report, lang),
+        "under": f"{word('day', lang)}{'：' if lang == 'zh' else ': '}{said.day}",
         "mark": " · ".join(marks),
         "tiles": [(word(name, lang), _shown(getattr(report.whole, name))) for name in _TILES],
         "how": word("how", lang),

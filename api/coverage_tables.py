@@ -107,7 +107,7 @@ def tables(report: ReportFigures, lang: Lang) -> tuple[Table, ...]:
 def _classes(report: ReportFigures, lang: Lang) -> list[tuple[Cell, ...]]:
     rows: list[tuple[Cell, ...]] = []
     for one in report.classes:
-        due = ", ".join(word("gas_on", lang) if day == "gas_on" else day for day in one.due)
+        due = ", ".join(day.replace("gas_on", word("gas_on", lang)) for day in one.due)
         target = "" if one.target_pct is None else f"{one.target_pct} %"
         met = "" if one.met is None else word("yes" if one.met else "no", lang)
         rows.append((local(one.name, one.name_en, lang), due, target, met, *_values(one.figures)))
@@ -130,14 +130,14 @@ def _ranking(key: str, first: str, ranked: Sequence[RankedFigures], lang: Lang) 
 def _plans(report: ReportFigures, lang: Lang) -> tuple[tuple[Cell, ...], ...]:
     names = {one.site_class: local(one.name, one.name_en, lang) for one in report.classes}
     places = {one.key: local(one.name, one.name_en, lang) for one in report.townships}
+    places[report.header.area] = local(report.area_name, report.area_name_en, lang) or report.header.area
     return tuple(
         (
             places.get(row.area, row.area),
             names.get(row.site_class, row.site_class),
             month_words(row.month),
             row.planned,
-            row.installed,
-            row.late,
+            *((row.installed, row.late) if row.month <= report.header.day else (None, None)),
         )
         for row in report.plans
     )

@@ -65,8 +65,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "“已装”不等于“已覆盖”：装置须有有效数据（或现场查验记录）、在检定有效期和使用年限内、配有报警规则，"
         "自闭阀的关闭功能经过验证，并且用户可以联系。一户可以有多个未覆盖原因，因此各原因之和可大于未覆盖户数。",
         "Installed is not covered: a device must report (or be evidenced on site), be in calibration and within its"
-        " life and have an alarm rule; a self-closing valve must have been proven to close; and somebody must be reachable."
-        " A user may have several reasons, so the reasons may add up to more than the users.",
+        " life and have an alarm rule; a self-closing valve must have been proven to close; and somebody must be"
+        " reachable. A user may have several reasons, so the reasons may add up to more than the users.",
     ),
 }
 

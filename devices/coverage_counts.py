@@ -19,7 +19,7 @@ from devices.areas import prefix
 from devices.coverage import Verdicts
 from devices.coverage_columns import Sites
 from devices.coverage_gaps import REASONS
-from devices.coverage_policy import Policy
+from devices.coverage_policy import Clause, Policy
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -142,19 +142,27 @@ class Target(msgspec.Struct, frozen=True):
 
 def against_targets(policy: Policy, of: Iterable[Cell]) -> tuple[Target, ...]:
     """Every class of the policy, in its order. due: the days that its clauses set, `gas_on` for when the gas is turned
-    on."""
+    on; with a note where only higher buildings have such a day."""
     by_class = grouped(of, lambda cell: cell.site_class)
     found = []
     for one in policy.classes:
         clauses = [clause for clause in policy.clauses if one.key in clause.classes]
         percents = [clause.target_pct for clause in clauses if clause.target_pct is not None and clause.above_m is None]
-        days = {clause.by.isoformat() for clause in clauses if clause.by is not None}
-        days |= {"gas_on" for clause in clauses if clause.at_gas_on}
+        days = _days(clause for clause in clauses if clause.above_m is None)
+        higher = (_days([clause], f" (> {clause.above_m:g} m)") for clause in clauses if clause.above_m is not None)
+        days |= {day for some in higher for day in some if day.split(" ")[0] not in days}
         counts, target = by_class.get(one.key, Counts()), max(percents, default=None)
         share = counts.share
         met = None if target is None or share is None else share * 100 >= target
         found.append(Target(one.key, target, tuple(sorted(days)), counts, met))
     return tuple(found)
+
+
+def _days(clauses: Iterable[Clause], note: str = "") -> set[str]:
+    days = {
+        (clause.by.isoformat() if clause.by else "") or ("gas_on" if clause.at_gas_on else "") for clause in clauses
+    }
+    return {day + note for day in days if day}
 
 
 @dataclass(frozen=True, slots=True)
