@@ -20,7 +20,7 @@ from engine.documents import REGISTRY, REGISTRY_CHANGE, RULES
 from engine.memory import Memory
 from engine.store import Document, document
 from rules.documents.document import load_pack
-from rules.evaluation.kernels import Compiled, compile_new, compile_pack
+from rules.evaluation.kernels import Compiled, compile_again, compile_new, compile_pack
 from rules.events import RegistryChanged, RulesChanged
 
 #: After so many changes of the registry, or so many bytes of them, it is one document again: a restart folds them.
@@ -107,7 +107,7 @@ def _whole(body: bytes, memory: Memory) -> _Made:
 
 def _delta(body: bytes, memory: Memory) -> _Made:
     fleet = changed_fleet(memory.book, memory.fleet, decode_change(body))
-    return _Made(fleet, compile_pack(memory.pack, fleet))
+    return _Made(fleet, compile_again(memory.state.compiled, fleet))
 
 
 def _tell(waiting: "asyncio.Future[int]", cycle: int) -> None:

@@ -23,7 +23,7 @@ from ingest.contiguity import NEVER, Contiguity
 from ingest.followed import FrozenFollowed
 from rules.decisions import Decision
 from rules.documents.document import RulePack, default_pack, load_pack
-from rules.evaluation.kernels import Compiled, compile_pack
+from rules.evaluation.kernels import Compiled, compile_again, compile_pack
 from rules.events import (
     Event,
     Listening,
@@ -104,7 +104,8 @@ class Memory:
         else:
             return []
         if compiled is None or compiled.pack is not self.pack or compiled.fleet is not self.fleet:
-            compiled = compile_pack(self.pack, self.fleet)
+            same = self.pack is self.state.compiled.pack
+            compiled = compile_again(self.state.compiled, self.fleet) if same else compile_pack(self.pack, self.fleet)
         return reshape(self.state, self.fleet, compiled, now)
 
     def _take_registry(

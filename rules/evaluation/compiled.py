@@ -4,7 +4,7 @@ Z1  What a pack remembers of a device follows from the pack alone, and is refuse
     force is never refused for it, whatever becomes of the registry, or of Davy: an engine must go on judging (G3).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from rules.documents.document import Kind, Override, Rule, RulePack, Schedule
 from rules.documents.schedule import inside
 from rules.evaluation.limits import Limits, gather
 from rules.evaluation.program import Program, compile_program
-from rules.evaluation.selection import applies, by_class, is_silence, microseconds
+from rules.evaluation.selection import Applies, applies, by_class, is_silence, microseconds
 
 #: What one device may take of an engine's memory, in bytes, with all rules (product choice): sixteen gigabytes hold a
 #: million of the largest.
@@ -142,6 +142,17 @@ def compile_pack(pack: RulePack, fleet: Fleet) -> Compiled:
         bytes_of_rule=program.bytes_of_rule + own,
         bytes_per_device=_OF_DEVICE + int(own.sum()) + program.bytes_per_device,
     )
+
+
+def compile_again(before: Compiled, fleet: Fleet) -> Compiled:
+    """The same pack for the fleet that followed. Where no class of devices is new, nothing that is said of classes is
+    asked again; nor are the expressions, unless there are more devices, or devices vote in groups."""
+    if fleet.classes.all is not before.fleet.classes.all:
+        return compile_pack(before.pack, fleet)
+    program = before.program
+    if program.votes or len(fleet) != len(before.fleet):
+        program = compile_program(before.pack, fleet, Applies(before.looks, before.by_flags, before.silent_us))
+    return replace(before, fleet=fleet, class_of=fleet.classes.of, program=program)
 
 
 def compile_new(pack: RulePack, fleet: Fleet) -> Compiled:

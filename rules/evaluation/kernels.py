@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from devices.quantities import GAS_QUANTITIES, QUALITY_BITS, Quality, quality_shift
 from devices.readings import Rows
-from rules.evaluation.compiled import Compiled, compile_new, compile_pack
+from rules.evaluation.compiled import Compiled, compile_again, compile_new, compile_pack
 from rules.evaluation.leaves import BLIND
 from rules.evaluation.limits import Limits
 from rules.evaluation.view import NIBBLE, View
 
-__all__ = ["Compiled", "Conditions", "compile_new", "compile_pack", "conditions"]
+__all__ = ["Compiled", "Conditions", "compile_again", "compile_new", "compile_pack", "conditions"]
 
 TRUE, FALSE, UNKNOWN = np.int8(1), np.int8(0), np.int8(-1)
 _BROKEN = np.zeros(1 << QUALITY_BITS, np.bool_)
