@@ -151,8 +151,6 @@ def detectors_of(fleet: Fleet, target: int) -> list[int]:
 def asks_for(state: State, target: int, rule: int) -> tuple[Place, ...]:
     """The alarms of one rule that ask for this valve to be closed, or this fan to run, now."""
     closes = target in state.fleet.valves
-    if target not in state.fleet.valves and target not in state.fleet.fans:
-        return ()
     for slot in detectors_of(state.fleet, target):
         if not acts(state, slot, rule) or unheard(state, slot, rule):
             continue

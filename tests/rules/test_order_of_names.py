@@ -142,9 +142,10 @@ def test_the_order_in_which_rules_are_written_changes_nothing(first: int) -> Non
 
 
 @pytest.mark.parametrize("last", ["d2", "v2", "z1", "g1"])
+@pytest.mark.parametrize("first", ["d1", "v2", "z1"])
 @pytest.mark.parametrize("number", NOBODY)
-def test_what_is_said_of_a_number_that_nobody_has_moves_nobody(last: str, number: int) -> None:
-    names = (*(name for name in NAMES if name != last), last)
+def test_what_is_said_of_a_number_that_nobody_has_moves_nobody(last: str, first: str, number: int) -> None:
+    names = tuple(dict.fromkeys((first, *(name for name in NAMES if name != last), last)))
     world = World(what=registry(names))
     world.hear("z1", 1, valve=OPEN)
     world.hear("d2", 2, flags=Flag.HIGH_ALARM)

@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from devices.fleet import build_fleet
 from devices.quantities import Flag, ValvePosition
 from rules.decisions import (
     AlarmChanged,
@@ -184,6 +185,27 @@ def test_alarms_that_stood_on_trial_count_when_they_come_into_force_and_none_clo
     assert [one.rule for one in reverted(decided)] == ["rises"]
     assert closed(decided + world.tick(4_000)) == ["b21"]
     assert {one.device_no for one in world.state.alarms() if one.rule == "rises" and not one.trial} == {number("a21")}
+
+
+def linked(world: Street, pack: RulePack, homes: int) -> list[Decision]:
+    """Other rules, and the valves of all homes linked, at second 100."""
+    world.fleet, world.rules = build_fleet(registry(homes), world.fleet), pack
+    return reshape(world.state, world.fleet, compile_pack(pack, world.fleet), at(100))
+
+
+def test_valves_that_are_linked_as_a_rule_comes_into_force_are_not_closed_before_its_alarms_are_counted() -> None:
+    world = Street(rules(CLOSES + WIDE + '\nstate = "dry_run"'), registry(25, links=False))
+    for n in range(21):
+        world.hear(f"a{n}", 1 + n / 100, 30)
+    decided = linked(world, rules(CLOSES + WIDE), 25)
+    assert [one.rule for one in reverted(decided)] == ["rises"]
+    assert not closed(decided)
+
+
+def test_a_valve_that_is_linked_as_a_rule_goes_back_to_a_dry_run_is_not_closed() -> None:
+    world = Street(rules(CLOSES), registry(1, links=False))
+    world.hear("a0", 1, 30)
+    assert not closed(linked(world, rules(CLOSES + '\nstate = "dry_run"'), 1))
 
 
 def test_the_same_device_again_and_the_devices_own_bits_do_not_count() -> None:
