@@ -2,6 +2,13 @@
 -- cells, which add up, and of the gaps of single sites. Once it is published nothing of it changes: a correction is another
 -- report that names it.
 
+-- A policy as it was when a report was made by it, once for ever.
+CREATE TABLE coverage_policy (
+    sha256   text  PRIMARY KEY,
+    policy   text  NOT NULL,
+    document jsonb NOT NULL
+);
+
 -- until_at: readings up to there counted. known: the register as it was recorded then. rules_sha256: the pack that was in
 -- force, empty where none is known. sha256: of the report's own figures (storage/coverage_reports.py). due, phase: what
 -- schedule asked for it; missed: it was made only long after.
@@ -14,7 +21,7 @@ CREATE TABLE coverage_report (
     known         timestamptz NOT NULL,
     simulated     boolean     NOT NULL,
     policy        text        NOT NULL,
-    policy_sha256 text        NOT NULL,
+    policy_sha256 text        NOT NULL REFERENCES coverage_policy,
     rules_sha256  text        NOT NULL,
     code          text        NOT NULL,
     sha256        text        NOT NULL,
@@ -180,3 +187,68 @@ CREATE TABLE valve_closed (
 );
 INSERT INTO valve_closed (device_no, day, at)
     SELECT device_no, (bucket AT TIME ZONE 'UTC')::date, min(bucket) FROM reading_1h WHERE valve = 3 GROUP BY 1, 2;
+
+-- The catalogue of products that users may choose from, by area (seed: 武隆府办发〔2022〕5 号，附件 1，四（二）): who sells and
+-- installs, what, at which price, with which service. An entry is offered by its vendor, admitted or removed by the area's
+-- regulator; a removal keeps its reason, and is shown.
+CREATE TABLE catalogue_entry (
+    enterprise    text        NOT NULL REFERENCES enterprise,
+    area          text        NOT NULL CHECK (area <> ''),
+    state         text        NOT NULL CHECK (state IN ('offered', 'admitted', 'removed')),
+    qualification text        NOT NULL,
+    contact       text        NOT NULL,
+    service       text        NOT NULL,
+    changed       timestamptz NOT NULL,
+    changed_by    text        NOT NULL,
+    reason        text        NOT NULL DEFAULT '',
+    words         text        NOT NULL DEFAULT '',
+    PRIMARY KEY (enterprise, area),
+    CONSTRAINT a_removal_has_its_reason CHECK (state <> 'removed' OR reason <> '')
+);
+CREATE INDEX ON catalogue_entry (area text_pattern_ops, enterprise);
+
+CREATE TABLE catalogue_product (
+    enterprise text          NOT NULL,
+    area       text          NOT NULL,
+    model      text          NOT NULL,
+    name       text          NOT NULL,
+    kind       text          NOT NULL CHECK (kind IN ('detector', 'self_closing_valve')),
+    tier       text          NOT NULL CHECK (tier IN ('low', 'mid', 'high')),
+    price_cny  numeric(10,2) NOT NULL CHECK (price_cny >= 0),
+    service    text          NOT NULL DEFAULT '',
+    PRIMARY KEY (enterprise, area, model),
+    FOREIGN KEY (enterprise, area) REFERENCES catalogue_entry ON DELETE CASCADE
+);
+
+-- That an area's catalogue was published, with what it lacked then and why it was published all the same.
+CREATE TABLE catalogue_publication (
+    publication bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    area        text        NOT NULL,
+    at          timestamptz NOT NULL,
+    by          text        NOT NULL,
+    gaps        text[]      NOT NULL,
+    reason      text        NOT NULL,
+    CONSTRAINT gaps_have_a_reason CHECK (cardinality(gaps) = 0 OR reason <> '')
+);
+CREATE INDEX ON catalogue_publication (area, publication DESC);
+
+-- A complaint about an entry, by anybody: followed by its number, which cannot be guessed. Nobody is asked who he is.
+CREATE TABLE complaint (
+    number     text        PRIMARY KEY CHECK (length(number) = 20),
+    enterprise text        NOT NULL REFERENCES enterprise,
+    area       text        NOT NULL,
+    received   timestamptz NOT NULL,
+    subject    text        NOT NULL,
+    words      text        NOT NULL
+);
+CREATE INDEX ON complaint (area text_pattern_ops, received DESC);
+
+CREATE TABLE complaint_step (
+    step   bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    number text        NOT NULL REFERENCES complaint,
+    at     timestamptz NOT NULL,
+    state  text        NOT NULL CHECK (state IN ('received', 'examined', 'upheld', 'rejected')),
+    by     text        NOT NULL DEFAULT '',
+    answer text        NOT NULL DEFAULT ''
+);
+CREATE INDEX ON complaint_step (number, step);

@@ -464,6 +464,43 @@ CALL davy_admit('coverage_order', 'regulator', 'SELECT, INSERT, UPDATE',
 CALL davy_fence('notice');
 CALL davy_admit('notice', 'regulator', 'SELECT', 'area ~>=~ (SELECT davy_area_from()) AND area ~<~ (SELECT davy_area_to())');
 
+-- The catalogue: what is admitted, or was and is removed, is everybody's; an offer is its vendor's and the area's regulator's.
+CALL davy_fence('catalogue_entry');
+CALL davy_admit('catalogue_entry', 'tenants, public', 'SELECT', 'state <> ''offered'' OR enterprise = (SELECT davy_tenant())'
+    ' OR (area ~>=~ (SELECT davy_area_from()) AND area ~<~ (SELECT davy_area_to()))');
+CALL davy_admit('catalogue_entry', 'vendor', 'INSERT', 'enterprise = (SELECT davy_tenant()) AND state = ''offered''');
+CALL davy_admit('catalogue_entry', 'regulator', 'UPDATE', 'area ~>=~ (SELECT davy_area_from()) AND area ~<~ (SELECT davy_area_to())');
+-- Whatever stood there, a vendor makes an offer of it and nothing else.
+DO $do$
+BEGIN
+    EXECUTE format('GRANT UPDATE ON catalogue_entry TO %I', davy_role('writer'));
+    EXECUTE format('CREATE POLICY vendor_update ON catalogue_entry FOR UPDATE TO %I USING (enterprise = (SELECT davy_tenant()))'
+                   ' WITH CHECK (enterprise = (SELECT davy_tenant()) AND state = ''offered'')', davy_role('vendor'));
+END $do$;
+CALL davy_fence('catalogue_product');
+CALL davy_admit('catalogue_product', 'tenants, public', 'SELECT',
+    'EXISTS (SELECT FROM catalogue_entry e WHERE e.enterprise = @.enterprise AND e.area = @.area)');
+CALL davy_admit('catalogue_product', 'vendor', 'INSERT, UPDATE, DELETE', 'enterprise = (SELECT davy_tenant())');
+CALL davy_fence('catalogue_publication');
+CALL davy_admit('catalogue_publication', 'tenants, public', 'SELECT', 'true');
+CALL davy_admit('catalogue_publication', 'regulator', 'INSERT', 'area ~>=~ (SELECT davy_area_from()) AND area ~<~ (SELECT davy_area_to())');
+CALL davy_fence('complaint');
+CALL davy_admit('complaint', 'regulator', 'SELECT', 'area ~>=~ (SELECT davy_area_from()) AND area ~<~ (SELECT davy_area_to())');
+CALL davy_fence('complaint_step');
+CALL davy_admit('complaint_step', 'regulator', 'SELECT, INSERT', 'EXISTS (SELECT FROM complaint c WHERE c.number = @.number)');
+-- What a catalogue says of its vendors; of parties nothing else is public.
+CREATE VIEW davy_party_names WITH (security_barrier = true) AS
+    SELECT key, name, name_en FROM enterprise p
+    WHERE EXISTS (SELECT FROM catalogue_entry e WHERE e.enterprise = p.key AND e.state <> 'offered');
+DO $do$
+DECLARE
+    kind text;
+BEGIN
+    FOREACH kind IN ARRAY ARRAY['platform', 'public', 'gas_company', 'vendor', 'installer', 'property_manager', 'regulator'] LOOP
+        EXECUTE format('GRANT SELECT ON davy_party_names TO %I', davy_role(kind));
+    END LOOP;
+END $do$;
+
 -- Each tenant's own chain of the record, which grows by davy_record only. Signed heads are everybody's.
 CALL davy_fence('audit_entry', 'SELECT');
 CALL davy_admit('audit_entry', 'tenants', 'SELECT', 'tenant = (SELECT davy_tenant())');
