@@ -31,12 +31,15 @@ from api import (
     installations,
     keys,
     ledger,
+    people_at_sites,
+    persons,
     readings,
     rules,
     service,
     sessions,
     sites,
     telemetry,
+    unmask,
     valve_permits,
 )
 from api.alarm_load import AlarmLoad
@@ -59,6 +62,7 @@ from api.readiness import Lookout
 from api.stream_events import encode_event
 from api.throttle import Throttle
 from api.tokens import Tokens
+from api.unmask import UNMASKINGS_AT_ONCE, UNMASKINGS_PER_S
 from engine.messages import FeedEvent
 from storage.sign_ins import write_sign_in
 
@@ -97,7 +101,7 @@ def create_app(config: ApiConfig, judges: Judges = AS_THEY_ARE) -> FastAPI:
     of_alarms = (alarm_stream, alarm_health, alarms, alarm_care, incidents, incident_work)
     of_valves = (commands, valve_permits, held)
     of_devices = (devices, service, readings)
-    of_register = (sites, device_changes, device_papers, installations)
+    of_register = (sites, device_changes, device_papers, installations, persons, people_at_sites, unmask)
     of_rules = (rules, backtests, explain)
     of_people = (sessions, accounts, keys)
     for routes in (
@@ -153,6 +157,7 @@ def _parts(config: ApiConfig) -> Parts:
         passwords=Passwords(),
         throttle=Throttle(time.monotonic),
         people=Rates(limits.people_per_s, limits.people_at_once, MOST_SENDERS, time.monotonic),
+        unmaskings=Rates(UNMASKINGS_PER_S, UNMASKINGS_AT_ONCE, MOST_SENDERS, time.monotonic),
         external=external,
         explaining=asyncio.Semaphore(limits.explanations),
     )

@@ -244,6 +244,18 @@ SELECT davy_keep_versions('installation', 'key');
 SELECT davy_keep_versions('person', 'tenant', 'key');
 SELECT davy_keep_versions('contact', 'tenant', 'person', 'channel', 'rank');
 SELECT davy_keep_versions('site_role', 'tenant', 'person', 'site', 'role', 'since');
+-- A person that is deleted is forgotten: that there was somebody stays, who it was does not, in no version.
+CREATE FUNCTION davy_forget_person() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    UPDATE person_past SET name = NULL, telephone = NULL, telephone_index = NULL, id_number = NULL, id_number_index = NULL
+        WHERE tenant = OLD.tenant AND key = OLD.key;
+    UPDATE contact_past SET address = NULL, address_index = NULL WHERE tenant = OLD.tenant AND person = OLD.key;
+    RETURN NULL;
+END $$;
+-- Contacts are deleted before, by their reference: triggers that come after a row fire in the order of names too, and
+-- those of references begin with RI_.
+CREATE TRIGGER person_is_forgotten AFTER DELETE ON person FOR EACH ROW EXECUTE FUNCTION davy_forget_person();
 CREATE INDEX ON device_past (site, superseded);
 CREATE INDEX ON site_role_past (site, superseded);
 CREATE INDEX ON installation_past (site, superseded);
