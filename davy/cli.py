@@ -49,6 +49,7 @@ def main() -> None:
     """The entry point: one clear line and a documented code for everything that stops a command."""
     os.umask(0o077)  # whatever a command makes is its owner's alone
     from davy import (
+        commands_access,
         commands_audit,
         commands_bench,
         commands_broker,
@@ -70,6 +71,7 @@ def main() -> None:
         commands_modbus,
         commands_broker,
         commands_rules,
+        commands_access,
         commands_audit,
         commands_simulate,
         commands_check,

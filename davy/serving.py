@@ -3,6 +3,7 @@
 import signal
 
 from api.config import ApiConfig
+from api.external import Provider
 from api.serve import api_server
 from davy import folders, ports
 from davy.master_key import master_key
@@ -11,12 +12,20 @@ from davy.settings import Settings
 from devices.sites import token_sha256
 
 
+def _provider(settings: Settings) -> Provider | None:
+    if settings.oidc_issuer is None or settings.oidc_client is None:
+        return None
+    return Provider(settings.oidc_issuer, settings.oidc_client, settings.oidc_audience or "")
+
+
 def run_api(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM. Raises CannotGoOn when the port cannot be had or the token's file is not safe."""
     config = ApiConfig(
         door=settings.door,
         database_url=settings.database_url or running_url(settings),
         admin_token_sha256=token_sha256(folders.administrator_token(settings)),
+        access_file=settings.access_file,
+        provider=_provider(settings),
         master_key=master_key(settings.master_key),
     )
     server = api_server(

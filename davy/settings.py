@@ -51,6 +51,9 @@ class Settings:
     models: Path | None
     brokers: Path | None
     master_key_file: Path | None
+    oidc_issuer: str | None
+    oidc_client: str | None
+    oidc_audience: str | None
     audit_publish: Path | None
     audit_every_s: int
     mode: str
@@ -112,6 +115,11 @@ class Settings:
     def audit_key(self) -> Path:
         """The key that signs where the record stands (Ed25519, PEM)."""
         return self.data / "audit-key"
+
+    @property
+    def access_file(self) -> Path:
+        """Who may sign in, as hashes, for when the database is away (api/access_file.py)."""
+        return self.data / "access.snapshot"
 
     @property
     def demo_marker(self) -> Path:
@@ -177,6 +185,11 @@ KEYS: dict[str, Key] = {
     ),
     "models": Key(values.folder, None, "a folder with device models of your own (TOML), beside the catalogue"),
     "brokers": Key(values.file_to_be, None, "MQTT brokers to listen behind (TOML, docs/BROKERS.md); not set: none"),
+    "oidc_issuer": Key(
+        values.issuer, None, "an OpenID Connect provider whose people may sign in (docs/ACCESS.md); not set: none"
+    ),
+    "oidc_client": Key(values.word, None, "the client id that its ID tokens are for"),
+    "oidc_audience": Key(values.word, None, "the audience of its access tokens; not set: none are taken as a token"),
     "master_key_file": Key(
         values.file_to_be, None, "the key that wraps those of personal data; not set: `master-key` in the data folder"
     ),
@@ -292,6 +305,9 @@ def _conflicts(settings: Settings) -> list[str]:
             )
     if settings.mqtt_client_ca is not None and settings.mqtt_tls_cert is None:
         faults.append("DAVY_MQTT_CLIENT_CA is set without DAVY_MQTT_TLS_CERT: client certificates need TLS")
+    if (settings.oidc_issuer is None) != (settings.oidc_client is None):
+        missing = "oidc_issuer" if settings.oidc_issuer is None else "oidc_client"
+        faults.append(f"{variable(missing)} is not set: a provider and the client that we are there go together")
     if settings.rules is not None and settings.rule_packs is not None:
         faults.append("DAVY_RULES and DAVY_RULE_PACKS are both set; put the file among the packs, or unset one")
     if settings.mqtt_port == settings.http_port and settings.mqtt_host == settings.http_host:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 #: A value as it comes: text from the environment, or a TOML scalar.
 Raw = str | int | float | bool
@@ -144,3 +145,21 @@ def placed_packs(raw: str, folder: Path) -> str:
     return ",".join(
         os.path.normpath(folder.absolute() / expanded(part)) if is_pack_file(part) else part for part in parts
     )
+
+
+def issuer(raw: Raw) -> str:
+    """The URL of an OpenID Connect provider, as its tokens have it (`iss`)."""
+    text = str(raw).strip()
+    parts = urlsplit(text)
+    safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+    if not isinstance(raw, str) or not safe or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("an https:// URL (http:// of this machine only), without query and fragment")
+    return text
+
+
+def word(raw: Raw) -> str:
+    """A name without spaces."""
+    text = str(raw).strip()
+    if not isinstance(raw, str) or not re.fullmatch(r"[!-~]{1,255}", text):
+        raise ValueError("1 to 255 visible ASCII characters without spaces")
+    return text
