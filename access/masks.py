@@ -53,7 +53,7 @@ def masked_name(text: str) -> str:
 def masked_address(text: str) -> str:
     """Of an address at a channel (e-mail, an id): `a***@example.org`, else nothing but that there is one. A domain of a
     single person's would show whose it is, so only that of three labels or fewer is shown, and it is not looked up."""
-    plain = _plain(text)
+    plain = "".join(unicodedata.normalize("NFKC", text).split())
     local, at, domain = plain.rpartition("@")
     if not plain:
         return ""
