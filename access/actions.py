@@ -54,6 +54,7 @@ class Action(StrEnum):
     INSTALL = "install"
     CHANGE_REGISTER = "change_register"
     CHANGE_PEOPLE = "change_people"
+    UNMASK = "unmask"
     CHANGE_PARTIES = "change_parties"
     READ_AUDIT = "read_audit"
     READ_PUBLIC = "read_public"

@@ -78,6 +78,7 @@ _FIELD_CREW = (
 
 _OPERATOR = _FIELD_CREW | {
     Action.CHANGE_PEOPLE,
+    Action.UNMASK,
     Action.SHELVE_ALARM,
     Action.CLOSE_INCIDENT,
     Action.READ_HELD,

@@ -16,6 +16,7 @@ from api import (
     alarm_health,
     alarm_stream,
     alarms,
+    areas,
     audit,
     backtests,
     commands,
@@ -23,6 +24,7 @@ from api import (
     device_changes,
     device_papers,
     devices,
+    enterprises,
     explain,
     health,
     held,
@@ -101,7 +103,17 @@ def create_app(config: ApiConfig, judges: Judges = AS_THEY_ARE) -> FastAPI:
     of_alarms = (alarm_stream, alarm_health, alarms, alarm_care, incidents, incident_work)
     of_valves = (commands, valve_permits, held)
     of_devices = (devices, service, readings)
-    of_register = (sites, device_changes, device_papers, installations, persons, people_at_sites, unmask)
+    of_register = (
+        enterprises,
+        areas,
+        sites,
+        device_changes,
+        device_papers,
+        installations,
+        persons,
+        people_at_sites,
+        unmask,
+    )
     of_rules = (rules, backtests, explain)
     of_people = (sessions, accounts, keys)
     for routes in (

@@ -68,6 +68,7 @@ class Parts:
     passwords: Passwords
     throttle: Throttle
     people: Rates
+    unmaskings: Rates
     external: External | None = None
     judges: Judges = AS_THEY_ARE
     counting_rows: asyncio.Lock = field(default_factory=asyncio.Lock)
