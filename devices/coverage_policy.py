@@ -11,6 +11,7 @@ from datetime import date, time
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
+from zoneinfo import available_timezones
 
 import msgspec
 
@@ -89,13 +90,16 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"classes": "class", "clauses": "clause"}):
-    """`key` is the file's stem; `sha256` of its bytes, so that a figure names exactly what it was made by."""
+    """`key` is the file's stem; `sha256` of its bytes, so that a figure names exactly what it was made by. area: whose
+    it is, a code of GB/T 2260; timezone: that of its days."""
 
     key: str
     sha256: str
     name: str
     name_en: str
     source: str
+    area: str
+    timezone: str
     new_since: date
     supplies: tuple[str, ...]
     numbers: Numbers
@@ -127,6 +131,16 @@ def load_policy(path: Path) -> Policy:
     if faults := list(policy_faults(policy)):
         raise ValueError("\n".join(f"{path}: {fault}" for fault in faults))
     return policy
+
+
+def encode_policy(policy: Policy) -> str:
+    """As the database keeps it, so that what was published by it can be read when its file has gone."""
+    return msgspec.json.encode(policy).decode()
+
+
+def decode_policy(text: str) -> Policy:
+    """The inverse. Raises ValueError."""
+    return msgspec.json.decode(text, type=Policy)
 
 
 def load_policies(*folders: Path) -> dict[str, Policy]:
@@ -162,6 +176,8 @@ def policy_faults(policy: Policy) -> Iterator[str]:
             yield f"clause {n}: is due by a day and at gas-on; keep one"
         if clause.target_pct is not None and not 0 <= clause.target_pct <= 100:
             yield f"clause {n}: target_pct {clause.target_pct} must be from 0 to 100"
+    if policy.timezone not in available_timezones():
+        yield f"timezone: {policy.timezone!r} is no time zone; write one such as Asia/Shanghai"
     for n, due in enumerate(policy.schedule, 1):
         if (due.weekday is None) == (due.day_of_month is None):
             yield f"schedule {n}: needs weekday or day_of_month, and not both"

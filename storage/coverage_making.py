@@ -18,7 +18,7 @@ from devices.coverage import assess
 from devices.coverage_columns import day_of
 from devices.coverage_counts import Cell, cells
 from devices.coverage_plans import Fitted, fitted
-from devices.coverage_policy import Policy
+from devices.coverage_policy import Policy, encode_policy
 from storage.audit import Said, record
 from storage.coverage_gather import Gathered, Question
 from storage.database import Connection
@@ -46,8 +46,7 @@ class Made:
     """A report before it is kept."""
 
     question: Question
-    policy: str
-    policy_sha256: str
+    policy: Policy
     rules_sha256: str
     cells: tuple[Cell, ...]
     gaps: tuple[Gap, ...]
@@ -64,7 +63,7 @@ class Made:
             question.simulated,
             question.until_us,
         )
-        digest = hashlib.sha256(_line((*said, self.policy, self.policy_sha256, self.rules_sha256)))
+        digest = hashlib.sha256(_line((*said, self.policy.key, self.policy.sha256, self.rules_sha256)))
         for part in (self.cells, self.fitted):
             for row in part:
                 digest.update(_line(row))
@@ -105,8 +104,7 @@ def make(policy: Policy, gathered: Gathered, question: Question) -> Made:
     )
     return Made(
         question=question,
-        policy=policy.key,
-        policy_sha256=policy.sha256,
+        policy=policy,
         rules_sha256=gathered.rules_sha256,
         cells=cells(policy, sites, verdicts),
         gaps=gaps,
@@ -124,6 +122,8 @@ class Occasion:
     corrects: int | None = None
 
 
+_POLICY: LiteralString = """
+INSERT INTO coverage_policy (sha256, policy, document) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"""
 _HEADER: LiteralString = """
 INSERT INTO coverage_report (area, day, timezone, until_at, known, simulated, policy, policy_sha256, rules_sha256, code,
     sha256, computed, due, phase, missed, corrects)
@@ -141,10 +141,11 @@ async def keep(connection: Connection, made: Made, occasion: Occasion, *, code: 
             as_datetime(question.until_us),
             as_datetime(question.known_us),
         ),
-        *(question.simulated, made.policy, made.policy_sha256, made.rules_sha256, code, made.sha256()),
+        *(question.simulated, made.policy.key, made.policy.sha256, made.rules_sha256, code, made.sha256()),
         *(as_datetime(now_us), None if due is None else as_datetime(due), occasion.phase, occasion.missed),
         occasion.corrects,
     )
+    await connection.execute(_POLICY, (made.policy.sha256, made.policy.key, encode_policy(made.policy)))
     row = await (await connection.execute(_HEADER, said)).fetchone()
     assert row is not None
     report = int(row[0])

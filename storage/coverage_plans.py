@@ -19,21 +19,22 @@ from storage.text import clean
 from storage.times import as_datetime, as_microseconds
 
 _OF_AREA = OwnerColumns("''", "''", "''", "p.area", "''", "''")
-_PLANS: LiteralString = "SELECT area, site_class, month, planned FROM coverage_plan p WHERE area LIKE %s AND "
+_PLANS: LiteralString = """
+SELECT area, site_class, month, planned FROM coverage_plan_ever p WHERE area LIKE %s AND
+    CASE WHEN %s::timestamptz IS NULL THEN superseded IS NULL
+         ELSE recorded <= %s AND (superseded IS NULL OR superseded > %s) END AND """
 _NOTICES: LiteralString = """
 SELECT notice, at, kind, area, body::text FROM notice p WHERE (%s::bigint IS NULL OR notice < %s) AND """
 
 
 async def plans(
-    connection: Connection, *, area: str = "", scope: Scope = EVERYTHING
+    connection: Connection, *, area: str = "", as_of_us: int | None = None, scope: Scope = EVERYTHING
 ) -> dict[tuple[str, str, date], int]:
-    """(area, class, month) -> sites, of an area and what lies in it."""
+    """(area, class, month) -> sites, of an area and what lies in it; as they stood at a time."""
     seen, values = condition(scope, _OF_AREA)
+    at = None if as_of_us is None else as_datetime(as_of_us)
     with translated():
-        cursor = await connection.execute(
-            _PLANS + seen,
-            (within(area), *values),
-        )
+        cursor = await connection.execute(_PLANS + seen, (within(area), at, at, at, *values))
         return {(where, one, month): planned for where, one, month, planned in await cursor.fetchall()}
 
 

@@ -14,6 +14,7 @@ from access.ownership import EVERYTHING, Scope
 from devices.coverage_counts import Cell, Counts
 from devices.coverage_gaps import BIT_OF
 from devices.coverage_plans import Fitted
+from devices.coverage_policy import Policy, decode_policy
 from storage.coverage_gather import within
 from storage.coverage_making import Gap
 from storage.database import Connection, translated
@@ -125,6 +126,14 @@ def _header(row: Sequence[Any]) -> Header:
         published=None if published is None else as_microseconds(published),
         published_by=published_by,
     )
+
+
+async def policy_of(connection: Connection, sha256: str) -> Policy | None:
+    """As it was when a report was made by it. Raises ValueError for one of another Davy that this one cannot read."""
+    with translated():
+        cursor = await connection.execute("SELECT document::text FROM coverage_policy WHERE sha256 = %s", (sha256,))
+        row = await cursor.fetchone()
+    return decode_policy(row[0]) if row else None
 
 
 async def report_cells(connection: Connection, report: int, *, area: str = "", scope: Scope = EVERYTHING) -> list[Cell]:
