@@ -6,11 +6,14 @@ import time
 import structlog
 
 from davy.audit_key import installation_key
+from davy.coverage_policies import policies
+from davy.coverage_work import code
 from davy.exits import CannotGoOn, Exit
 from davy.postgres_home import running_url
 from davy.settings import Settings
 from engine.client import DoorClient
 from engine.journal import JournalReader
+from storage.coverage_turns import keep_reporting
 from storage.follower import Progress, follow
 from storage.retention import Retention
 from storage.vouching import keep_vouching
@@ -41,6 +44,18 @@ async def run_storage(settings: Settings, stop: asyncio.Event) -> None:
         ),
         name="audit-heads",
     )
+    reporting = asyncio.create_task(
+        keep_reporting(
+            url,
+            policies(settings),
+            code(),
+            stop=stop,
+            clock=_now_us,
+            tell=_Trouble("coverage"),
+        ),
+        name="coverage-reports",
+    )
+    reporting.add_done_callback(_reporting_ended)
     try:
         await follow(
             url,
@@ -53,7 +68,14 @@ async def run_storage(settings: Settings, stop: asyncio.Event) -> None:
         )
     finally:
         vouching.cancel()
-        await asyncio.wait({vouching})
+        reporting.cancel()
+        await asyncio.wait({vouching, reporting})
+
+
+def _reporting_ended(task: asyncio.Task[None]) -> None:
+    """A defect there must not end in silence: no report would ever be made again."""
+    if not task.cancelled() and task.exception() is not None:
+        _log.error("coverage reports are not made until storage is restarted", exc_info=task.exception())
 
 
 def _now_us() -> int:

@@ -49,6 +49,7 @@ class Settings:
     rules: Path | None
     rule_packs: tuple[str, ...] | None
     models: Path | None
+    coverage_policies: Path | None
     brokers: Path | None
     master_key_file: Path | None
     oidc_issuer: str | None
@@ -184,6 +185,7 @@ KEYS: dict[str, Key] = {
         values.packs, None, "instead: built-in packs by name and files, with commas between (`davy rules packs`)"
     ),
     "models": Key(values.folder, None, "a folder with device models of your own (TOML), beside the catalogue"),
+    "coverage_policies": Key(values.folder, None, "a folder with policies of coverage (TOML), beside those of Davy"),
     "brokers": Key(values.file_to_be, None, "MQTT brokers to listen behind (TOML, docs/BROKERS.md); not set: none"),
     "oidc_issuer": Key(
         values.issuer, None, "an OpenID Connect provider whose people may sign in (docs/ACCESS.md); not set: none"
