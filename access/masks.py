@@ -83,11 +83,13 @@ _IDENTITY = r"[1-9][0-9]{5}(?:18|19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:[0-2][0-9]|3[
 _PERSONAL = re.compile(rf"(?<![0-9A-Za-z_.])(?:(?P<id>{_IDENTITY})|(?P<tel>{_MOBILE}|{_ABROAD}))(?![0-9A-Za-z_])")
 
 
+#: Full-width digits, which Chinese input methods write.
+_DIGITS = str.maketrans("０１２３４５６７８９", "0123456789")
+
+
 def without_numbers(text: str) -> str:
     """`text` with every telephone and identity number in it masked: the last fence of a log line."""
-    if not any(digit in text for digit in "0123456789０１２３４５６７８９"):
-        return text
-    return _PERSONAL.sub(_cover, unicodedata.normalize("NFKC", text) if not text.isascii() else text)
+    return _PERSONAL.sub(_cover, text if text.isascii() else text.translate(_DIGITS))
 
 
 def _cover(found: re.Match[str]) -> str:
