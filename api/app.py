@@ -19,6 +19,7 @@ from api import (
     areas,
     audit,
     backtests,
+    catalogue,
     commands,
     description,
     device_changes,
@@ -103,17 +104,8 @@ def create_app(config: ApiConfig, judges: Judges = AS_THEY_ARE) -> FastAPI:
     of_alarms = (alarm_stream, alarm_health, alarms, alarm_care, incidents, incident_work)
     of_valves = (commands, valve_permits, held)
     of_devices = (devices, service, readings)
-    of_register = (
-        enterprises,
-        areas,
-        sites,
-        device_changes,
-        device_papers,
-        installations,
-        persons,
-        people_at_sites,
-        unmask,
-    )
+    of_register = (enterprises, areas, sites, device_changes, device_papers, installations)
+    of_customers = (persons, people_at_sites, unmask)
     of_rules = (rules, backtests, explain)
     of_people = (sessions, accounts, keys)
     for routes in (
@@ -123,10 +115,12 @@ def create_app(config: ApiConfig, judges: Judges = AS_THEY_ARE) -> FastAPI:
         *of_valves,
         *of_devices,
         *of_register,
+        *of_customers,
         *of_rules,
         *of_people,
         ledger,
         audit,
+        catalogue,
         description,
     ):
         app.include_router(routes.router)
@@ -170,6 +164,7 @@ def _parts(config: ApiConfig) -> Parts:
         throttle=Throttle(time.monotonic),
         people=Rates(limits.people_per_s, limits.people_at_once, MOST_SENDERS, time.monotonic),
         unmaskings=Rates(UNMASKINGS_PER_S, UNMASKINGS_AT_ONCE, MOST_SENDERS, time.monotonic),
+        complaints=Rates(catalogue.COMPLAINTS_PER_S, catalogue.COMPLAINTS_AT_ONCE, MOST_SENDERS, time.monotonic),
         external=external,
         explaining=asyncio.Semaphore(limits.explanations),
     )

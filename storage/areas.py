@@ -10,6 +10,14 @@ from storage.text import clean
 
 _COLUMNS: LiteralString = "a.code, a.name, a.name_en, a.parent, a.since, a.until, a.version, a.recorded, a.recorded_by"
 
+#: The areas that a code was part of on a day, and itself (far 0). It ends by itself: areas in a ring are refused.
+_ABOVE: LiteralString = (
+    "(WITH RECURSIVE above AS (SELECT a.*, 0 AS far FROM area a WHERE a.code = %(code)s AND a.since <= %(day)s"
+    " AND (a.until IS NULL OR a.until > %(day)s) UNION ALL SELECT a.*, b.far + 1 FROM above b JOIN area a"
+    " ON a.code = b.parent AND a.since <= %(day)s AND (a.until IS NULL OR a.until > %(day)s)"
+    " WHERE b.parent <> '' AND b.far < 20) SELECT * FROM above) a"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class RegisteredArea:
@@ -58,6 +66,15 @@ async def area_tree(connection: Connection) -> AreaTree:
     with translated():
         cursor = await connection.execute(select(_COLUMNS, "area a"))
         return AreaTree([_area(row).area for row in await cursor.fetchall()])
+
+
+async def ancestors(connection: Connection, code: str, day: str) -> tuple[Area, ...]:
+    """The areas that `code` was part of on `day`, nearest first, without itself."""
+    with translated():
+        cursor = await connection.execute(
+            select(_COLUMNS, _ABOVE, " WHERE a.far > 0", " ORDER BY a.far"), {"code": clean(code), "day": day}
+        )
+        return tuple(_area(row).area for row in await cursor.fetchall())
 
 
 def _area(row: tuple[Any, ...]) -> RegisteredArea:

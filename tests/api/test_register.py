@@ -175,3 +175,53 @@ async def test_a_refused_row_refuses_all_and_a_dry_run_does_nothing(stand: Stand
     )
     await _send(stand, "POST", "/v1/sites?dry_run=true", {"sites": [{"site": "h1"}]})
     assert (await _get(stand, "/v1/sites"))["sites"] == []
+
+
+async def test_enterprises_are_added_changed_and_removed_and_odd_numbers_are_said(stand: Stand) -> None:
+    given = {"enterprise": "gas", "kind": "gas_company", "name": "燃气", "uscc": "91350200776049653A"}
+    done = await _send(stand, "POST", "/v1/enterprises", {"enterprises": [given]})
+    assert done["applied"] is True
+    one = await _get(stand, "/v1/enterprises/gas")
+    assert (one["name"], one["oddities"], one["version"]) == ("燃气", [], 1)
+    change = {"uscc": "91350203M0001FUE2P", "name_en": "Gas"}
+    two = await _send(stand, "PATCH", "/v1/enterprises/gas", change, If_Match='"1"')
+    assert (two["name_en"], two["version"]) == ("Gas", 2)
+    assert "legal" in two["oddities"][0]
+    vendor = {"enterprise": "acme", "kind": "vendor", "vendor": "acme"}
+    await _send(stand, "POST", "/v1/enterprises", {"enterprises": [vendor]})
+    listed = await _get(stand, "/v1/enterprises", kind="vendor", fields="vendor")
+    assert listed["enterprises"] == [{"enterprise": "acme", "vendor": "acme"}]
+    history = await _get(stand, "/v1/enterprises/gas/history")
+    assert [one["enterprise"]["version"] for one in history["versions"]] == [2, 1]
+    await _send(stand, "DELETE", "/v1/enterprises/gas", None, 204, If_Match='"2"')
+    await _get(stand, "/v1/enterprises/gas", 404)
+
+
+async def test_areas_are_a_tree_on_every_day_and_rings_are_refused_by_row(stand: Stand) -> None:
+    tree = [
+        {"code": "500000", "name": "重庆市"},
+        {"code": "500232", "name": "武隆县", "parent": "500000", "until": "2016-11-24"},
+        {"code": "500156", "name": "武隆区", "parent": "500000", "since": "2016-11-24"},
+        {"code": "500156100", "name": "镇", "parent": "500156", "since": "2017-01-01"},
+    ]
+    assert (await _send(stand, "POST", "/v1/areas", {"areas": tree}))["applied"] is True
+    assert [one["code"] for one in (await _get(stand, "/v1/areas", day="2016-01-01"))["areas"]] == ["500000", "500232"]
+    assert [one["code"] for one in (await _get(stand, "/v1/areas", within="500156"))["areas"]] == [
+        "500156",
+        "500156100",
+    ]
+    page = await _get(stand, "/v1/areas", limit=3)
+    rest = await _get(stand, "/v1/areas", limit=3, cursor=page["next"])
+    assert [one["code"] for one in page["areas"] + rest["areas"]] == ["500000", "500156", "500156100", "500232"]
+    town = await _get(stand, "/v1/areas/500156100")
+    assert [one["name"] for one in town["within"]] == ["武隆区", "重庆市"]
+    ring = [{"code": "110000", "parent": "120000"}, {"code": "120000", "parent": "110000"}, {"code": "130000"}]
+    done = await _send(stand, "POST", "/v1/areas", {"areas": ring})
+    fates = {row["key"]: (row["fate"], row["reason"]) for row in done["rows"]}
+    assert done["applied"] is False
+    assert [key for key, (fate, _) in fates.items() if fate == "refused"] == ["110000", "120000"]
+    assert "part of itself" in fates["110000"][1]
+    await _get(stand, "/v1/areas/110000", 404)
+    gone = {"code": "500156100", "since": "2017-01-01", "remove": True}
+    assert (await _send(stand, "POST", "/v1/areas", {"areas": [gone]}))["applied"] is True
+    await _get(stand, "/v1/areas/500156100", 404)
