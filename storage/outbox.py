@@ -99,28 +99,14 @@ async def refuse(connection: Connection, number: int, why: str, *, after: int | 
 
 async def _put(connection: Connection, body: bytes, *, whole: bool) -> int:
     await lock(connection)
-    # Above what any engine says it has: after a restored backup the engine may know a higher number than this table.
-    cursor = await connection.execute(
-        "INSERT INTO registry_outbox (number, base, whole, sha256, body)"
-        " SELECT greatest(base, (SELECT coalesce(max(registry_number), 0) FROM follower_cursor)) + 1, base, %s, %s, %s"
-        " FROM (SELECT coalesce(max(number), 0) AS base FROM registry_outbox) newest RETURNING number",
-        (whole, _sha256(body), body),
-    )
+    cursor = await connection.execute("SELECT davy_offer(%s, %s, %s)", (whole, _sha256(body), body))
     row = await cursor.fetchone()
     assert row is not None
     number = int(row[0])
     await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, str(number)))
     if whole or number % _EVERY == 0 or len(body) > KEPT_BYTES // _EVERY:
-        await _forget_old(connection)
+        await connection.execute("SELECT davy_forget_offered(%s)", (KEPT_BYTES,))
     return number
-
-
-async def _forget_old(connection: Connection) -> None:
-    await connection.execute(
-        "DELETE FROM registry_outbox WHERE number < (SELECT max(number) FROM (SELECT number,"
-        " sum(length(body)) OVER (ORDER BY number DESC) AS bytes FROM registry_outbox) o WHERE bytes > %s)",
-        (KEPT_BYTES,),
-    )
 
 
 def _sha256(body: bytes) -> str:

@@ -89,10 +89,13 @@ def blame(plan: Plan, faults: Sequence[str], judged: Collection[str] | None) -> 
     if not faults:
         return
     called = {called_in_faults(fate.kind, fate.key) for fate in plan.fates}
+    touched = frozenset(called)
+    # Of all names only those of matrix rows may have a colon in them.
+    called |= {called_in_faults("matrix", one) for one in plan.known.matrix}
     named: dict[str, str] = {}
     for fault in faults:
         name, reason = _parted(fault, called)
-        if judged is None or name in judged or name in called:
+        if judged is None or name in judged or name in touched:
             named[name] = f"{named[name]}; {reason}" if name in named else reason
     for at, fate in enumerate(plan.fates):
         name = called_in_faults(fate.kind, fate.key)

@@ -335,3 +335,17 @@ CREATE TABLE device_model_version (
 );
 CREATE UNIQUE INDEX device_model_admitted ON device_model_version (key) WHERE state = 'admitted';
 CREATE INDEX device_model_vendor ON device_model_version (vendor, key, version);
+
+-- A change of the registry is put in line by whoever may change the register (storage/outbox.py), and by nobody seen.
+-- The number is above what any engine says it has: after a restored backup it may know a higher one than this table.
+CREATE FUNCTION davy_offer(is_whole boolean, digest text, change bytea) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    INSERT INTO registry_outbox (number, base, whole, sha256, body)
+    SELECT greatest(base, (SELECT coalesce(max(registry_number), 0) FROM follower_cursor)) + 1, base, is_whole, digest, change
+    FROM (SELECT coalesce(max(number), 0) AS base FROM registry_outbox) newest RETURNING number
+$$;
+CREATE FUNCTION davy_forget_offered(kept bigint) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    DELETE FROM registry_outbox WHERE number < (SELECT max(number) FROM (SELECT number,
+        sum(length(body)) OVER (ORDER BY number DESC) AS bytes FROM registry_outbox) o WHERE bytes > kept)
+$$;

@@ -565,6 +565,8 @@ BEGIN
         EXECUTE format('ALTER FUNCTION %s SET search_path = pg_catalog, public, pg_temp', one);
         EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', one);
     END LOOP;
+    EXECUTE format('GRANT EXECUTE ON FUNCTION davy_offer(boolean, text, bytea), davy_forget_offered(bigint) TO %I, %I',
+        davy_role('platform'), davy_role('writer'));
     EXECUTE format('GRANT EXECUTE ON FUNCTION davy_record(text[], bigint[], text[], text[], text[]) TO %I, %I',
         davy_role('platform'), davy_role('writer'));
 END $do$;
