@@ -282,11 +282,23 @@ def test_an_alarm_of_one_vote_of_its_row_forbids_it_too() -> None:
     assert "davysim/c1" in refused(world.tell(request(device_no=number("b1"))))
 
 
-def test_approving_looks_again() -> None:
+def test_a_request_whose_valve_an_alarm_would_close_with_others_is_dead() -> None:
     world = street(CLOSES + "\n" + BUDGET)
     world.tell(request(device_no=number("b1")))
     world.hear("c1", 1.5, 30)  # one vote: nothing closes, and the request is dead all the same
-    refused(world.tell(approve(device_no=number("b1"))))
+    assert "there is no permit" in refused(world.tell(approve(device_no=number("b1"))))
+
+
+def test_a_late_alarm_ends_no_request_but_it_is_not_approved_before_somebody_has_seen_it() -> None:
+    world = street()
+    world.tell(request())
+    assert not states(world.hear("a0", 1.5, flags=Flag.LATE | Flag.HIGH_ALARM, ts_s=-100))
+    assert "davysim/a0 stands" in refused(world.tell(approve()))
+    world.hear("a0", 3, 1)
+    seen = world.alarm("a0", "rises")
+    assert seen is not None
+    world.tell(Acknowledge(at=at(4), id="k", by="anna", alarm=seen.alarm))
+    assert states(world.tell(approve(5))) == [PermitState.GRANTED]
 
 
 @pytest.mark.parametrize("how_far", ["requested", "granted"])
