@@ -1,9 +1,10 @@
 """What surrounds every request, as plain ASGI: bounds on the body, safe headers, counting.
 
-E1  A body larger than its route takes (MOST_BODY_BYTES for readings and rules, MOST_WORDS_BYTES for what else people
-    send) is refused by its Content-Length, or while it arrives where it has none; one that does not arrive within
-    `body_within_s` ends with 408. So a request holds at most that much memory for that long. Nothing of this is looked
-    at before somebody asks for the body, which is after the permit: a stranger hears 401 and no body of his is read.
+E1  A body larger than its route takes (MOST_BODY_BYTES for readings and rules, MOST_ROWS_BYTES for rows of the
+    register, MOST_WORDS_BYTES for what else people send) is refused by its Content-Length, or while it arrives where it
+    has none; one that does not arrive within `body_within_s` ends with 408. So a request holds at most that much memory
+    for that long. Nothing of this is looked at before somebody asks for the body, which is after the permit: a stranger
+    hears 401 and no body of his is read.
 E2  Every answer forbids sniffing, framing, scripts, referrers and storing.
 E3  A failure of ours ends as a problem document and a line in the log, and nowhere else. The log gets the stack without
     its variables: among them are tokens.
@@ -45,6 +46,9 @@ _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"
 #: reason of 1,000 characters fits many times.
 _LARGE = ("/v1/telemetry/", "/v1/rules/")
 MOST_WORDS_BYTES = 16 * 1024
+#: Where a body is rows of the register, 1,000 at most (api/register_changes.py): a row of 1 KiB is a full one.
+_ROWS = frozenset({"/v1/sites", "/v1/devices", "/v1/enterprises", "/v1/areas"})
+MOST_ROWS_BYTES = 1024 * 1024
 
 
 class BoundedBodies:
@@ -56,8 +60,7 @@ class BoundedBodies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            most = MOST_BODY_BYTES if scope["path"].startswith(_LARGE) else MOST_WORDS_BYTES
-            receive = self._bounded(receive, most, _announced_bytes(scope))
+            receive = self._bounded(receive, _most_bytes(scope["path"]), _announced_bytes(scope))
         await self._app(scope, receive, send)
 
     def _bounded(self, receive: Receive, most: int, announced: int) -> Receive:
@@ -86,6 +89,12 @@ class BoundedBodies:
             return message
 
         return bounded
+
+
+def _most_bytes(path: str) -> int:
+    if path in _ROWS:
+        return MOST_ROWS_BYTES
+    return MOST_BODY_BYTES if path.startswith(_LARGE) else MOST_WORDS_BYTES
 
 
 def _too_large(most: int) -> Problem:
