@@ -36,9 +36,8 @@ class PutAside:
             return
         nobodys = [
             slot
-            for slot, (device, model) in enumerate(zip(fleet.devices, fleet.model_by_slot, strict=True))
-            if device is not None and model is not None and model.kind is DeviceKind.GATEWAY
-            if not device.address and device.identity not in named
+            for slot in fleet.slots_where(lambda model: model.kind is DeviceKind.GATEWAY)
+            if (device := fleet.devices[slot]) and not device.address and device.identity not in named
         ]
         self._slots = np.array(nobodys, np.intp)
 

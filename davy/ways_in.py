@@ -2,6 +2,7 @@
 together, so that none of them can be forgotten."""
 
 import ssl
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from random import Random
@@ -13,6 +14,7 @@ from davy.open_files import connections_within, raise_limit
 from davy.put_aside import PutAside
 from davy.settings import Settings
 from devices.fleet import Fleet
+from devices.sites import RegistryChange
 from engine.cycle import Cycle
 from engine.pushes import PushLink
 from ingest.broker_sessions import KnownSessions
@@ -30,16 +32,17 @@ _log = structlog.get_logger()
 class WaysIn:
     """Every link of one engine."""
 
-    def __init__(self, settings: Settings, cycle: Cycle, fleet: Fleet) -> None:
+    def __init__(self, settings: Settings, cycle: Cycle) -> None:
         self._settings = settings
-        self.directory = Directory.of(fleet.registry)
+        self._memory = cycle.memory
+        self.directory = Directory(cycle.memory.book)
         self.endpoint = MqttEndpoint(self.directory, wake=cycle.wake, limits=_endpoint_limits())
         self.pushes = PushLink(cycle.wake)
         self._modbus = ModbusLink(cycle.wake, cycle.now, utc_us, monotonic_us, Random())  # noqa: S311  spreads polls
         self._brokers, self._unusable = _brokers(settings, cycle, self.directory)
         named = None if self._unusable else frozenset(broker.broker.gateway for broker in self._brokers)
         self._put_aside = PutAside(lambda: cycle.memory.state, named)
-        self._tell(fleet)
+        self._tell(cycle.memory.fleet)
 
     @property
     def links(self) -> tuple[Link, ...]:
@@ -47,11 +50,16 @@ class WaysIn:
         # The last word on gateways comes after what the others still had to say of them.
         return (self.pushes, self._modbus, *self._brokers, self.endpoint, self._put_aside)
 
-    def replace(self, fleet: Fleet) -> None:
-        """A new registry holds from now on."""
-        self.directory = Directory.of(fleet.registry)
-        self.endpoint.replace_directory(self.directory)
-        self._tell(fleet)
+    def replace(self, fleet: Fleet, changes: Sequence[RegistryChange] | None) -> None:
+        """A new registry holds from now on; `changes` of the one before, None: it came whole."""
+        changed = None
+        if changes is not None and self.directory.book is self._memory.book:
+            changed = self.directory.changed(changes)
+        else:
+            self.directory = Directory(self._memory.book)
+        self.endpoint.replace_directory(self.directory, changed)
+        if changes is None or any(_moves_devices(change) for change in changes):
+            self._tell(fleet)
 
     def _tell(self, fleet: Fleet) -> None:
         """Those that need more of a fleet than its directory."""
@@ -79,6 +87,11 @@ class WaysIn:
         for broker in self._brokers:
             figures |= broker.gauges()
         return figures
+
+
+def _moves_devices(change: RegistryChange) -> bool:
+    """Whether another device is there, or one is read or reached otherwise."""
+    return bool(change.put.devices or change.gone.devices or change.put.models)
 
 
 def _brokers(settings: Settings, cycle: Cycle, directory: Directory) -> tuple[tuple[BrokerLink, ...], int]:

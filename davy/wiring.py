@@ -60,7 +60,7 @@ async def run_engine(settings: Settings, stop: asyncio.Event, *, restored: bool 
                 "the rules in force would not be taken today; they serve until others are brought in", why=too_much
             )
 
-        ways_in = WaysIn(settings, cycle, memory.fleet)
+        ways_in = WaysIn(settings, cycle)
         cycle.links = ways_in.links
 
         journal = JournalReader(settings.engine_store)
@@ -76,7 +76,7 @@ async def run_engine(settings: Settings, stop: asyncio.Event, *, restored: bool 
         door = Door(cycle, ways_in.pushes, feed, settings.door, ways_in.directory, gauges)
 
         def registry_changed(fleet: Fleet, changes: Sequence[RegistryChange] | None) -> None:
-            ways_in.replace(fleet)
+            ways_in.replace(fleet, changes)
             door.directory = ways_in.directory
             if changes is None:
                 gc.freeze()  # a large registry stays: no later collection walks through it

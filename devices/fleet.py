@@ -147,6 +147,12 @@ class Fleet:
         """`touched`, if this is the fleet that came right after that one."""
         return self.touched if self.follows is before.mark else None
 
+    def slots_where(self, wanted: Callable[[DeviceModel], bool]) -> list[int]:
+        """The slots of devices of such a model, ascending; asked of each class, not of each device."""
+        numbers = [number for number, one in enumerate(self.classes.all) if one.model and wanted(one.model)]
+        found: list[int] = np.flatnonzero(np.isin(self.classes.of, numbers)).tolist()
+        return found
+
     def identity(self, device_no: int) -> str:
         """`vendor/serial`, or empty for a number that is not, or no longer, in the registry."""
         slot = int(self.slot_of[device_no]) if 0 <= device_no < len(self.slot_of) else -1

@@ -262,8 +262,9 @@ class _Caller:
         door, fleet = self._door, self._door.cycle.memory.fleet
         slot = fleet.slot_by_identity.get(request.identity, -1)
         device = fleet.devices[slot] if slot >= 0 else None
+        now = door.cycle.now()
         for identity in (request.identity, device.gateway if device else ""):
-            if identity and door.directory.proves(identity, request.token.encode()):
+            if identity and door.directory.proves(identity, request.token.encode(), now):
                 mine = door.directory.speaks_for(identity)
                 return m.Authenticated(request=request.request, identity=identity, may_publish_for=mine)
         return m.Authenticated(request=request.request, identity="")

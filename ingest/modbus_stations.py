@@ -120,10 +120,9 @@ def lay_out(fleet: Fleet) -> Layout:
     links: dict[BusAddress, str] = {}
     unusable: list[str] = []
     pieces = _Pieces()
-    for device, model in zip(fleet.devices, fleet.model_by_slot, strict=True):
-        if device is None or model is None or model.kind is not DeviceKind.GATEWAY:
-            continue
-        if not is_bus_address(device.address):
+    for slot in fleet.slots_where(lambda model: model.kind is DeviceKind.GATEWAY):
+        device = fleet.devices[slot]
+        if device is None or not is_bus_address(device.address):
             continue
         try:
             address = parse_bus_address(device.address)
@@ -145,8 +144,8 @@ _Found = tuple[Device, DeviceModel, RegisterMap, int]
 def _behind(fleet: Fleet) -> dict[str, list[_Found]]:
     """Gateway identity -> devices with a register map and an address behind it, and the place of their frames."""
     behind: dict[str, list[_Found]] = {}
-    places = fleet.place_by_slot.tolist()
-    for device, model, place in zip(fleet.devices, fleet.model_by_slot, places, strict=True):
+    for slot in fleet.slots_where(lambda model: model.modbus is not None):
+        device, model, place = fleet.devices[slot], fleet.model_by_slot[slot], int(fleet.place_by_slot[slot])
         if device is not None and model is not None and model.modbus is not None and device.gateway and device.address:
             behind.setdefault(device.gateway, []).append((device, model, model.modbus, place))
     return behind

@@ -98,7 +98,7 @@ class Client(Connection):
         assert isinstance(connect, Connect)
         transport = self._transport
         certified = certified_name(transport.get_extra_info("peercert")) if transport is not None else None
-        verdict = self._shared.roster.directory.sign_in(connect, certified)
+        verdict = self._shared.roster.directory.sign_in(connect, certified, self._shared.utc_us())
         fault = verdict if isinstance(verdict, Refused) else _fault(connect, verdict)
         if fault is not None:
             self.end(fault.why, fault.words)

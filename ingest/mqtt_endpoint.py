@@ -24,7 +24,7 @@ from devices.topics import Kind
 from ingest.links import Arrivals, Sending, Settled
 from ingest.mqtt_client import Client
 from ingest.mqtt_connection import Connection, Shared
-from ingest.mqtt_directory import Directory
+from ingest.mqtt_directory import Changed, Directory
 from ingest.mqtt_intake import Intake, Taken
 from ingest.mqtt_limits import EndpointCounts, EndpointLimits, Why
 from ingest.mqtt_listener import Listener, Pace
@@ -80,7 +80,7 @@ class MqttEndpoint:
         )
         self._pace = Pace(limits.handshakes_per_s, clock)
         self._listeners: list[Listener] = []
-        self._identities = _identities(directory)
+        self._identities = directory.identities
         self._timer: asyncio.TimerHandle | None = None
         self._last_us = clock()
         self._ticks = 0
@@ -139,10 +139,11 @@ class MqttEndpoint:
 
     # ---- the registry ----
 
-    def replace_directory(self, directory: Directory) -> None:
-        """A new registry holds from now on; who is no longer in it, or has another token, is disconnected at once."""
-        self._identities = _identities(directory)
-        self._shared.roster.replace(directory)
+    def replace_directory(self, directory: Directory, changed: Changed | None = None) -> None:
+        """A new registry holds from now on; who is no longer in it, or has another token, is disconnected at once.
+        `changed`: of whom something else is said than before (None: nobody knows)."""
+        self._identities = directory.identities
+        self._shared.roster.replace(directory, self._shared.utc_us(), changed)
 
     # ---- life ----
 
@@ -230,6 +231,7 @@ class MqttEndpoint:
         if part == 0:
             shared.refusals.next_second()
             shared.roster.forget_old(shared.now_us)
+            shared.roster.end_former(shared.utc_us())
             everyone = list(shared.open)
             self._parts = [everyone[n::_PARTS] for n in range(_PARTS)]
         for connection in self._parts[part]:
@@ -251,7 +253,3 @@ class MqttEndpoint:
     def _crowded(self) -> bool:
         shaking = sum(listener.shaking for listener in self._listeners)
         return len(self._shared.open) + shaking >= self._shared.limits.connections
-
-
-def _identities(directory: Directory) -> dict[int, str]:
-    return {number: identity for identity, number in directory.device_no.items()}

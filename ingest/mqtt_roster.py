@@ -2,12 +2,13 @@
 
 R1  A client identifier belongs to its identity: it takes over the connection of the same identity with the same
     identifier, and cannot touch another identity's.
-R2  A credential that is gone or changed, or a device that left, ends its connections at once (`replace`).
+R2  A credential that is gone or changed, or a device that left, ends its connections at once (`replace`); a former
+    token that has run out, within a second (`end_former`). Who has lost every credential leaves no session behind.
 """
 
 from typing import Protocol
 
-from ingest.mqtt_directory import Directory, Grant
+from ingest.mqtt_directory import Changed, Directory, Grant
 from ingest.mqtt_limits import EndpointLimits, Why
 from ingest.mqtt_session import InFlight, KeptSessions, Session
 
@@ -30,6 +31,7 @@ class Roster:
         self._kept = KeptSessions(limits)
         self._of_identity: dict[str, tuple[Member, ...]] = {}
         self._listening: dict[int, tuple[Member, ...]] = {}
+        self._former: dict[Member, int] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._of_identity.values()))
@@ -58,6 +60,7 @@ class Roster:
         session.kept_s = kept_s
         member.grant, member.session = grant, session
         self._of_identity[identity] = (*self._of_identity.get(identity, ()), member)
+        self._note_former(member, grant)
         return old is not None
 
     def leave(self, member: Member, now_us: int) -> None:
@@ -73,6 +76,7 @@ class Roster:
         else:
             del self._of_identity[grant.identity]
         member.session = None
+        self._former.pop(member, None)
         self._kept.keep(session, now_us)
 
     def subscribe(self, member: Member, topic: str, qos: int) -> int | None:
@@ -101,23 +105,39 @@ class Roster:
         """The connections that hear this device's commands."""
         return self._listening.get(device_no, ())
 
-    def replace(self, directory: Directory) -> None:
+    def replace(self, directory: Directory, now_us: int, changed: Changed | None = None) -> None:
+        """A registry holds from now on. `changed`: of whom something else is said than before; None: nobody knows.
+        `now_us`: microseconds UTC."""
         self.directory = directory
-        for members in tuple(self._of_identity.values()):
-            for member in members:
-                self._renew(member)
-        for identity in self._kept.identities():
-            if identity not in directory.device_no:
+        for identity in tuple(self._of_identity) if changed is None else changed.about:
+            for member in self._of_identity.get(identity, ()):
+                self._renew(member, now_us)
+        for identity in self._kept.identities() if changed is None else changed.about:
+            if not directory.number(identity) or (changed is not None and identity in changed.revoked):
                 self._kept.forget_identity(identity)
+
+    def end_former(self, now_us: int) -> None:
+        """End connections whose token has run out. `now_us`: microseconds UTC."""
+        for member in [member for member, until_us in self._former.items() if until_us <= now_us]:
+            self._renew(member, now_us)
+
+    def _note_former(self, member: Member, grant: Grant) -> None:
+        until_us = self.directory.good_until(grant)
+        if until_us:
+            self._former[member] = until_us
+        else:
+            self._former.pop(member, None)
 
     def forget_old(self, now_us: int) -> None:
         self._kept.forget_old(now_us)
 
-    def _renew(self, member: Member) -> None:
+    def _renew(self, member: Member, now_us: int) -> None:
         before, session = member.grant, member.session
         if before is None or session is None:
             return
-        grant = self.directory.renew(before)
+        grant = self.directory.renew(before, now_us)
+        if grant is not None:
+            self._note_former(member, grant)
         if grant is None:
             session.kept_s = 0
             member.end(Why.REVOKED, "the registry no longer has this device with this credential")

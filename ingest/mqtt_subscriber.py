@@ -100,16 +100,17 @@ class BrokerLink:
 
     def replace_directory(self, directory: Directory, on_a_bus: Collection[int] = ()) -> None:
         """The registry has changed. `on_a_bus`: devices that are reached otherwise, so never commanded by a broker."""
-        self._identities = {number: identity for identity, number in directory.device_no.items()}
+        self._identities = directory.identities
         self._elsewhere = frozenset(on_a_bus)
         self._routes: dict[int, PartitionLife | None] = {}
-        self._gateway_no = directory.device_no.get(self.broker.gateway, 0)
+        self._gateway_no = directory.number(self.broker.gateway)
         if not self._gateway_no:
             self._down = None
-            if directory.device_no:  # an engine that has no registry yet has something else to say
+            if directory.identities:  # an engine that has no registry yet has something else to say
                 _log.error("the broker's gateway is not in the registry", broker=self.name, gateway=self.broker.gateway)
+        numbers = directory.numbers() if self._lives else {}
         for life in self._lives:
-            life.desk.book.replace(directory.device_no)
+            life.desk.book.replace(numbers)
 
     # ---- the cycle's side ----
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from devices.sites import Registry
 from ingest.broker_sessions import KnownSessions
 from ingest.mqtt_directory import Directory
 from ingest.mqtt_packets import Connack
@@ -70,7 +71,7 @@ async def test_a_loss_waits_across_restarts_for_the_brokers_gateway_to_be_regist
         await stand.until(noticed(stand))
         assert stand.seen.session_lost == []
     stand = Stand(broker_at(mosquitto.port), tmp_path)
-    stand.link.replace_directory(Directory({}, {}, {}))  # an engine that has no registry yet
+    stand.link.replace_directory(Directory.of(Registry()))  # an engine that has no registry yet
     await stand.link.start()
     await stand.connected()
     assert stand.seen.session_lost == []

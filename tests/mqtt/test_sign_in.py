@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 
+import msgspec
 import pytest
 
+from devices.sites import Credential, Gone, Registry, RegistryChange, token_sha256
 from ingest.mqtt_directory import Directory
 from ingest.mqtt_limits import EndpointLimits
 from ingest.mqtt_packets import Connack, Connect, Disconnect, Filter, Puback, Publish, Suback, Subscribe, Will, build
@@ -252,6 +254,83 @@ async def test_a_session_of_a_device_that_left_is_forgotten(town: Town) -> None:
     assert town.gauge("sessions_kept") == 1
     town.endpoint.replace_directory(Directory.of(registry(without=(DETECTOR,))))
     assert town.gauge("sessions_kept") == 0
+
+
+def changed(town: Town, directory: Directory, change: RegistryChange) -> None:
+    """As an engine does it: the book takes the change, then everybody is told."""
+    directory.book.apply(change)
+    town.endpoint.replace_directory(directory, directory.changed([change]))
+
+
+async def test_a_token_that_is_taken_back_ends_its_connections_and_its_session_at_once() -> None:
+    keep = Properties({Property.SESSION_EXPIRY_S: 600})
+    async with open_town() as town:
+        directory = Directory.of(registry())
+        town.endpoint.replace_directory(directory)
+        away, _ = await signed_in(town, VALVE, properties=keep)
+        away.send(Disconnect())
+        await away.ended()
+        revoked, _ = await signed_in(town, DETECTOR, properties=keep)
+        staying, _ = await signed_in(town, GATEWAY)
+        gone = (IDENTITY[DETECTOR], IDENTITY[VALVE])
+        changed(town, directory, RegistryChange(gone=Gone(credentials=gone)))
+        assert await revoked.ended() == [Disconnect(Reason.NOT_AUTHORIZED)]
+        assert town.gauge("sessions_kept") == 0
+        staying.send(reading(1, BEHIND))
+        assert await staying.receive() == Puback(1)
+        assert (await answer_to(town, connect_as(DETECTOR))).reason == Reason.BAD_CREDENTIALS
+
+
+async def test_a_gateway_whose_token_is_taken_back_speaks_for_nobody_any_more() -> None:
+    async with open_town() as town:
+        directory = Directory.of(registry())
+        town.endpoint.replace_directory(directory)
+        client, _ = await signed_in(town, GATEWAY)
+        client.send(Subscribe(1, (Filter(topic(BEHIND, "command"), 1),)))
+        assert await client.receive() == Suback(1, (1,))
+        assert town.gauge("devices_reachable") == 1
+        changed(town, directory, RegistryChange(gone=Gone(credentials=(IDENTITY[GATEWAY],))))
+        assert await client.ended() == [Disconnect(Reason.NOT_AUTHORIZED)]
+        assert town.gauge("devices_reachable") == 0
+
+
+async def test_a_device_that_moves_behind_another_gateway_is_spoken_for_by_that_one() -> None:
+    async with open_town() as town:
+        directory = Directory.of(registry())
+        town.endpoint.replace_directory(directory)
+        client, _ = await signed_in(town, GATEWAY)
+        behind = directory.book.devices[IDENTITY[BEHIND]]
+        alone = msgspec.structs.replace(behind, gateway="")
+        changed(town, directory, RegistryChange(put=Registry(devices=(alone,))))
+        client.send(reading(1, BEHIND))
+        assert await client.receive() == Puback(1, Reason.NOT_AUTHORIZED)
+        changed(town, directory, RegistryChange(put=Registry(devices=(behind,))))
+        client.send(reading(2, BEHIND))
+        assert await client.receive() == Puback(2)
+
+
+async def test_a_former_token_is_good_until_its_time_and_then_its_connection_ends() -> None:
+    now = [1_800_000_000 * 1_000_000]
+    town = Town(utc=lambda: now[0])
+    await town.start()
+    try:
+        directory = Directory.of(registry())
+        town.endpoint.replace_directory(directory)
+        client, _ = await signed_in(town, DETECTOR)
+        rotated = Credential(
+            IDENTITY[DETECTOR], token_sha256("new"), token_sha256(token(IDENTITY[DETECTOR])), now[0] + 60_000_000
+        )
+        changed(town, directory, RegistryChange(put=Registry(credentials=(rotated,))))
+        client.send(reading(1))
+        assert await client.receive() == Puback(1)
+        second, _ = await signed_in(town, DETECTOR, client_id="second")
+        assert (await answer_to(town, with_credentials(V5, IDENTITY[DETECTOR], b"new"))).reason == 0
+        now[0] += 60_000_000
+        assert await second.ended() == [Disconnect(Reason.NOT_AUTHORIZED)]
+        assert (await answer_to(town, connect_as(DETECTOR))).reason == Reason.BAD_CREDENTIALS
+        assert (await answer_to(town, with_credentials(V5, IDENTITY[DETECTOR], b"new"))).reason == 0
+    finally:
+        await town.stop()
 
 
 # ---- goodbye ----

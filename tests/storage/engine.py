@@ -70,7 +70,7 @@ async def engine(folder: Path) -> AsyncIterator[Engine]:
         lambda device_no: memory.fleet.identity(device_no),
         lambda decision: of_decision(memory.state, decision),
     )
-    directory = Directory.of(memory.fleet.registry)
+    directory = Directory(memory.book)
     door = Door(cycle, PushLink(cycle.wake), feed, folder / "door.sock", directory, dict)
     running = asyncio.create_task(cycle.run())
     await door.open()
