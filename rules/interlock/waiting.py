@@ -5,7 +5,6 @@ I2  Adding, taking away and finding the worst cost a logarithm of what waits: a 
 """
 
 import heapq
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from rules.stepping.standing import Held
@@ -90,9 +89,3 @@ class Waiting:
 
     def of_detector(self, slot: int) -> list[Key]:
         return sorted(self._by_detector.get(slot, ()))
-
-    def detectors(self) -> Iterable[int]:
-        return self._by_detector.keys()
-
-    def __len__(self) -> int:
-        return len(self._now)

@@ -1,5 +1,7 @@
 """Rules that are tried: dry run, canary, and rules that are taken back by themselves."""
 
+import hashlib
+
 import pytest
 from msgspec.structs import replace
 
@@ -67,6 +69,18 @@ def test_a_canary_is_in_force_at_its_share_of_sites_the_same_everywhere_and_grow
     share = sum(place < 2_500 for place in places.values()) / len(places)
     assert 0.21 < share < 0.29
     assert places["home0"] == drawn("rises", "home0") != drawn("other", "home0")
+
+
+@pytest.mark.parametrize(("rule", "site"), [("rises", "home0"), ("rises", "home1"), ("rises-fast", "3 号楼")])
+def test_the_place_of_a_site_is_the_first_sixteen_digits_of_a_hash_of_both_names(rule: str, site: str) -> None:
+    place = int(hashlib.blake2b(f"{rule}|{site}".encode()).hexdigest()[:16], 16) % 10_000
+    assert drawn(rule, site) == place
+    last_out, first_in = (
+        rules(CLOSES.replace('"rises"', f'"{rule}"') + f'\nstate = "canary"\ncanary_pct = {share / 100}').rules[0]
+        for share in (place, place + 1)
+    )
+    assert not in_canary(last_out, site)
+    assert in_canary(first_in, site)
 
 
 def test_at_the_sites_of_a_canary_it_closes_and_at_the_others_it_is_a_trial() -> None:
