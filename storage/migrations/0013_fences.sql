@@ -418,21 +418,6 @@ CALL davy_fence('api_key');
 CALL davy_admit('api_key', 'tenants', 'SELECT', 'enterprise = (SELECT davy_tenant())',
     'key, name, role, enterprise, sites, scopes, made, made_by, expires, revoked, last_used, changed');
 
--- Devices that wait for their place: the maker's, the installer's, and the gas company's that decides. What a code hashes to
--- is nobody's to read.
-CALL davy_fence('claim');
-CALL davy_admit('claim', 'tenants', 'SELECT', 'offerer = (SELECT davy_tenant()) OR enterprise = (SELECT davy_company())'
-    ' OR vendor = (SELECT davy_vendor()) OR installer = (SELECT davy_installer())',
-    'claim, vendor, serial, model, state, offered, offered_by, expires, offerer, site, enterprise, installer, claimed,'
-    ' claimed_by, decided, decided_by, reason');
-CALL davy_admit('claim', 'gas_company', 'UPDATE', 'enterprise = (SELECT davy_company())');
-CALL davy_fence('claim_use');
-CALL davy_admit('claim_use', 'tenants', 'SELECT', 'EXISTS (SELECT FROM claim c WHERE c.claim = @.claim)');
-CALL davy_fence('claim_policy');
-CALL davy_admit('claim_policy', 'gas_company', 'SELECT, INSERT, UPDATE, DELETE', 'enterprise = (SELECT davy_company())');
-CALL davy_fence('device_model_version');
-CALL davy_admit('device_model_version', 'tenants', 'SELECT', 'vendor = (SELECT davy_vendor()) OR state = ''admitted''');
-
 -- Coverage. A report is its readers' as far as any of its cells is; a regulator has those of its area even where they are
 -- empty, and orders, plans and publishes there.
 CALL davy_fence('coverage_cell');
@@ -461,6 +446,11 @@ CALL davy_admit('coverage_schedule', 'regulator', 'SELECT, INSERT, UPDATE, DELET
 CALL davy_fence('coverage_order');
 CALL davy_admit('coverage_order', 'regulator', 'SELECT, INSERT, UPDATE',
     'area ~>=~ (SELECT davy_area_from()) AND area ~<~ (SELECT davy_area_to())');
+CALL davy_fence('coverage_policy');
+CALL davy_admit('coverage_policy', 'gas_company, property_manager, regulator', 'SELECT', 'true');
+CALL davy_fence('valve_closed');
+CALL davy_admit('valve_closed', 'gas_company, property_manager, regulator, vendor, installer', 'SELECT',
+    'EXISTS (SELECT FROM device d WHERE d.device_no = @.device_no)');
 CALL davy_fence('notice');
 CALL davy_admit('notice', 'regulator', 'SELECT', 'area ~>=~ (SELECT davy_area_from()) AND area ~<~ (SELECT davy_area_to())');
 
