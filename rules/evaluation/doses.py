@@ -7,6 +7,7 @@ D3  A clock that was set back is believed: what began after the reading begins w
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,30 @@ class Dose(Remembered):
         found[good] = percent
         return found
 
+    def run(self, slot: int, t: Sequence[int], value: Sequence[float], interval_us: int) -> list[float]:
+        """As `advance`, of readings of one device in order."""
+        percent, last, ppm = (self.fields[name][slot].item() for name, _ in self.FIELDS)
+        holds_us = max(3 * interval_us, _HOLDS_US)
+        found = []
+        for at, said in zip(t, value, strict=True):
+            if said != said:  # NaN
+                found.append(math.nan)
+                continue
+            now = max(0.0, said)
+            first = last == 0
+            last = at if first else min(last, at)
+            seconds = (at - last) // _MICROSECONDS
+            if seconds > 0:
+                used = max(ppm, now) if at - last <= holds_us else 0.0
+                left = float(DECAY[min(seconds, LONGEST_S)])
+                after = percent * left + HALDANE * (1 - left) * (ENDOGENOUS + used / PRESSURE)
+                percent = min(max(after, 0.0), 100.0)
+            ppm = now if first or seconds > 0 else max(ppm, now)
+            last += seconds * _MICROSECONDS
+            found.append(percent)
+        self.fields["percent"][slot], self.fields["last"][slot], self.fields["ppm"][slot] = percent, last, ppm
+        return found
+
 
 class Still(Remembered):
     """The last good value, since when every good reading has had it, and how many those are (no more than counts)."""
@@ -97,6 +122,22 @@ class Still(Remembered):
         many = np.where(same, np.minimum(self.fields["many"][who], LEAST_STILL - 1) + 1, 1)
         self.fields["value"][who], self.fields["since"][who], self.fields["many"][who] = now, since, many
         found[good] = np.where(many >= LEAST_STILL, at - since, -1)
+        return found
+
+    def run(self, slot: int, t: Sequence[int], value: Sequence[float]) -> list[float]:
+        """As `advance`, of readings of one device in order."""
+        held, since, many = (self.fields[name][slot].item() for name, _ in self.FIELDS)
+        found = []
+        for at, said in zip(t, value, strict=True):
+            if said != said:  # NaN
+                found.append(math.nan)
+                continue
+            if said == held and since:
+                since, many = min(since, at), min(many, LEAST_STILL - 1) + 1
+            else:
+                held, since, many = said, at, 1
+            found.append(float(at - since) if many >= LEAST_STILL else -1.0)
+        self.fields["value"][slot], self.fields["since"][slot], self.fields["many"][slot] = held, since, many
         return found
 
 

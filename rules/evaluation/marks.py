@@ -8,6 +8,8 @@ M2  What a reading says is kept by `record`; what the window then says is worked
     which it matters. Asked after a later reading of the same device it would be another answer.
 """
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -133,3 +135,28 @@ class First(Marked):
         distance = t - times[at]
         known = (value == value) & (2 * distance >= self.window_us)
         return np.where(known, value - values[at], np.nan), distance
+
+    def run(self, slot: int, t: Sequence[int], value: Sequence[float]) -> tuple[list[float], list[int]]:
+        """As `record` and `ask` of each, of readings of one device in order."""
+        values, times = (cells[slot * self.buckets : (slot + 1) * self.buckets].tolist() for cells in self.cells)
+        word = int(self.words[slot])
+        head, filled = word >> self._bits, word & self._all
+        found, ago = [], []
+        for at, said in zip(t, value, strict=True):
+            before, number = head, at // self.width_us
+            head = number if number + self.buckets < head else max(number, head)
+            steps = self.buckets if head < before else min(head - before, self.buckets)
+            filled = (filled << steps) & self._all
+            good = said == said
+            if good and not filled & 1:
+                values[head % self.buckets], times[head % self.buckets] = said, at
+                filled |= 1
+            oldest = (head - max(filled.bit_length() - 1, 0)) % self.buckets
+            distance = at - times[oldest]
+            known = good and 2 * distance >= self.window_us
+            found.append(said - values[oldest] if known else math.nan)
+            ago.append(distance)
+        for cells, now in zip(self.cells, (values, times), strict=True):
+            cells[slot * self.buckets : (slot + 1) * self.buckets] = now
+        self.words[slot] = (head << self._bits) | filled
+        return found, ago

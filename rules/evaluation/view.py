@@ -6,10 +6,10 @@ W3  What is remembered takes in all rows before anything is asked of it; what it
     which it is asked (`Later`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from devices.readings import Rows
 from rules.evaluation.numbers import Mask, Values
 
 NIBBLE = (1 << QUALITY_BITS) - 1
+#: Of so few devices a round costs more than its readings taken one by one. Source: measured, equal at about a dozen.
+NARROW = 8
 _GOOD = int(Quality.GOOD)  # no bit: the same wherever it stands in the word
 T = TypeVar("T")
 Said = TypeVar("Said", covariant=True)
@@ -68,6 +70,44 @@ class Round:
         return found
 
 
+class Tail:
+    """All further live rows of one device, when few others have as many. rows: shape (m,), ascending."""
+
+    def __init__(self, view: "View", rows: NDArray[np.intp]) -> None:
+        self._view, self.rows = view, rows
+        self.slot = int(view.slots[rows[0]])
+        self.interval_us = int(view.fleet.interval_us[self.slot])
+        self.t: list[int] = view.column("ts").take(rows).tolist()
+        self._values: dict[str, list[float]] = {}
+
+    def good(self, quantity: str) -> list[float]:
+        """As View.good, of these rows."""
+        found = self._values.get(quantity)
+        if found is None:
+            found = self._values[quantity] = self._view.good(quantity).take(self.rows).tolist()
+        return found
+
+    def rounds(self) -> "Iterator[Round]":
+        """The same rows as rounds of one each."""
+        for at in range(len(self.rows)):
+            yield Round(self._view, self.rows[at : at + 1])
+
+
+class Rounds(NamedTuple):
+    """The live rows of some devices, the n-th of each device in round n, as long as there are more than NARROW of them;
+    then what is left of each device. What is remembered of one device knows nothing of another, so the order of devices
+    does not matter."""
+
+    wide: list[Round]
+    tails: list[Tail]
+
+    def all(self) -> Iterator[Round]:
+        """All of it in rounds."""
+        yield from self.wide
+        for tail in self.tails:
+            yield from tail.rounds()
+
+
 class View:
     """rows: shape (n,). A view of a part of another one's rows (`at`) shares with it what was computed there.
     watched: see Evaluation.whole. memories: by key, what windows remember."""
@@ -90,7 +130,7 @@ class View:
         self._parts: dict[int, object] = {}
         self._told: dict[int, object] = {}
         self._distinct: bool | None = None
-        self._rounds: dict[bytes, list[Round]] = {}
+        self._rounds: dict[bytes, Rounds] = {}
 
     def some(self, at: NDArray[np.intp] | None, watched: Mask | None) -> "View":
         """These rows of it, or all."""
@@ -179,21 +219,24 @@ class View:
             found = self._columns[name] = np.where(bad, np.nan, value) if bad.any() else value
         return found
 
-    def rounds(self, kept: Mask) -> list[Round]:
-        """The live rows, of devices whose class is `kept`, shape (classes,): the n-th of each device in round n."""
+    def rounds(self, kept: Mask) -> Rounds:
+        """The live rows, of devices whose class is `kept`, shape (classes,)."""
         key = kept.tobytes()
         found = self._rounds.get(key)
         if found is None:
             live = self.column("live") if kept.all() else self.column("live") & kept.take(self.column("class"))
-            found = self._rounds[key] = [Round(self, rows) for rows in self._in_rounds(np.flatnonzero(live))]
+            found = self._rounds[key] = self._in_rounds(np.flatnonzero(live))
         return found
 
-    def _in_rounds(self, rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    def _in_rounds(self, rows: NDArray[np.intp]) -> Rounds:
         if not len(rows):
-            return []
+            return Rounds([], [])
         if self._distinct is None:
             self._distinct = are_distinct(self.slots, len(self.fleet))
-        return [rows] if self._distinct else _in_rounds(self.slots, rows)
+        if self._distinct:
+            return Rounds([Round(self, rows)], [])
+        wide, tails = _in_rounds(self.slots, rows)
+        return Rounds([Round(self, some) for some in wide], [Tail(self, some) for some in tails])
 
 
 def are_distinct(slots: NDArray[np.int32], devices: int) -> bool:
@@ -208,12 +251,21 @@ def are_distinct(slots: NDArray[np.int32], devices: int) -> bool:
     return bool((last[slots] == number).all())
 
 
-def _in_rounds(slots: NDArray[np.int32], live: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+def _in_rounds(
+    slots: NDArray[np.int32], live: NDArray[np.intp]
+) -> tuple[list[NDArray[np.intp]], list[NDArray[np.intp]]]:
+    """Rows by rank among those of their device, as long as there are more than NARROW of a rank (the first in any
+    case); and the others by device."""
     mine = slots[live]
     order = np.argsort(mine, kind="stable")
     starts = np.flatnonzero(np.diff(mine[order], prepend=-1) != 0)
     rank = np.empty(len(live), np.intp)
     rank[order] = np.arange(len(live)) - np.repeat(starts, np.diff(np.append(starts, len(live))))
+    many = np.bincount(rank)
+    last = max(1, int((many > NARROW).sum()))  # there are never more of a later rank
     by_rank = np.argsort(rank, kind="stable")
-    ends = np.cumsum(np.bincount(rank))
-    return [live[some] for some in np.split(by_rank, ends[:-1])]
+    ends = np.cumsum(many[:last])
+    wide = [live[some] for some in np.split(by_rank[: ends[-1]], ends[:-1])]
+    rest = order[rank[order] >= last]
+    tails = np.split(live[rest], np.flatnonzero(np.diff(mine[rest])) + 1) if len(rest) else []
+    return wide, tails

@@ -57,10 +57,10 @@ def random_history(rng: random.Random, fleet: Fleet, pack: RulePack) -> list[Edi
 
 
 def _of_those_here(moment: Moment, fleet: Fleet, last: int) -> Moment:
-    """Without the readings of those that left. It ends with something if it did: an engine that was not there when a
-    restore follows has fired nothing since (random_lives). last: the end of the moment before."""
+    """Without the readings of those that left. It ends with what came in last: before a restore an engine that is not
+    there fires nothing, so that no time may pass there of which only a cut knows. last: the end of the one before."""
     found = Moment(moment.now, moment.events, moment.rows[fleet.slots(moment.rows["device_no"]) >= 0])
-    if found.ends_with_something or not moment.ends_with_something:
+    if found.ends_with_something:
         return found
     return found._replace(now=max(last, int(found.rows["received"][-1])) if len(found.rows) else last)
 
