@@ -346,6 +346,22 @@ CALL davy_admit('credential', 'gas_company', 'SELECT, INSERT, UPDATE, DELETE',
     'EXISTS (SELECT FROM device d WHERE d.identity = @.identity)');
 CALL davy_fence('registry_outbox');
 
+-- A claim is seen by who offered it, who claimed it, and whose the site is. What a code hashes to is nobody's to read but the
+-- platform's, which looks whether one is right.
+CALL davy_fence('claim');
+CALL davy_admit('claim', 'tenants', 'SELECT', 'offerer = (SELECT davy_tenant())'
+    ' OR enterprise = (SELECT davy_company()) OR installer = (SELECT davy_installer())',
+    'claim, vendor, serial, model, state, offered, offered_by, expires, offerer, site, enterprise, installer, claimed,'
+    ' claimed_by, decided, decided_by, reason');
+CALL davy_admit('claim', 'gas_company', 'UPDATE', 'enterprise = (SELECT davy_company())');
+CALL davy_fence('claim_use');
+CALL davy_admit('claim_use', 'tenants', 'SELECT', 'EXISTS (SELECT FROM claim c WHERE c.claim = @.claim)');
+CALL davy_fence('claim_policy');
+CALL davy_admit('claim_policy', 'gas_company', 'SELECT, INSERT, UPDATE', 'enterprise = (SELECT davy_company())');
+-- A model that is handed in is its vendor's until it is admitted.
+CALL davy_fence('device_model_version');
+CALL davy_admit('device_model_version', 'vendor', 'SELECT, INSERT', 'vendor = (SELECT davy_vendor())');
+
 -- What the engine decided.
 CALL davy_fence('device_latest', 'SELECT');
 CALL davy_admit('device_latest', 'gas_company, vendor, installer', 'SELECT',
