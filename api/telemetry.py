@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from api.parts import Parts, parts_of
-from api.permits import GuardedRoute, PublishesReadings
+from api.permits import GuardedRoute, PublishesReadings, token_of
 from api.problems import (
     BAD_PARAMETER,
     BODY_PROBLEMS,
@@ -27,8 +27,9 @@ from api.problems import (
     problem_answers,
 )
 from api.shapes import Shape
+from devices.sites import token_sha256
 from devices.topics import ID_PATTERN
-from engine.client import EngineRefused
+from engine.client import EngineRefused, TokenRefused
 from engine.messages import Pushed
 from ingest.push import (
     KEY_PATTERN,
@@ -114,14 +115,16 @@ async def push_telemetry(request: Request, who: PublishesReadings) -> Response:
         key = "" if key is None else check_key(key)
         with parts.places.taken(who.name, _body_bytes(request)):
             payloads = split_body(await request.body(), kind)
-            pushed = await _hand_over(parts, who.name, f"{path['vendor']}/{path['serial']}", payloads, key)
+            pushed = await _hand_over(
+                parts, who.name, token_of(request), f"{path['vendor']}/{path['serial']}", payloads, key
+            )
     except PushRefused as refused:
         raise Problem(_KINDS[refused.fault], str(refused)) from refused
     taken = Taken(stored=pushed.stored, duplicate=pushed.duplicate, quarantined=pushed.quarantined)
     return Response(taken.model_dump_json(), media_type="application/json")
 
 
-async def _hand_over(parts: Parts, principal: str, identity: str, payloads: Payloads, key: str) -> Pushed:
+async def _hand_over(parts: Parts, principal: str, token: str, identity: str, payloads: Payloads, key: str) -> Pushed:
     try:
         with parts.places.at_the_door():
             pushed = await parts.door.change(
@@ -131,8 +134,11 @@ async def _hand_over(parts: Parts, principal: str, identity: str, payloads: Payl
                     payloads=payloads.payloads,
                     content_type=payloads.content_type,
                     key=key,
+                    token_sha256=token_sha256(token),
                 )
             )
+    except TokenRefused as revoked:  # since it was believed (tokens T2)
+        raise Problem(NOT_SIGNED_IN, "This token is good no longer") from revoked
     except EngineRefused as refused:  # the registry changed after the token was looked at
         raise Problem(NOT_FOUND, str(refused)) from refused
     counted = parts.counts.pushed

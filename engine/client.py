@@ -34,6 +34,10 @@ class EngineRefused(ValueError):
     """The engine understood and refused; the text says place, reason and remedy. Permanent."""
 
 
+class TokenRefused(EngineRefused):
+    """The token that came with the readings is good no longer."""
+
+
 class EngineBusy(Exception):
     """The store is in its reserve or too much is waiting. Transient: ask again after `retry_after_s`."""
 
@@ -83,10 +87,17 @@ class DoorClient:
         return self._writer is not None and self._reader is not None and not self._reader.done()
 
     async def push(
-        self, *, principal: str, identity: str, payloads: tuple[bytes, ...], content_type: str, key: str = ""
+        self,
+        *,
+        principal: str,
+        identity: str,
+        payloads: tuple[bytes, ...],
+        content_type: str,
+        key: str = "",
+        token_sha256: str = "",
     ) -> m.Pushed:
-        """Readings in; returns after the commit. Raises EngineBusy, EngineRefused, EngineAway."""
-        return await self._ask(
+        """Readings in; returns after the commit. Raises EngineBusy, EngineRefused (TokenRefused), EngineAway."""
+        answer = await self._ask(
             m.Push(
                 request=next(self._numbers),
                 principal=principal,
@@ -94,9 +105,14 @@ class DoorClient:
                 payloads=payloads,
                 content_type=content_type,
                 key=key,
+                token_sha256=token_sha256,
             ),
             m.Pushed,
+            m.Authenticated,
         )
+        if not isinstance(answer, m.Pushed):
+            raise TokenRefused("this token is good no longer")
+        return answer
 
     async def instruct(self, instruction: Instruction) -> m.Instructed:
         """A person's word in; returns after the commit, accepted or refused with its reason."""

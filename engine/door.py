@@ -182,6 +182,9 @@ class _Caller:
             why = f"{push.principal!r} may not publish for {push.identity!r}"
             self._answer_push(m.Failed(request=push.request, reason=why))
             return
+        if push.token_sha256 and not door.directory.still_good(push.principal, push.token_sha256, door.cycle.now()):
+            self._answer_push(m.Authenticated(request=push.request, identity=""))
+            return
         if not push.key:
             door.pushes.offer(push, int(memory.fleet.device_no[slot]), self._answer_push)
             return

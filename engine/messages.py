@@ -32,7 +32,8 @@ class _Request(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 class Push(_Request, frozen=True):
     """Readings that came by HTTP. `identity` (`vendor/serial`) is whom they speak for; `principal` the device or
-    gateway that signed in. Answered by Pushed after the commit, or Busy."""
+    gateway that signed in, `token_sha256` the token it signed in with (empty: with none): it is looked at again here.
+    Answered by Pushed after the commit, Busy, or an Authenticated without identity: the token is good no longer."""
 
     principal: str
     identity: str
@@ -40,6 +41,7 @@ class Push(_Request, frozen=True):
     content_type: str
     #: Idempotency key: the same principal and key get the same answer again. Empty: none.
     key: str = ""
+    token_sha256: str = ""
 
 
 class Instruct(_Request, frozen=True):

@@ -132,7 +132,7 @@ class Directory:
     def proves(self, identity: str, token: bytes, now_us: int) -> bool:
         """Whether this is a registered device and its token, or its former one for as long as that is good (D1, D3)."""
         offered = hashlib.sha256(token).hexdigest()
-        return bool(self._good(identity, offered, now_us) and identity in self._book.devices)
+        return bool(self.still_good(identity, offered, now_us) and identity in self._book.devices)
 
     def good_until(self, grant: Grant) -> int:
         """When the token that a grant was given for runs out; 0: it does not."""
@@ -156,13 +156,14 @@ class Directory:
         longer."""
         if self.number(grant.identity) != grant.members[grant.identity]:
             return None
-        if grant.token_sha256 and not self._good(grant.identity, grant.token_sha256, now_us):
+        if grant.token_sha256 and not self.still_good(grant.identity, grant.token_sha256, now_us):
             return None
         if self._members(grant.identity) == grant.members:
             return grant
         return self.grant(grant.identity, grant.token_sha256)
 
-    def _good(self, identity: str, offered: str, now_us: int) -> bool:
+    def still_good(self, identity: str, offered: str, now_us: int) -> bool:
+        """Whether a token, as its SHA-256 in hex, is this identity's, or its former one and good yet."""
         known = self._book.credentials.get(identity, _NOBODY)
         former = known.former_sha256 if now_us < known.former_until_us else ""
         # Both are compared always, whatever the first one says (D3).

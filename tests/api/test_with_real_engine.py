@@ -9,6 +9,9 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
+from api.config import Limits
+from devices.sites import Gone, RegistryChange, encode_change
+from engine.client import DoorClient
 from tests.api.conftest import config_of
 from tests.api.homes import BEHIND, DETECTOR, GATEWAY, SLEEPY, TOKENS, VALVE
 from tests.api.real_engine import RealEngine
@@ -43,6 +46,17 @@ async def test_a_persons_close_reaches_the_valve_and_ends_when_it_is_seen_closed
             await valve.publish(f"davy/v1/{VALVE}/reply", json.dumps(reply), qos=1)
             ended = await events.until("wanted_ended")
     assert (ended["wanted"], ended["outcome"], ended["device"]) == (wanted, "confirmed", VALVE)
+
+
+async def test_a_token_that_is_taken_back_brings_in_nothing_more_while_it_is_still_believed(engine: RealEngine) -> None:
+    limits = Limits(token_lives_s=3600.0)
+    async with serving(config_of(engine.path, limits=limits)) as stand, DoorClient(engine.path) as door:
+        assert (await stand.push(DETECTOR)).status_code == 200
+        assert (await stand.push(BEHIND, token_of=GATEWAY)).status_code == 200
+        gone = RegistryChange(gone=Gone(credentials=(DETECTOR, GATEWAY)))
+        await door.change_registry(2, 1, encode_change(gone))
+        assert (await stand.push(DETECTOR)).status_code == 401
+        assert (await stand.push(BEHIND, token_of=GATEWAY)).status_code == 401
 
 
 async def test_a_close_of_a_sleeping_valve_is_told_with_the_time_it_next_hears(tmp_path: Path) -> None:
