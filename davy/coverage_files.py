@@ -77,6 +77,7 @@ def json_bytes(read: "Read", gaps: "Sequence[Gap]") -> bytes:
             "reasons": reasons_of(gap.reasons),
             "due": gap.due,
             "late": gap.late,
+            "devices": gap.devices,
         }
         for gap in gaps
     ]

@@ -15,24 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.coverage_columns import (
-    NO_DAY,
-    AsOf,
-    Devices,
-    Sites,
-    day_number,
-    each_months_after,
-    months_before,
-)
+from devices.coverage_columns import NO_DAY, AsOf, Devices, Sites, day_number, months_before
+from devices.coverage_devices import NO_DEVICE, best
 from devices.coverage_gaps import SHIFT, DeviceGap, SiteGap
-from devices.coverage_policy import Clause, Condition, Policy, SiteClass
+from devices.coverage_policy import Clause, Policy, SiteClass
 from devices.models import DeviceKind
-
-_SECOND_US = 1_000_000
-#: A report that is not there yet is missed only after three of its intervals, as silence is (devices/models).
-_INTERVALS = 3
-#: Worse than every device.
-_NONE = np.int32(2**31 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +28,8 @@ class Verdicts:
     asked of it. gap: i8, 0 where it is covered (coverage_gaps.py). due: the earliest day that any clause set, NO_DAY
     where none did. late: a day that was set is over, and what was due by it does not count. installed: everything asked
     for is there, since the day `installed_on` (NO_DAY: not known since when). evidenced: it is covered, and not by what
-    we saw ourselves alone (V4)."""
+    we saw ourselves alone (V4). nearest: for each of policy.kinds() the row of the device that lacks least, the first
+    by identity of equal ones, -1 where the site has none or needs none."""
 
     of_class: NDArray[np.int16]
     required: NDArray[np.bool_]
@@ -51,6 +39,7 @@ class Verdicts:
     installed: NDArray[np.bool_]
     installed_on: NDArray[np.int32]
     evidenced: NDArray[np.bool_]
+    nearest: tuple[NDArray[np.int32], ...]
 
     @property
     def covered(self) -> NDArray[np.bool_]:
@@ -69,14 +58,16 @@ def assess(policy: Policy, sites: Sites, devices: Devices, at: AsOf) -> Verdicts
     gap = np.zeros(n, np.int64)
     required, late, evidenced = np.zeros(n, np.bool_), np.zeros(n, np.bool_), np.zeros(n, np.bool_)
     due, installed_on, installed = np.full(n, NO_DAY, np.int32), np.full(n, NO_DAY, np.int32), np.ones(n, np.bool_)
+    nearest: list[NDArray[np.int32]] = []
     unreached = sites.contact < day_number(months_before(at.day, policy.numbers.contact_months))
     for kind in policy.kinds():
         asked, until = _asked(policy, kind, sites, of_class)
-        best, since = _best(policy, kind, devices, at, n)
-        lacks = np.where(best == _NONE, int(DeviceGap.MISSING), best & 0xFF).astype(np.int64)
+        least, since, row = best(policy, kind, devices, at, n)
+        nearest.append(np.where(asked, row, np.int32(-1)))
+        lacks = np.where(least == NO_DEVICE, int(DeviceGap.MISSING), least & 0xFF).astype(np.int64)
         gap |= np.where(asked, lacks << SHIFT[kind], 0)
-        evidenced |= asked & (best != _NONE) & ((best >> 8) & 1).astype(np.bool_)
-        installed &= ~asked | (best != _NONE)
+        evidenced |= asked & (least != NO_DEVICE) & ((least >> 8) & 1).astype(np.bool_)
+        installed &= ~asked | (least != NO_DEVICE)
         installed_on = np.where(asked, np.maximum(installed_on, since), installed_on)
         dated = asked & (until != NO_DAY)
         late |= dated & (until < today) & ((lacks != 0) | unreached)
@@ -92,6 +83,7 @@ def assess(policy: Policy, sites: Sites, devices: Devices, at: AsOf) -> Verdicts
         installed=installed & required,
         installed_on=installed_on,
         evidenced=evidenced & (gap == 0),
+        nearest=tuple(nearest),
     )
 
 
@@ -138,54 +130,3 @@ def _until(clause: Clause, sites: Sites, policy: Policy) -> NDArray[np.int32]:
         first = np.int32(day_number(policy.new_since))
         return np.where(sites.gas_on == NO_DAY, first, sites.gas_on).astype(np.int32)
     return np.full(len(sites), day_number(clause.by), np.int32)
-
-
-def _best(
-    policy: Policy, kind: DeviceKind, devices: Devices, at: AsOf, sites: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Of each site's devices of this kind the one that lacks least: how many reasons << 9 | whether by evidence << 8 |
-    the reasons, _NONE where it has no such device; and since when it has one."""
-    chosen = np.flatnonzero(devices.kind.where(kind))
-    lacks, evidenced = device_gaps(policy, kind, devices, at)
-    mine = lacks[chosen].astype(np.int32)
-    rank = (np.bitwise_count(mine).astype(np.int32) << 9) | (evidenced[chosen].astype(np.int32) << 8) | mine
-    best, since = np.full(sites, _NONE, np.int32), np.full(sites, _NONE, np.int32)
-    np.minimum.at(best, devices.site[chosen], rank)
-    np.minimum.at(since, devices.site[chosen], devices.installed[chosen])
-    return best, np.where(since == _NONE, np.int32(NO_DAY), since)
-
-
-def device_gaps(
-    policy: Policy, kind: DeviceKind, devices: Devices, at: AsOf
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """What each device lacks as one of this kind (of devices of another kind it says nothing), as bits of DeviceGap,
-    and whether what it does not lack rests on evidence."""
-    terms, numbers, today = policy.terms(kind), policy.numbers, np.int32(day_number(at.day))
-    gaps, evidenced = np.zeros(len(devices), np.uint8), np.zeros(len(devices), np.bool_)
-
-    def lack(where: NDArray[np.bool_], what: DeviceGap) -> None:
-        gaps[where] |= np.uint8(what)
-
-    if Condition.REPORTING in terms.conditions:
-        within_s = np.maximum(numbers.reporting_within_s, _INTERVALS * devices.interval_s.astype(np.float64))
-        oldest_us = at.until_us - within_s * _SECOND_US
-        seen = (devices.seen_us > 0) & (devices.seen_us >= oldest_us) & (devices.seen_us <= at.until_us)
-        need_not = devices.tier.where(*terms.evidence_tiers)
-        shown = devices.evidence >= day_number(months_before(at.day, numbers.evidence_months))
-        lack(~seen & ~need_not, DeviceGap.SILENT)
-        lack(~seen & need_not & ~shown, DeviceGap.NO_EVIDENCE)
-        evidenced |= ~seen & need_not
-    if Condition.CALIBRATION in terms.conditions:
-        supposed = each_months_after(devices.installed, numbers.calibration_months)
-        last = np.where(devices.calibration_due == NO_DAY, supposed, devices.calibration_due)
-        lack(last < today, DeviceGap.CALIBRATION_OVER)
-    if Condition.LIFE in terms.conditions:
-        lack(devices.life_end < today, DeviceGap.LIFE_OVER)
-    if Condition.RULES in terms.conditions:
-        lack(~devices.ruled, DeviceGap.NO_RULES)
-    if Condition.CLOSING in terms.conditions:
-        oldest = day_number(months_before(at.day, numbers.closing_months))
-        seen_closed, tested = devices.closed >= oldest, devices.worked >= oldest
-        lack(~seen_closed & ~tested, DeviceGap.CLOSING_UNPROVEN)
-        evidenced |= ~seen_closed & tested
-    return gaps, evidenced

@@ -28,7 +28,8 @@ from storage.times import as_datetime
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A site that is not covered. reasons: bits (devices/coverage_gaps.py). due: the earliest day that was set."""
+    """A site that is not covered. reasons: bits (devices/coverage_gaps.py). due: the earliest day that was set.
+    devices: identities of those that the reasons are of: of each kind the one that lacks least."""
 
     site: str
     area: str
@@ -39,6 +40,7 @@ class Gap:
     reasons: int
     due: date | None
     late: bool
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Made:
             for row in part:
                 digest.update(_line(row))
         for gap in self.gaps:
-            digest.update(_line((gap.site, gap.area, gap.site_class, gap.reasons, gap.due, gap.late)))
+            digest.update(_line((gap.site, gap.area, gap.site_class, gap.reasons, gap.due, gap.late, gap.devices)))
         return digest.hexdigest()
 
 
@@ -92,13 +94,15 @@ def make(policy: Policy, gathered: Gathered, question: Question) -> Made:
             reasons,
             day_of(due),
             late,
+            tuple(gathered.devices.identities[one] for one in nearest if one >= 0),
         )
-        for row, of_class, reasons, due, late in zip(
+        for row, of_class, reasons, due, late, *nearest in zip(
             rows.tolist(),
             verdicts.of_class[rows].tolist(),
             verdicts.gap[rows].tolist(),
             verdicts.due[rows].tolist(),
             verdicts.late[rows].tolist(),
+            *(one[rows].tolist() for one in verdicts.nearest),
             strict=True,
         )
     )
@@ -171,9 +175,20 @@ def _parts(made: Made) -> Iterator[tuple[str, str, Iterator[tuple[Any, ...]]]]:
     )
     yield (
         "coverage_gap",
-        f"site, {owners}, gap, due, late",
+        f"site, {owners}, gap, due, late, devices",
         (
-            (g.site, g.area, g.department, g.site_class, g.enterprise, g.manager, g.reasons, g.due, g.late)
+            (
+                g.site,
+                g.area,
+                g.department,
+                g.site_class,
+                g.enterprise,
+                g.manager,
+                g.reasons,
+                g.due,
+                g.late,
+                list(g.devices),
+            )
             for g in made.gaps
         ),
     )

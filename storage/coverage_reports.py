@@ -62,7 +62,7 @@ _FITTED: LiteralString = """
 SELECT area, site_class, enterprise, manager, month, sites FROM coverage_fitted p
 WHERE report = %s AND area LIKE %s AND """
 _GAPS: LiteralString = """
-SELECT site, area, department, site_class, enterprise, manager, gap, due, late FROM coverage_gap p
+SELECT site, area, department, site_class, enterprise, manager, gap, due, late, devices FROM coverage_gap p
 WHERE report = %s AND area LIKE %s AND site > %s AND """
 
 
@@ -200,4 +200,7 @@ async def report_gaps(
             values.append(value)
     with translated():
         cursor = await connection.execute(query + " ORDER BY site LIMIT %s", (*values, limit))
-        return [Gap(*row) for row in await cursor.fetchall()]
+        return [
+            Gap(site, where, department, one, company, manager, reasons, due, late, tuple(devices))
+            for site, where, department, one, company, manager, reasons, due, late, devices in await cursor.fetchall()
+        ]

@@ -48,7 +48,8 @@ CREATE TABLE coverage_cell (
     PRIMARY KEY (report, area, department, site_class, enterprise, manager)
 );
 
--- A site that is not covered; gap: its reasons as bits (devices/coverage_gaps.py), which keep their meaning.
+-- A site that is not covered; gap: its reasons as bits (devices/coverage_gaps.py), which keep their meaning. devices: those
+-- that the reasons are of.
 CREATE TABLE coverage_gap (
     report     bigint  NOT NULL REFERENCES coverage_report ON DELETE CASCADE,
     site       text    NOT NULL,
@@ -60,6 +61,7 @@ CREATE TABLE coverage_gap (
     gap        bigint  NOT NULL,
     due        date,
     late       boolean NOT NULL,
+    devices    text[]  NOT NULL,
     PRIMARY KEY (report, site)
 );
 CREATE INDEX ON coverage_gap (report, area text_pattern_ops, site);
