@@ -58,3 +58,6 @@ class Action(StrEnum):
     CHANGE_PARTIES = "change_parties"
     READ_AUDIT = "read_audit"
     READ_PUBLIC = "read_public"
+    OFFER_PRODUCTS = "offer_products"
+    GOVERN_CATALOGUE = "govern_catalogue"
+    COMPLAIN = "complain"

@@ -18,6 +18,7 @@ from access.principals import Administrator, Anonymous, DevicePrincipal, Members
 from access.roles import ANONYMOUS_ACTIONS, DEVICE_ACTIONS, PLATFORM_ACTIONS, ROLE_ACTIONS, SIGNED_IN_ACTIONS, Role
 from access.subjects import (
     OfAlarm,
+    OfArea,
     OfCommand,
     OfDevice,
     OfEnterprise,
@@ -34,6 +35,7 @@ __all__ = [
     "Denied",
     "NotFound",
     "OfAlarm",
+    "OfArea",
     "OfCommand",
     "OfDevice",
     "OfEnterprise",
@@ -195,7 +197,7 @@ def _within(principal: Person | Service, action: Action, subject: Subject) -> No
         raise NotFound(f"there is no {subject.words}")
 
 
-def _only(subject: OfDevice | OfAlarm | OfCommand | OfPermit | OfSite | Platform) -> tuple[Owner, ...]:
+def _only(subject: OfDevice | OfAlarm | OfCommand | OfPermit | OfSite | OfArea | Platform) -> tuple[Owner, ...]:
     if isinstance(subject, Platform) or subject.owner is None:
         return ()
     return (subject.owner,)

@@ -26,7 +26,7 @@ class Role(StrEnum):
 
 
 #: What needs no credential.
-ANONYMOUS_ACTIONS = frozenset({Action.WATCH_HEALTH, Action.SIGN_IN, Action.READ_PUBLIC})
+ANONYMOUS_ACTIONS = frozenset({Action.WATCH_HEALTH, Action.SIGN_IN, Action.READ_PUBLIC, Action.COMPLAIN})
 
 #: What a device may do, and only for itself and those behind it.
 DEVICE_ACTIONS = ANONYMOUS_ACTIONS | {Action.PUBLISH_READINGS}
@@ -106,6 +106,7 @@ _VENDOR = (
         Action.READ_ENTERPRISES,
         Action.READ_READINGS,
         Action.CHECK_RULES,
+        Action.OFFER_PRODUCTS,
         Action.READ_AUDIT,
         Action.READ_KEYS,
         Action.CHANGE_KEYS,
@@ -149,6 +150,7 @@ _REGULATOR = (
         Action.READ_SITES,
         Action.READ_ENTERPRISES,
         Action.READ_INCIDENTS,
+        Action.GOVERN_CATALOGUE,
         Action.READ_AUDIT,
         Action.READ_KEYS,
         Action.CHANGE_KEYS,
@@ -157,6 +159,8 @@ _REGULATOR = (
 
 #: The platform's own people: all but speak for a device. Written out too (R1).
 PLATFORM_ACTIONS = _COMPANY_ADMINISTRATOR | {
+    Action.OFFER_PRODUCTS,
+    Action.GOVERN_CATALOGUE,
     Action.CHANGE_PARTIES,
     Action.READ_METRICS,
     Action.READ_LEDGER,

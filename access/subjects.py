@@ -94,4 +94,19 @@ class OfEnterprise:
         return f"enterprise {self.enterprise}"
 
 
-Subject = Platform | OfDevice | OfAlarm | OfCommand | OfIncident | OfPermit | OfSite | OfEnterprise
+@dataclass(frozen=True, slots=True)
+class OfArea:
+    """What belongs to an area as a whole: its catalogue, its reports, its plans. A code of GB/T 2260."""
+
+    area: str
+
+    @property
+    def owner(self) -> Owner:
+        return Owner(area=self.area)
+
+    @property
+    def words(self) -> str:
+        return f"area {self.area}"
+
+
+Subject = Platform | OfDevice | OfAlarm | OfCommand | OfIncident | OfPermit | OfSite | OfEnterprise | OfArea

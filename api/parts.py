@@ -49,7 +49,8 @@ AS_THEY_ARE = Judges()
 
 @dataclass(slots=True)
 class Parts:
-    """requests: how often each device may ask; people: each person and key. known: who may sign in. external: the
+    """requests: how often each device may ask; people: each person and key; complaints: each
+    address without an account. known: who may sign in. external: the
     provider that signs people in."""
 
     config: ApiConfig
@@ -69,6 +70,7 @@ class Parts:
     throttle: Throttle
     people: Rates
     unmaskings: Rates
+    complaints: Rates
     external: External | None = None
     judges: Judges = AS_THEY_ARE
     counting_rows: asyncio.Lock = field(default_factory=asyncio.Lock)

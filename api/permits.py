@@ -21,7 +21,18 @@ from starlette.types import Receive, Scope, Send
 
 from access.authorize import Action, Denied, NotFound, authorize, may
 from access.principals import Administrator, Anonymous, DevicePrincipal, Principal
-from access.subjects import OfAlarm, OfCommand, OfDevice, OfEnterprise, OfIncident, OfPermit, OfSite, Platform, Subject
+from access.subjects import (
+    OfAlarm,
+    OfArea,
+    OfCommand,
+    OfDevice,
+    OfEnterprise,
+    OfIncident,
+    OfPermit,
+    OfSite,
+    Platform,
+    Subject,
+)
 from api.owners import with_owner
 from api.parts import parts_of
 from api.problems import NOT_ALLOWED, NOT_FOUND, NOT_SIGNED_IN, TOO_MANY, Problem
@@ -52,6 +63,8 @@ def subject_of(request: Request) -> Subject:
             return OfPermit(permit)
         case {"site": str(site)}:
             return OfSite(site)
+        case {"area": str(area)}:
+            return OfArea(area)
         case {"enterprise": str(enterprise)}:
             return OfEnterprise(enterprise)
         case _:
@@ -221,3 +234,6 @@ Unmasks = Annotated[Principal, Depends(Permit(Action.UNMASK))]
 ChangesParties = Annotated[Principal, Depends(Permit(Action.CHANGE_PARTIES))]
 ReadsAudit = Annotated[Principal, Depends(Permit(Action.READ_AUDIT))]
 ReadsPublic = Annotated[Principal, Depends(OpenPermit(Action.READ_PUBLIC))]
+OffersProducts = Annotated[Principal, Depends(Permit(Action.OFFER_PRODUCTS))]
+GovernsCatalogue = Annotated[Principal, Depends(Permit(Action.GOVERN_CATALOGUE))]
+Complains = Annotated[Principal, Depends(OpenPermit(Action.COMPLAIN))]

@@ -9,6 +9,7 @@ M2  Nothing is taken back: each step, with who took it and what was answered, st
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, LiteralString
 
 from storage.audit import Said, record
 from storage.database import Connection, translated
@@ -106,16 +107,23 @@ async def step(connection: Connection, number: str, state: str, answer: str, *, 
     return state
 
 
-async def _complaints(connection: Connection, where: str, value: str, limit: int) -> list[Complaint]:
-    assert where in ("c.number = %s", "c.area LIKE %s || '%%'")
-    query = (
-        "SELECT c.number, c.enterprise, c.area, davy_us(c.received), c.subject, c.words,"
-        " array_agg(davy_us(s.at) ORDER BY s.step), array_agg(s.state ORDER BY s.step),"
-        " array_agg(s.answer ORDER BY s.step) FROM complaint c JOIN complaint_step s USING (number) WHERE "
-        + where
-        + " GROUP BY c.number ORDER BY c.received DESC, c.number LIMIT %s"
-    )
+_SELECT: LiteralString = (
+    "SELECT c.number, c.enterprise, c.area, davy_us(c.received), c.subject, c.words,"
+    " array_agg(davy_us(s.at) ORDER BY s.step), array_agg(s.state ORDER BY s.step),"
+    " array_agg(s.answer ORDER BY s.step) FROM complaint c JOIN complaint_step s USING (number) WHERE "
+)
+_NEWEST: LiteralString = " GROUP BY c.number ORDER BY c.received DESC, c.number LIMIT %s"
+
+
+async def _complaints(connection: Connection, where: LiteralString, value: str, limit: int) -> list[Complaint]:
     with translated():
-        cursor = await connection.execute(query.encode(), (value, limit))
+        cursor = await connection.execute(_SELECT + where + _NEWEST, (value, limit))
         rows = await cursor.fetchall()
-    return [Complaint(*row[:6], steps=tuple(ComplaintStep(*one) for one in zip(*row[6:], strict=True))) for row in rows]
+    return [_complaint(*row) for row in rows]
+
+
+def _complaint(
+    number: str, enterprise: str, area: str, received: int, subject: str, words: str, *steps: list[Any]
+) -> Complaint:
+    taken = tuple(ComplaintStep(*one) for one in zip(*steps, strict=True))
+    return Complaint(number, enterprise, area, received, subject, words, taken)
