@@ -472,7 +472,8 @@ CALL davy_admit('notice', 'regulator', 'SELECT', 'area ~>=~ (SELECT davy_area_fr
 
 -- The catalogue: what is admitted, or was and is removed, is everybody's; an offer is its vendor's and the area's regulator's.
 CALL davy_fence('catalogue_entry');
-CALL davy_admit('catalogue_entry', 'tenants, public', 'SELECT', 'state <> ''offered'' OR enterprise = (SELECT davy_tenant())'
+CALL davy_admit('catalogue_entry', 'public', 'SELECT', 'state <> ''offered''');
+CALL davy_admit('catalogue_entry', 'tenants', 'SELECT', 'state <> ''offered'' OR enterprise = (SELECT davy_tenant())'
     ' OR (area ~>=~ (SELECT davy_area_from()) AND area ~<~ (SELECT davy_area_to()))');
 CALL davy_admit('catalogue_entry', 'vendor', 'INSERT', 'enterprise = (SELECT davy_tenant()) AND state = ''offered''');
 CALL davy_admit('catalogue_entry', 'regulator', 'UPDATE', 'area ~>=~ (SELECT davy_area_from()) AND area ~<~ (SELECT davy_area_to())');
