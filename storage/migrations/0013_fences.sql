@@ -361,6 +361,7 @@ CALL davy_admit('claim_policy', 'gas_company', 'SELECT, INSERT, UPDATE', 'enterp
 -- A model that is handed in is its vendor's until it is admitted.
 CALL davy_fence('device_model_version');
 CALL davy_admit('device_model_version', 'vendor', 'SELECT, INSERT', 'vendor = (SELECT davy_vendor())');
+CALL davy_admit('device_model_version', 'gas_company, installer', 'SELECT', 'state IN (''admitted'', ''withdrawn'')');
 
 -- What the engine decided.
 CALL davy_fence('device_latest', 'SELECT');
