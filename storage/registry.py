@@ -5,8 +5,8 @@ I1  All or nothing: one refused row refuses the import. The dry run runs the sam
 I2  By key, so the same file twice changes nothing the second time. What the file does not name stays as it is.
 I3  What changed goes into the outbox in the transaction that changes the tables, under a lock, so numbers and changes
     are in the same order (storage/outbox.py). The lock comes before anything is read, so no plan is out of date.
-I4  Models come with every import, as they stand in their files; what that changes is a row of the plan. A change by
-    hand leaves the models as they are stored.
+I4  Models come with every import, as they stand in their files, beside those that vendors handed in
+    (storage/models_admitted.py); what that changes is a row of the plan. A change by hand leaves them as they are.
 I5  What was before is kept by the tables themselves (migration 0008), with whoever changed it and when; the record says
     for each party whose things were touched what was done and by whom (storage/audit.py).
 """
@@ -22,6 +22,7 @@ from devices.sites import token_sha256
 from storage import outbox
 from storage.audit import record
 from storage.database import Connection, translated
+from storage.models_admitted import handed_in
 from storage.registry_known import Plan
 from storage.registry_merge import credential
 from storage.registry_plan import plan_import
@@ -105,10 +106,19 @@ async def _planned(
     told: Callable[[str], None],
 ) -> Imported:
     told("reading what the file touches")
+    others, withdrawn = await handed_in(connection)
+    brought = {model.key for model in models}
+    models = [*models, *(model for model in others if model.key not in brought)]
     found = await reach(connection, rows, models)
     told("planning")
     plan = plan_import(
-        found.known, rows, models, judged=found.judged, next_no=found.next_no, model_users=found.model_users
+        found.known,
+        rows,
+        models,
+        judged=found.judged,
+        next_no=found.next_no,
+        model_users=found.model_users,
+        withdrawn=withdrawn,
     )
     warnings = tuple(plan.warnings)
     if dry_run or not plan.may_be_applied:

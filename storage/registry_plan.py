@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from devices.areas import Area, area_faults
 from devices.models import DeviceModel
 from devices.register import Installation
-from devices.sites import registry_faults, registry_warnings
+from devices.sites import Device, registry_faults, registry_warnings
 from storage.registry_facts import FACTS, key_text
 from storage.registry_known import Known, Plan
 from storage.registry_merge import merge
@@ -28,11 +28,13 @@ def plan_import(
     judged: Collection[str] | None = None,
     next_no: int | None = None,
     model_users: dict[str, int] | None = None,
+    withdrawn: Collection[str] = (),
 ) -> Plan:
     """Merge `rows` over `known` (which is changed), by key: files add or change, and never remove.
 
     judged: what of `known` is whole, neighbours and all, by what a fault calls it; None: everything. next_no: the first
     provisional number; None: after those known. model_users: devices of each model as registered; None: those known.
+    withdrawn: keys of models that take no new devices.
     """
     plan = Plan(known)
     users = dict(model_users) if model_users is not None else _users(known)
@@ -41,6 +43,7 @@ def plan_import(
     merged = known.registry(models)
     blame(plan, registry_faults(merged), judged)
     blame(plan, list(_fact_faults(plan, {model.key for model in models})), None)
+    blame(plan, [_withdrawn(one) for one in _newly_of(plan, before, withdrawn)], None)
     plan.models = changed_models(known.models, models)
     plan.fates += model_fates(known.models, plan.models, _users_after(users, before, known))
     named = {device.identity for device in plan.devices} | {
@@ -48,6 +51,15 @@ def plan_import(
     }
     plan.warnings += registry_warnings(merged, named)
     return plan
+
+
+def _newly_of(plan: Plan, before: dict[str, str], models: Collection[str]) -> list[Device]:
+    """Devices that have one of these models now, and had not."""
+    return [one for one in plan.devices if one.model in models and before.get(one.identity) != one.model]
+
+
+def _withdrawn(device: Device) -> str:
+    return f"device {device.identity}: model {device.model!r} was withdrawn and takes no new devices; name another"
 
 
 def _merge_all(plan: Plan, rows: Iterable[SourceRow], next_no: int) -> None:

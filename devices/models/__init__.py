@@ -123,24 +123,33 @@ def load_model(path: Path) -> DeviceModel:
     (`devices/register_examples.py`).
     """
     try:
-        said = tomllib.loads(path.read_text("utf-8")) | {"key": path.stem}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as wrong:
         raise ValueError(f"{path}: {wrong}") from wrong
+    return parse_model(path.stem, text, str(path))
+
+
+def parse_model(key: str, text: str, where: str) -> DeviceModel:
+    """The model of a document that is no file; `where` is what its faults call it. Raises ValueError as load_model."""
+    try:
+        said = tomllib.loads(text) | {"key": key}
+    except (tomllib.TOMLDecodeError, RecursionError) as wrong:
+        raise ValueError(f"{where}: {wrong}") from wrong
     try:
         model = msgspec.convert(said, DeviceModel)
     except msgspec.ValidationError as wrong:
-        raise _refused(path, typed_faults(said, DeviceModel) or [("", str(wrong))]) from wrong
+        raise _refused(where, typed_faults(said, DeviceModel) or [("", str(wrong))]) from wrong
     faults = model_faults(model)
     if faults:
-        raise _refused(path, faults)
+        raise _refused(where, faults)
     if model.modbus is not None:
         mapped = {field.quantity for field in model.modbus.field}
         model = msgspec.structs.replace(model, measures=tuple(name for name in QUANTITY_NAMES if name in mapped))
     return model
 
 
-def _refused(path: Path, faults: list[tuple[str, str]]) -> ValueError:
-    return ValueError("\n".join(": ".join(part for part in (str(path), *fault) if part) for fault in faults))
+def _refused(where: str, faults: list[tuple[str, str]]) -> ValueError:
+    return ValueError("\n".join(": ".join(part for part in (where, *fault) if part) for fault in faults))
 
 
 def load_catalogue(*folders: Path) -> tuple[DeviceModel, ...]:

@@ -105,6 +105,23 @@ BASE: tuple[Given, ...] = (
 )
 
 
+#: Each breaks something beside it, in BASE.
+NEIGHBOURLY: tuple[Given, ...] = (
+    DeviceGiven("davysim", "a", "sim_gateway", "s0", "", "modbus+tcp://h:2"),  # the bus of another gateway
+    DeviceGiven("davysim", "a", "sim_gateway", "s0"),  # no bus, and units behind it
+    DeviceGiven("davysim", "a", "sim_detector_home", "s0"),  # no gateway, and units behind it
+    DeviceGiven("davysim", "d", "panel_head", "s0", "davysim/a", "2"),  # the place of another unit
+    DeviceGiven("davysim", "c", "sim_valve_shut_off", "s1"),  # no gateway, and devices behind it
+    DeviceGiven("davysim", "g", "sim_detector_home", "s1"),  # no valve, and a link and a row to it
+    DeviceGiven("davysim", "f", "sim_detector_home", "s2", "davysim/c"),  # simulated, with a link to what is not
+    DeviceGiven("davysim", "f", "sim_detector_home", "s0", "davysim/c"),  # elsewhere, with an open installation
+    Site("s1", simulated=True),  # half of a row of the matrix
+    Leaves("site", "s0"),
+    Leaves("device", "davysim/a"),
+    Leaves("device", "davysim/g"),
+)
+
+
 async def registered(connection: Connection, given_rows: Sequence[Given]) -> None:
     """BASE, and of the rows each that can stand beside those before it."""
     done = await import_registry(connection, as_rows(BASE), MODELS, dry_run=False, random_bytes=os.urandom)
@@ -136,6 +153,10 @@ def test_a_change_is_judged_the_same_by_its_neighbours_as_by_the_whole_registry(
     on_a_bus = msgspec.structs.replace(detector, modbus=head.modbus, measures=("combustible_lel",))
     off_the_bus = msgspec.structs.replace(head, modbus=None)
     catalogues = (MODELS, MODELS, MODELS, faster(on_a_bus, MODELS), faster(off_the_bus, MODELS))
+
+    for one in NEIGHBOURLY:
+        asyncio.run(compare(plain_url, [], [one], MODELS, seen))
+    assert seen["faults"] + seen["refused"] == len(NEIGHBOURLY)
 
     @settings(max_examples=60, suppress_health_check=list(HealthCheck), deadline=None)
     @given(
