@@ -8,12 +8,13 @@ K3  A chunk belongs to the connection it was read from, its **epoch**. When that
     dropped: on another connection the same packet identifiers are another message's.
 K4  `bytes` and `messages` count what was read and not settled, of ended connections too; both are bounded by not
     reading on (G4).
-K5  One take holds at most ARRAYS_OF_ONE of one device: judged one after the other where its alarms come and go, more
-    would make a cycle take seconds. (As of one connection to our own endpoint: links, L4.)
+K5  Of one device one take holds what one connection to our own endpoint may have unsettled (links, L3): a share in
+    which a message counts 1 and an array ARRAY_COUNTS_FOR. Judged one after the other where its alarms come and go,
+    more would make a cycle take long for everybody. The rest stays here, before what came later.
 """
 
 from bisect import bisect_left
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -21,8 +22,7 @@ from typing import Protocol
 from ingest.broker_topics import STRANGER
 from ingest.links import ARRAY_COUNTS_FOR, MOST_PER_SENDER, Arrivals
 
-#: K5.
-ARRAYS_OF_ONE = MOST_PER_SENDER // ARRAY_COUNTS_FOR
+_ARRAY_COUNTS_MORE = ARRAY_COUNTS_FOR - 1
 
 
 class Epoch(Protocol):
@@ -103,7 +103,7 @@ class Waiting:
     def take(self, most: int, most_bytes: int, most_arrays: int) -> Iterator[Chunk]:
         """Whole chunks, and the beginning of one, within the bounds; the first message in any case."""
         given = False
-        of_one: dict[int, int] = {}
+        of_one: Counter[int] = Counter()
         while self._chunks:
             fits = self._fitting(self._chunks[0], most, most_bytes, most_arrays)
             fits = self._share(self._chunks[0], fits, of_one)
@@ -121,14 +121,22 @@ class Waiting:
             yield chunk
 
     @staticmethod
-    def _share(chunk: Chunk, fits: int, of_one: dict[int, int]) -> int:
+    def _share(chunk: Chunk, fits: int, of_one: Counter[int]) -> int:
         """How many of the `fits` first messages leave every device its share (K5); counted in `of_one`."""
-        for at in chunk.arrays:
-            device_no = chunk.device_no[at]
-            if at >= fits or of_one.get(device_no, 0) >= ARRAYS_OF_ONE:
-                return min(fits, at)
-            if device_no != STRANGER:
-                of_one[device_no] = of_one.get(device_no, 0) + 1
+        more = Counter(chunk.device_no[:fits])
+        arrays = chunk.arrays[: bisect_left(chunk.arrays, fits)]
+        for at in arrays:
+            more[chunk.device_no[at]] += _ARRAY_COUNTS_MORE
+        del more[STRANGER]
+        if all(of_one[device_no] + weight <= MOST_PER_SENDER for device_no, weight in more.items()):
+            of_one.update(more)
+            return fits
+        heavy = set(arrays)
+        for at, device_no in enumerate(chunk.device_no[:fits]):
+            weight = ARRAY_COUNTS_FOR if at in heavy else 1
+            if device_no != STRANGER and of_one[device_no] + weight > MOST_PER_SENDER:
+                return at
+            of_one[device_no] += weight
         return fits
 
     @staticmethod
