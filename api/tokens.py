@@ -2,9 +2,9 @@
 engine.
 
 T1  A token is compared as its SHA-256, in constant time; neither is logged or kept in clear.
-T2  The engine's yes to a device token is believed for `lives_s`, so that a device that pushes often costs the engine
-    one question per `lives_s`. The token's hash goes to the engine with every push and is looked at there again: one that
-    was revoked brings in nothing from that moment, whatever is believed here.
+T2  The engine's yes to a device token is believed for `lives_s`: a device that pushes often costs the engine one
+    question per `lives_s`. The token's hash goes to the engine with every push and is looked at there again: what was
+    revoked brings in nothing from that moment, whatever is believed here.
 T3  Only a yes is kept, under an identity the topic grammar allows and for that identity alone: at most MOST_KEPT of
     them, each below 1 KiB whatever was asked and however many devices stand behind a gateway. The oldest leave first.
 T4  A no costs one question to the engine, and its network address one of `failures`: who has none left is told to wait

@@ -39,6 +39,7 @@ def register(app: typer.Typer) -> None:
     bench_app.command("figures")(figures)
     bench_app.command("rules")(rules)
     bench_app.command("audit")(audit)
+    bench_app.command("registry")(registry)
     bench_app.command("fuzz")(fuzz)
     bench_app.command("kills")(kills)
     bench_app.command("modbus")(modbus)
@@ -144,6 +145,23 @@ def audit(
 
     with progress(f"the record, {runs} runs"):
         measured = verifying(runs, where)
+    _told([measured], as_json)
+
+
+def registry(
+    devices: Annotated[int, typer.Option(min=300, help="devices that are registered")] = 100_000,
+    seconds: Annotated[int, typer.Option(min=5, help="for so long a change comes each second")] = 20,
+    runs: Annotated[int, typer.Option(min=1, help="runs; the median counts")] = 3,
+    where: Where = None,
+    as_json: AsJson = False,
+) -> None:
+    """Changes of the registry, until the engine judges by them, and what alarms wait meanwhile. Exit code 1 when a
+    promise is not met."""
+    from davy.bench.registry_changes import registry_changes
+    from davy.output import progress
+
+    with progress(f"{devices:,} devices, {runs} runs"):
+        measured = _run(registry_changes(devices, seconds, runs, where))
     _told([measured], as_json)
 
 
