@@ -40,6 +40,8 @@ _RESIDENT = (
     SIGNED_IN_ACTIONS
     | _SEES_ALARMS
     | {
+        Action.READ_CLAIMS,
+        Action.CLAIM_DEVICE,
         Action.READ_SITES,
         Action.READ_READINGS,
         Action.READ_INCIDENTS,
@@ -54,6 +56,8 @@ _FIELD_CREW = (
     SIGNED_IN_ACTIONS
     | _SEES_ALARMS
     | {
+        Action.READ_CLAIMS,
+        Action.CLAIM_DEVICE,
         Action.READ_SITES,
         Action.READ_PEOPLE,
         Action.READ_ENTERPRISES,
@@ -77,6 +81,7 @@ _FIELD_CREW = (
 )
 
 _OPERATOR = _FIELD_CREW | {
+    Action.DECIDE_CLAIM,
     Action.CHANGE_PEOPLE,
     Action.UNMASK,
     Action.SHELVE_ALARM,
@@ -91,6 +96,11 @@ _OPERATOR = _FIELD_CREW | {
 }
 
 _COMPANY_ADMINISTRATOR = _OPERATOR | {
+    Action.OFFER_DEVICE,
+    Action.CHANGE_TOKENS,
+    Action.READ_MODELS,
+    Action.IMPORT_REGISTER,
+    Action.EXPORT_REGISTER,
     Action.READ_AUDIT,
     Action.CHANGE_REGISTER,
     Action.READ_ACCOUNTS,
@@ -103,6 +113,10 @@ _VENDOR = (
     SIGNED_IN_ACTIONS
     | _SEES_ALARMS
     | {
+        Action.READ_CLAIMS,
+        Action.OFFER_DEVICE,
+        Action.READ_MODELS,
+        Action.HAND_IN_MODEL,
         Action.READ_ENTERPRISES,
         Action.READ_READINGS,
         Action.CHECK_RULES,
@@ -117,6 +131,8 @@ _INSTALLER = (
     SIGNED_IN_ACTIONS
     | _SEES_ALARMS
     | {
+        Action.READ_CLAIMS,
+        Action.CLAIM_DEVICE,
         Action.READ_ENTERPRISES,
         Action.INSTALL,
         Action.READ_READINGS,
@@ -159,6 +175,8 @@ _REGULATOR = (
 
 #: The platform's own people: all but speak for a device. Written out too (R1).
 PLATFORM_ACTIONS = _COMPANY_ADMINISTRATOR | {
+    Action.HAND_IN_MODEL,
+    Action.DECIDE_MODEL,
     Action.OFFER_PRODUCTS,
     Action.GOVERN_CATALOGUE,
     Action.CHANGE_PARTIES,

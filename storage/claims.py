@@ -57,6 +57,7 @@ class Claim:
     decided_us: int | None
     decided_by: str
     reason: str
+    token_sha256: str = ""
 
     @property
     def identity(self) -> str:
@@ -69,19 +70,21 @@ class ClaimRefused(ValueError):
 
 _COLUMNS: LiteralString = (
     "claim, vendor, serial, model, state, offered, offered_by, expires, offerer, site, enterprise, installer, claimed,"
-    " claimed_by, decided, decided_by, reason FROM claim"
+    " claimed_by, decided, decided_by, reason, token_sha256 FROM claim"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What is offered: the device as its vendor knows it, until when its code is good, and in whose name."""
+    """What is offered: the device as its vendor knows it, until when its code is good, and in whose name.
+    `token_sha256`: of the token that it has already; empty: one is made when it is registered."""
 
     vendor: str
     serial: str
     model: str
     expires_us: int
     offerer: str
+    token_sha256: str = ""
 
 
 def spoken(code: bytes) -> str:
@@ -117,11 +120,11 @@ async def offer(
     ):
         raise ClaimRefused(f"device {identity} is claimed and waits for a decision")
     await connection.execute(
-        "INSERT INTO claim (claim, code_sha256, vendor, serial, model, offered, offered_by, expires, offerer)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        "INSERT INTO claim (claim, code_sha256, vendor, serial, model, offered, offered_by, expires, offerer,"
+        " token_sha256) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
             *(id_, code_sha256(code), offered.vendor, offered.serial, offered.model),
-            *(as_datetime(now_us), by, as_datetime(offered.expires_us), offered.offerer),
+            *(as_datetime(now_us), by, as_datetime(offered.expires_us), offered.offerer, offered.token_sha256),
         ),
     )
     claim = await by_id(connection, id_)
@@ -208,7 +211,7 @@ async def approve(
         installed=as_datetime(now_us).date().isoformat(),
         installer=claim.installer,
     )
-    rows: list[Given] = [device, TokenGiven(claim.identity, replace=True)]
+    rows: list[Given] = [device, TokenGiven(claim.identity, claim.token_sha256, replace=True)]
     done = await apply_rows(connection, rows, by=by, now_us=now_us, random_bytes=random_bytes)
     if not done.applied:
         raise ClaimRefused("; ".join([*(fate.reason for fate in done.fates if fate.fate == "refused"), *done.faults]))
@@ -304,7 +307,7 @@ async def _say(connection: Connection, claim: Claim, kind: str, by: str, now_us:
 
 def _claim(row: tuple[Any, ...]) -> Claim:
     id_, vendor, serial, model, state, offered, offered_by, expires, *rest = row
-    offerer, site, enterprise, installer, claimed, claimed_by, decided, decided_by, reason = rest
+    offerer, site, enterprise, installer, claimed, claimed_by, decided, decided_by, reason, token = rest
     return Claim(
         id=id_,
         vendor=vendor,
@@ -323,4 +326,5 @@ def _claim(row: tuple[Any, ...]) -> Claim:
         decided_us=as_microseconds(decided) if decided else None,
         decided_by=decided_by,
         reason=reason,
+        token_sha256=token,
     )

@@ -285,6 +285,8 @@ CREATE TABLE claim (
     offered     timestamptz NOT NULL,
     offered_by  text        NOT NULL,
     expires     timestamptz NOT NULL CHECK (expires > offered),
+    -- Of the token that the device left the factory with; empty: one is made when it is registered.
+    token_sha256 text       NOT NULL DEFAULT '' CHECK (token_sha256 ~ '^([0-9a-f]{64})?$'),
     -- Who offered it: an enterprise, or the platform.
     offerer     text        NOT NULL DEFAULT '',
     site        text        NOT NULL DEFAULT '',

@@ -337,6 +337,7 @@ CALL davy_admit('matrix_row', 'gas_company', 'INSERT, UPDATE, DELETE', 'NOT EXIS
 CALL davy_admit('certificate', 'gas_company', 'INSERT, UPDATE, DELETE', 'EXISTS (SELECT FROM device d WHERE d.identity = @.identity)');
 CALL davy_admit('installation', 'gas_company', 'INSERT, UPDATE, DELETE', 'EXISTS (SELECT FROM site s WHERE s.key = @.site)'
     ' AND EXISTS (SELECT FROM device d WHERE d.identity = @.identity)');
+CALL davy_admit('installation', 'installer', 'UPDATE', 'installer = (SELECT davy_installer())');
 CALL davy_admit('person', 'gas_company', 'INSERT, UPDATE, DELETE', 'tenant = (SELECT davy_company())');
 CALL davy_admit('contact', 'gas_company', 'INSERT, UPDATE, DELETE', 'tenant = (SELECT davy_company())');
 CALL davy_admit('site_role', 'gas_company', 'INSERT, UPDATE, DELETE',
@@ -351,7 +352,7 @@ CALL davy_fence('registry_outbox');
 CALL davy_fence('claim');
 CALL davy_admit('claim', 'tenants', 'SELECT', 'offerer = (SELECT davy_tenant())'
     ' OR enterprise = (SELECT davy_company()) OR installer = (SELECT davy_installer())',
-    'claim, vendor, serial, model, state, offered, offered_by, expires, offerer, site, enterprise, installer, claimed,'
+    'claim, vendor, serial, model, state, token_sha256, offered, offered_by, expires, offerer, site, enterprise, installer, claimed,'
     ' claimed_by, decided, decided_by, reason');
 CALL davy_admit('claim', 'gas_company', 'UPDATE', 'enterprise = (SELECT davy_company())');
 CALL davy_fence('claim_use');
