@@ -261,6 +261,34 @@ def test_of_two_detectors_that_ask_for_one_valve_the_worse_is_waited_for_and_tol
     assert of(CloseWanted, decided)[0].alarm == alarm.alarm
 
 
+def test_readings_matter_of_the_one_it_waits_for_and_of_nobody_else() -> None:
+    world = shared()
+    leaks(world, {"c0": 20}, 2)
+    assert world.state.waits.nonzero()[0].tolist() == [world.slot("c0")]
+    leaks(world, {"c1": 40}, 3)
+    assert world.state.waits.nonzero()[0].tolist() == [world.slot("c1")]
+    reshape(world.state, world.fleet, compile_pack(world.rules, world.fleet), at(4))
+    assert world.state.waits.nonzero()[0].tolist() == [world.slot("c1")]
+
+
+def test_it_goes_on_waiting_for_the_worst_while_enough_votes_are_left() -> None:
+    world = Street(rules(CLOSES + BUDGET), registry(4, rows=[row("r", "c0 c1 c2", votes=2, valves="e0")]))
+    leaks(world, {"a0": 12, "a1": 13})
+    leaks(world, {"c0": 20, "c1": 30, "c2": 40}, 2)
+    assert not of(ShutOffHeld, world.hear("c0", 3, 1))
+    (one,) = world.state.held.values()
+    assert (one.detector, one.value) == (world.slot("c2"), 40.0)
+
+
+def test_people_read_what_the_worst_says_by_now() -> None:
+    world = street()
+    leaks(world, {"a0": 12, "a1": 13, "a2": 14, "a3": 15})
+    world.hear("a2", 50, 45)
+    alarm = world.alarm("a2", "shut-off-held")
+    assert alarm is not None
+    assert "the worst 45 at davysim/a2" in alarm.note
+
+
 def test_a_milder_second_one_does_not_take_its_place() -> None:
     world = shared()
     leaks(world, {"c0": 40, "c1": 20}, 2)

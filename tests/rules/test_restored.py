@@ -25,6 +25,7 @@ from tests.rules.world import SECOND, at, of
 
 HOUR = 3600.0
 WIDE = "\nbudget = { least = 100, share_pct = 0.0, per_s = 600.0 }"
+OTHER = f'id = "other"\n{RISES[RISES.index("applies_to") :]}action = "close"\n'.replace("10.0", "40.0")
 
 
 def street(rule: str = CLOSES + WIDE, homes: int = 5, **more: object) -> Street:
@@ -300,9 +301,8 @@ def test_a_person_releases_a_closing_that_outlived_its_alarm() -> None:
 
 
 def test_what_another_rule_waits_for_a_turn_to_close_is_closed_by_what_a_person_releases() -> None:
-    other = f'id = "other"\n{RISES[RISES.index("applies_to") :]}action = "close"\n{BUDGET}'.replace("10.0", "40.0")
     only = [row("r", "c0", valves="b0", only="other"), row("s", "c1", valves="e0", only="other")]
-    world = Street(rules(CLOSES + WIDE, other.replace("least = 2", "least = 1")), registry(2, rows=only))
+    world = Street(rules(CLOSES + WIDE, OTHER + BUDGET.replace("2", "1", 1)), registry(2, rows=only))
     world.hear("a0", 1, 30)
     world.hear("a0", 5, 1)
     acknowledged(world, "a0", 6)
@@ -325,6 +325,42 @@ def test_what_is_put_aside_gives_its_tokens_back() -> None:
         world.hear(f"a{n}", 11 + n / 10, 30)
     assert closed([one for one in world.decided if one.at >= at(10)]) == ["b0", "b1"]
     assert not world.state.held
+
+
+def test_what_one_rule_confirms_leaves_what_another_waits_to_hear_of_the_same_detector() -> None:
+    world = Street(rules(CLOSES + WIDE, OTHER + WIDE), registry(2))
+    world.hear("a0", 1, 50)
+    assert sorted(one.rule for one in of(ShutOffHeld, back(world))) == ["other", "rises"]
+    decided = world.hear("a0", HOUR + 1, 20)
+    assert [(one.rule, one.change) for one in of(ShutOffHeld, decided)] == [("rises", HeldChange.RELEASED)]
+    decided = world.hear("a0", HOUR + 2, 50)
+    assert [(one.rule, one.change) for one in of(ShutOffHeld, decided)] == [("other", HeldChange.RELEASED)]
+
+
+def test_an_edit_of_something_else_changes_nothing_of_what_waits_to_be_heard() -> None:
+    world = street(CLOSES + BUDGET)
+    for n in range(3):
+        world.hear(f"a{n}", 1, 30 + n)
+    back(world)
+    edited = compile_pack(rules(CLOSES + BUDGET, OTHER), world.fleet)
+    assert held(reshape(world.state, world.fleet, edited, at(HOUR + 1)), HeldChange.OVER) == []
+    assert closed(world.hear("a2", HOUR + 2, 30)) == ["b2"]
+
+
+def test_nobody_waits_to_hear_of_a_device_that_has_left() -> None:
+    world = street()
+    world.hear("a0", 1, 30)
+    world.hear("a1", 1, 30)
+    back(world)
+    before = world.fleet.registry
+    left_devices = tuple(one for one in before.devices if one.serial != "a0")
+    left_links = tuple(one for one in before.links if one.detector != "davysim/a0")
+    there = build_fleet(msgspec.structs.replace(before, devices=left_devices, links=left_links), world.fleet)
+    reshape(world.state, there, compile_pack(world.rules, there), at(HOUR + 1))
+    assert world.state.waits.nonzero()[0].tolist() == [world.slot("a1")]
+    again = build_fleet(before, there)
+    reshape(world.state, again, compile_pack(world.rules, again), at(HOUR + 2))
+    assert not world.state.waits[again.slot_by_identity["davysim/a0"]]
 
 
 def test_a_closing_that_was_seen_done_keeps_its_token_when_another_gives_its_own_back() -> None:
