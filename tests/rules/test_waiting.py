@@ -46,13 +46,14 @@ def test_what_waits_is_what_was_put_and_not_taken_the_worst_first(seed: int) -> 
         same(waiting, plain)
 
 
-def test_a_thousand_words_about_the_same_few_leave_the_last_of_each() -> None:
+def test_a_thousand_words_about_the_same_few_leave_the_last_of_each_and_no_heap_of_old_ones() -> None:
     waiting, line = Waiting(), LINES[0]
     plain: dict[tuple[str, int], tuple[Line, Held, Turn]] = {}
     for n in range(1_000):
         one, turn = held("gas", n % 3, n % 5), Turn(float(-(n * 7 % 11)), n % 5, n % 3)
         waiting.put(line, one, turn)
         plain["gas", n % 3] = (line, one, turn)
+        assert len(waiting._queues[line]) <= 2 * len(plain) + 64
         if n % 50 == 0:
             same(waiting, plain)
     while (worst := waiting.worst(line)) is not None:
@@ -60,3 +61,4 @@ def test_a_thousand_words_about_the_same_few_leave_the_last_of_each() -> None:
         waiting.take(("gas", worst.valve))
         del plain["gas", worst.valve]
     assert not plain
+    assert not waiting._by_detector
