@@ -1,7 +1,7 @@
 """The three ways one SQL surface is served: native partitions, or TimescaleDB in one of its two editions."""
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import AsyncConnection
@@ -25,14 +25,23 @@ async def recorded_mode(connection: AsyncConnection[tuple[Any, ...]]) -> Mode | 
     return Mode(row[0]) if row else None
 
 
+_PRELOADED: LiteralString = (
+    "EXISTS (SELECT FROM unnest(string_to_array(current_setting('shared_preload_libraries'), ',')) AS library"
+    "        WHERE trim(library) LIKE '%timescaledb')"
+)
+_MADE: LiteralString = "EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb')"
+
+
 async def served_modes(connection: AsyncConnection[tuple[Any, ...]]) -> tuple[Mode, ...]:
     """What this server can serve, simplest first. TimescaleDB counts only where it is preloaded as well as installed;
-    its edition is what `timescaledb.license` says (an Apache-only build knows no other value)."""
+    its edition is what `timescaledb.license` says (an Apache-only build knows no other value). An owner without
+    pg_read_all_settings is served it only where a superuser has made the extension."""
+    # Not every owner of a database may look at what is preloaded; where the extension is in use, it is.
+    may_look = await (await connection.execute("SELECT pg_has_role('pg_read_all_settings', 'USAGE')")).fetchone()
     cursor = await connection.execute(
-        "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb'),"
-        " EXISTS (SELECT FROM unnest(string_to_array(current_setting('shared_preload_libraries'), ',')) AS library"
-        "         WHERE trim(library) LIKE '%timescaledb'),"
-        " current_setting('timescaledb.license', true)"
+        "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb'), "  # noqa: S608  both are ours
+        + (_PRELOADED if may_look == (True,) else _MADE)
+        + ", current_setting('timescaledb.license', true)"
     )
     row = await cursor.fetchone()
     assert row is not None

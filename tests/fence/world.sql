@@ -160,17 +160,21 @@ INSERT INTO claim_policy VALUES ('gas_company-' || %(w)s, true);
 INSERT INTO device_model_version (key, version, vendor, toml, sha256, uploaded, uploaded_by)
     VALUES ('m-' || %(w)s, 1, 'maker-' || %(w)s, '', repeat('0', 64), now(), '');
 
+-- table: coverage_policy
+INSERT INTO coverage_policy VALUES ('x', 'p', '{}') ON CONFLICT DO NOTHING;
+
 -- table: coverage_report
 INSERT INTO coverage_report (area, day, timezone, until_at, known, simulated, policy, policy_sha256, rules_sha256, code,
-    sha256, computed) VALUES (%(area)s, now(), 'UTC', now(), now(), false, 'p', '', '', '', '', now());
+    sha256, computed) VALUES (%(area)s, now(), 'UTC', now(), now(), false, 'p', 'x', '', '', '', now());
 
 -- table: coverage_cell
 INSERT INTO coverage_cell SELECT max(report), %(area)s, '', '', 'gas_company-' || %(w)s, 'property_manager-' || %(w)s, '{}'
     FROM coverage_report;
 
 -- table: coverage_gap
-INSERT INTO coverage_gap SELECT max(report), 'site-' || %(w)s, %(area)s, '', '', 'gas_company-' || %(w)s,
-    'property_manager-' || %(w)s, 1, NULL, false FROM coverage_report;
+INSERT INTO coverage_gap (report, site, area, department, site_class, enterprise, manager, gap, late, devices)
+    SELECT max(report), 'site-' || %(w)s, %(area)s, '', '', 'gas_company-' || %(w)s, 'property_manager-' || %(w)s, 1, false,
+    '{}' FROM coverage_report;
 
 -- table: coverage_fitted
 INSERT INTO coverage_fitted SELECT max(report), %(area)s, '', 'gas_company-' || %(w)s, 'property_manager-' || %(w)s, NULL, 1
@@ -184,6 +188,24 @@ INSERT INTO coverage_schedule VALUES (%(area)s, 'p', 'UTC', false, now());
 
 -- table: coverage_order
 INSERT INTO coverage_order (area, day, timezone, policy, asked) VALUES (%(area)s, now(), 'UTC', 'p', now());
+
+-- table: valve_closed
+INSERT INTO valve_closed VALUES (%(no)s * 10 + 2, '2000-05-05', now());
+
+-- table: catalogue_entry
+INSERT INTO catalogue_entry VALUES ('vendor-' || %(w)s, %(area)s, 'offered', 'q', 'c', 's', now(), '');
+
+-- table: catalogue_product
+INSERT INTO catalogue_product VALUES ('vendor-' || %(w)s, %(area)s, 'm', 'n', 'detector', 'low', 1);
+
+-- table: catalogue_publication
+INSERT INTO catalogue_publication (area, at, by, gaps, reason) VALUES (%(area)s, now(), '', '{}', '');
+
+-- table: complaint
+INSERT INTO complaint VALUES (repeat('0', 18) || '-' || %(w)s, 'vendor-' || %(w)s, %(area)s, now(), '', '');
+
+-- table: complaint_step
+INSERT INTO complaint_step (number, at, state) VALUES (repeat('0', 18) || '-' || %(w)s, now(), 'received');
 
 -- table: notice
 INSERT INTO notice (at, kind, area) VALUES (now(), 'k', %(area)s);

@@ -96,6 +96,11 @@ SEEN: dict[str, frozenset[Kind]] = {
     "claim_use": frozenset({GAS, VENDOR, INSTALLER}),
     "claim_policy": frozenset({GAS}),
     "device_model_version": frozenset({VENDOR}),
+    "valve_closed": EVERYBODY,
+    "catalogue_entry": frozenset({VENDOR, REGULATOR}),
+    "catalogue_product": frozenset({VENDOR, REGULATOR}),
+    "complaint": frozenset({REGULATOR}),
+    "complaint_step": frozenset({REGULATOR}),
     "coverage_cell": _OVERSEEING,
     "coverage_gap": _OVERSEEING,
     "coverage_fitted": _OVERSEEING,
@@ -108,13 +113,16 @@ SEEN: dict[str, frozenset[Kind]] = {
 SEEN |= {f"{name}_past": SEEN[name] for name in _PAST}
 
 #: The same for everybody, with the public: no rows of tenants in them.
-PUBLISHED = frozenset({"area", "area_past", "device_model", "davy_mode", "davy_migration", "audit_heads"})
+PUBLISHED = frozenset(
+    {"area", "area_past", "device_model", "davy_mode", "davy_migration", "audit_heads", "catalogue_publication"}
+)
 #: For all tenants, and not the public.
 SHARED = {
     "rule_pack": frozenset({GAS}),
     "rule_pack_since": frozenset({GAS}),
     "rule_note": frozenset({GAS}),
     "coverage_plan": frozenset({GAS, MANAGER, REGULATOR}),
+    "coverage_policy": frozenset({GAS, MANAGER, REGULATOR}),
     "coverage_plan_past": frozenset({GAS, MANAGER, REGULATOR}),
 }
 #: No policies and no grants: behind the views of the schema `tenant`.
@@ -167,10 +175,10 @@ def _worlds_of(row: tuple[Any, ...]) -> set[str]:
     areas = {world for world, area in AREAS.items() if any(str(value).startswith(area[:4]) for value in values)}
     if areas:
         return areas
-    days = {value.day for value in values if type(value) is date}
     whole = [value for value in values if type(value) is int]
-    numbers = {value // 10 for value in whole if 10 < value < 30} or set(whole)
-    return {WORLDS[number - 1] for number in days or numbers if number in (1, 2)}
+    days = {value.day for value in values if type(value) is date}
+    numbers = {value // 10 for value in whole if 10 < value < 30} or days or set(whole)
+    return {WORLDS[number - 1] for number in numbers if number in (1, 2)}
 
 
 EVERYONE: tuple[As, ...] = (*(tenant(kind, world) for kind in KINDS for world in WORLDS), *Standing)
