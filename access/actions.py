@@ -71,3 +71,5 @@ class Action(StrEnum):
     DECIDE_MODEL = "decide_model"
     IMPORT_REGISTER = "import_register"
     EXPORT_REGISTER = "export_register"
+    READ_COVERAGE = "read_coverage"
+    GOVERN_COVERAGE = "govern_coverage"

@@ -93,6 +93,7 @@ _OPERATOR = _FIELD_CREW | {
     Action.READ_RULES,
     Action.EXPLAIN_RULES,
     Action.CHECK_RULES,
+    Action.READ_COVERAGE,
 }
 
 _COMPANY_ADMINISTRATOR = _OPERATOR | {
@@ -149,6 +150,7 @@ _PROPERTY_MANAGER = (
     | {
         Action.READ_SITES,
         Action.READ_ENTERPRISES,
+        Action.READ_COVERAGE,
         Action.READ_INCIDENTS,
         Action.ACKNOWLEDGE_ALARM,
         Action.COMMENT,
@@ -166,6 +168,8 @@ _REGULATOR = (
         Action.READ_SITES,
         Action.READ_ENTERPRISES,
         Action.READ_INCIDENTS,
+        Action.READ_COVERAGE,
+        Action.GOVERN_COVERAGE,
         Action.GOVERN_CATALOGUE,
         Action.READ_AUDIT,
         Action.READ_KEYS,
@@ -178,6 +182,7 @@ PLATFORM_ACTIONS = _COMPANY_ADMINISTRATOR | {
     Action.HAND_IN_MODEL,
     Action.DECIDE_MODEL,
     Action.OFFER_PRODUCTS,
+    Action.GOVERN_COVERAGE,
     Action.GOVERN_CATALOGUE,
     Action.CHANGE_PARTIES,
     Action.READ_METRICS,

@@ -20,9 +20,14 @@ from api import (
     audit,
     backtests,
     catalogue,
+    claims,
     commands,
+    coverage,
+    coverage_changes,
+    coverage_downloads,
     description,
     device_changes,
+    device_models,
     device_papers,
     devices,
     enterprises,
@@ -42,6 +47,7 @@ from api import (
     sessions,
     sites,
     telemetry,
+    tokens_of_devices,
     unmask,
     valve_permits,
 )
@@ -105,9 +111,11 @@ def create_app(config: ApiConfig, judges: Judges = AS_THEY_ARE) -> FastAPI:
     of_valves = (commands, valve_permits, held)
     of_devices = (devices, service, readings)
     of_register = (enterprises, areas, sites, device_changes, device_papers, installations)
+    of_onboarding = (claims, tokens_of_devices, device_models)
     of_customers = (persons, people_at_sites, unmask)
     of_rules = (rules, backtests, explain)
     of_people = (sessions, accounts, keys)
+    of_coverage = (coverage, coverage_changes, coverage_downloads)
     for routes in (
         telemetry,
         health,
@@ -115,12 +123,14 @@ def create_app(config: ApiConfig, judges: Judges = AS_THEY_ARE) -> FastAPI:
         *of_valves,
         *of_devices,
         *of_register,
+        *of_onboarding,
         *of_customers,
         *of_rules,
         *of_people,
         ledger,
         audit,
         catalogue,
+        *of_coverage,
         description,
     ):
         app.include_router(routes.router)

@@ -2,11 +2,12 @@
 
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from api.external import Provider
+from devices.coverage_policy import Policy, load_policies
 from storage.sealed import MasterKey
 
 
@@ -86,6 +87,8 @@ class ApiConfig:
     access_file: Path | None = None
     provider: Provider | None = None
     master_key: MasterKey | None = None
+    #: What coverage may be asked by.
+    policies: Mapping[str, Policy] = field(default_factory=load_policies)
     limits: Limits = Limits()
     now_us: Callable[[], int] = _now_us
     new_id: Callable[[], str] = _new_id

@@ -73,6 +73,8 @@ class Parts:
     complaints: Rates
     external: External | None = None
     judges: Judges = AS_THEY_ARE
+    #: A workbook of a city takes a core for half a minute: one at a time.
+    printing: asyncio.Lock = field(default_factory=asyncio.Lock)
     counting_rows: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def engine(self) -> str:

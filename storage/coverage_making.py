@@ -199,9 +199,9 @@ def _parts(made: Made) -> Iterator[tuple[str, str, Iterator[tuple[Any, ...]]]]:
     )
 
 
-async def publish(connection: Connection, report: int, *, by: str, now_us: int) -> bool:
-    """Freeze it, and say so in the record, in the caller's transaction. False: there is no such report that is not
-    published. Raises psycopg.Error."""
+async def publish(connection: Connection, report: int, *, by: str, now_us: int, tenant: str = "") -> bool:
+    """Freeze it, and say so in the record of `tenant`, in the caller's transaction. False: there is no such report that
+    is not published. Raises psycopg.Error."""
     cursor = await connection.execute(
         "UPDATE coverage_report SET published = %s, published_by = %s WHERE report = %s AND published IS NULL"
         " RETURNING area, day, policy, sha256, corrects",
@@ -212,5 +212,5 @@ async def publish(connection: Connection, report: int, *, by: str, now_us: int) 
         return False
     area, day, policy, sha256, corrects = row
     body: dict[str, Any] = {"report": report, "area": area, "day": str(day), "policy": policy, "sha256": sha256}
-    await record(connection, [Said("", now_us, "report", by, body | {"corrects": corrects, "step": "published"})])
+    await record(connection, [Said(tenant, now_us, "report", by, body | {"corrects": corrects, "step": "published"})])
     return True

@@ -23,6 +23,7 @@ _PLANS: LiteralString = """
 SELECT area, site_class, month, planned FROM coverage_plan_ever p WHERE area LIKE %s AND
     CASE WHEN %s::timestamptz IS NULL THEN superseded IS NULL
          ELSE recorded <= %s AND (superseded IS NULL OR superseded > %s) END AND """
+_AS: LiteralString = "SELECT set_config('davy.by', %s, true), set_config('davy.at', %s, true)"
 _NOTICES: LiteralString = """
 SELECT notice, at, kind, area, body::text FROM notice p WHERE (%s::bigint IS NULL OR notice < %s) AND """
 
@@ -38,8 +39,9 @@ async def plans(
         return {(where, one, month): planned for where, one, month, planned in await cursor.fetchall()}
 
 
-async def put_plans(connection: Connection, planned: Planned, *, by: str, now_us: int) -> None:
-    """Set these; what is not named stays. Said in the record."""
+async def put_plans(connection: Connection, planned: Planned, *, by: str, now_us: int, tenant: str = "") -> None:
+    """Set these; what is not named stays. Said in the record of `tenant`."""
+    await connection.execute(_AS, (by, str(now_us)))
     for (area, site_class, month), sites in sorted(planned.items()):
         await connection.execute(
             "INSERT INTO coverage_plan (area, site_class, month, planned) VALUES (%s, %s, %s, %s)"
@@ -48,7 +50,7 @@ async def put_plans(connection: Connection, planned: Planned, *, by: str, now_us
             (clean(area), clean(site_class), month, sites),
         )
         body: dict[str, Any] = {"area": area, "class": site_class, "month": month.isoformat(), "planned": sites}
-        await record(connection, [Said("", now_us, "coverage_plan", by, body)])
+        await record(connection, [Said(tenant, now_us, "coverage_plan", by, body)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,15 @@ async def scheduled(connection: Connection) -> list[Scheduled]:
 
 
 async def put_schedule(
-    connection: Connection, area: str, policy: str, timezone: str, *, simulated: bool, by: str, now_us: int
+    connection: Connection,
+    area: str,
+    policy: str,
+    timezone: str,
+    *,
+    simulated: bool,
+    by: str,
+    now_us: int,
+    tenant: str = "",
 ) -> None:
     """From now on, or in another zone from now on."""
     await connection.execute(
@@ -86,10 +96,12 @@ async def put_schedule(
         (clean(area), clean(policy), clean(timezone), simulated, as_datetime(now_us), clean(by)),
     )
     body: dict[str, Any] = {"area": area, "policy": policy, "timezone": timezone, "step": "on"}
-    await record(connection, [Said("", now_us, "coverage_schedule", by, body)])
+    await record(connection, [Said(tenant, now_us, "coverage_schedule", by, body)])
 
 
-async def end_schedule(connection: Connection, area: str, policy: str, *, by: str, now_us: int) -> bool:
+async def end_schedule(
+    connection: Connection, area: str, policy: str, *, by: str, now_us: int, tenant: str = ""
+) -> bool:
     """False: there was none."""
     cursor = await connection.execute(
         "DELETE FROM coverage_schedule WHERE area = %s AND policy = %s", (clean(area), clean(policy))
@@ -97,7 +109,7 @@ async def end_schedule(connection: Connection, area: str, policy: str, *, by: st
     if not cursor.rowcount:
         return False
     body: dict[str, Any] = {"area": area, "policy": policy, "step": "off"}
-    await record(connection, [Said("", now_us, "coverage_schedule", by, body)])
+    await record(connection, [Said(tenant, now_us, "coverage_schedule", by, body)])
     return True
 
 
@@ -113,7 +125,7 @@ class Notice:
 
 
 async def notices(
-    connection: Connection, *, limit: int, after: tuple[int] | None = None, scope: Scope = EVERYTHING
+    connection: Connection, *, limit: int, after: tuple[int, ...] | None = None, scope: Scope = EVERYTHING
 ) -> list[Notice]:
     """Newest first."""
     seen, values = condition(scope, _OF_AREA)

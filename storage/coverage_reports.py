@@ -55,6 +55,7 @@ class Header:
 _HEADERS: LiteralString = """
 SELECT report, area, day, timezone, until_at, known, simulated, policy, policy_sha256, rules_sha256, code, sha256,
     computed, due, phase, missed, corrects, published, published_by FROM coverage_report """
+_PART: LiteralString = "SELECT FROM coverage_cell p WHERE report = %s AND "
 _CELLS: LiteralString = """
 SELECT area, department, site_class, enterprise, manager, counts::text FROM coverage_cell p
 WHERE report = %s AND area LIKE %s AND """
@@ -148,6 +149,14 @@ async def report_cells(connection: Connection, report: int, *, area: str = "", s
             Cell(where, department, one, company, manager, msgspec.json.decode(counts, type=Counts))
             for where, department, one, company, manager, counts in await cursor.fetchall()
         ]
+
+
+async def has_part(connection: Connection, report: int, scope: Scope) -> bool:
+    """Whether anything in it is for somebody to see."""
+    seen, values = condition(scope, _OF_PART)
+    with translated():
+        cursor = await connection.execute(_PART + seen + " LIMIT 1", (report, *values))
+        return await cursor.fetchone() is not None
 
 
 async def report_fitted(
