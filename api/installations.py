@@ -95,8 +95,7 @@ async def get_installation(
     eyes = Eyes(who, Action.READ_DEVICES)
     async with parts.database(who) as connection:
         found = await _found(connection, installation, eyes, as_of)
-    tell_version(response, found.recorded.version)
-    return _seen(eyes, found)
+    return _answer(response, eyes, found)
 
 
 @router.post("", operation_id="install", responses=CHANGE, status_code=201)
@@ -106,8 +105,11 @@ async def install(parts: Shared, who: Installs, response: Response, body: Instal
     wanted = _wanted(body)
     eyes = Eyes(who, Action.INSTALL)
     async with parts.database(who, writing=True) as connection:
-        if await registered.installation(connection, wanted.key) is not None:
+        before = await registered.installation(connection, wanted.key)
+        if before is not None and before.installation != wanted:
             raise Problem(CONFLICT, f"there is an installation {wanted.key}; change that one, or take another key")
+        if before is not None:  # the same again, because the answer was lost
+            return _answer(response, eyes, await _found(connection, wanted.key, eyes))
         known = await _known(connection, eyes, wanted.identity)
         if wanted.site != known.device.site:
             await _own_site(connection, eyes, wanted.site)
@@ -120,8 +122,7 @@ async def install(parts: Shared, who: Installs, response: Response, body: Instal
             raise Problem(CONFLICT, str(wrong)) from wrong
         await change(parts, connection, who, *rows)
         found = await _found(connection, wanted.key, eyes)
-    tell_version(response, found.recorded.version)
-    return _seen(eyes, found)
+    return _answer(response, eyes, found)
 
 
 @router.patch("/{installation}", operation_id="change_installation", responses=CHANGE)
@@ -141,8 +142,7 @@ async def change_installation(
         said = {name: getattr(body, name) for name in body.model_fields_set}
         await change(parts, connection, who, laid(before.installation, said))
         found = await _found(connection, installation, eyes)
-    tell_version(response, found.recorded.version)
-    return _seen(eyes, found)
+    return _answer(response, eyes, found)
 
 
 @router.post("/{installation}/end", operation_id="end_installation", responses=CHANGE)
@@ -164,8 +164,7 @@ async def end_installation(
             raise Problem(CONFLICT, str(wrong)) from wrong
         await change(parts, connection, who, *rows)
         found = await _found(connection, installation, eyes)
-    tell_version(response, found.recorded.version)
-    return _seen(eyes, found)
+    return _answer(response, eyes, found)
 
 
 def _wanted(body: Install) -> Installation:
@@ -207,6 +206,11 @@ async def _found(connection: Connection, key: str, eyes: Eyes, as_of_us: int | N
     if found is None:
         raise Problem(NOT_FOUND, f"there is no installation {key}")
     return found
+
+
+def _answer(response: Response, eyes: Eyes, found: RegisteredInstallation) -> InstallationShown:
+    tell_version(response, found.recorded.version)
+    return _seen(eyes, found)
 
 
 def _seen(eyes: Eyes, found: RegisteredInstallation) -> InstallationShown:

@@ -47,13 +47,15 @@ class Reach:
 
 @dataclass(slots=True)
 class _Touched:
-    """What the rows are about, by kind. `centre`: devices that change; `named`: those that are only named."""
+    """What the rows are about, by kind. `centre`: devices that change; `named`: those that are only named;
+    `tokens`: those whose token it is."""
 
     sites: dict[str, Site | None] = field(default_factory=dict)
     site_names: set[str] = field(default_factory=set)
     centre: set[str] = field(default_factory=set)
     given: list[DeviceGiven] = field(default_factory=list)
     named: set[str] = field(default_factory=set)
+    tokens: set[str] = field(default_factory=set)
     matrix: set[str] = field(default_factory=set)
     facts: dict[str, list[msgspec.Struct]] = field(default_factory=dict)
     facts_leave: set[str] = field(default_factory=set)
@@ -94,6 +96,7 @@ def _touched(rows: Iterable[SourceRow]) -> _Touched:
                 touched.named.update(one.detectors, one.valves, one.fans)
             case TokenGiven(identity=identity):
                 touched.named.add(identity)
+                touched.tokens.add(identity)
             case Leaves(kind=kind, key=key):
                 _touch_leaving(touched, kind, key)
             case fact:
@@ -109,6 +112,7 @@ def _touch_leaving(touched: _Touched, kind: str, key: str) -> None:
             touched.centre.add(key)
         case "token":
             touched.named.add(key)
+            touched.tokens.add(key)
         case "link":
             touched.centre.update(key.split(" -> "))
         case "matrix":
@@ -214,7 +218,7 @@ async def _read_named(connection: Connection, known: Known, touched: _Touched) -
         connection, known, "identity = ANY(%s)", sorted((touched.named | gateways - {""}) - known.devices.keys())
     )
     await _read_sites(connection, known, {device.site for device in known.devices.values()})
-    about = sorted(touched.centre | touched.named)
+    about = sorted(touched.centre | touched.tokens)
     if about:
         cursor = await connection.execute(CREDENTIALS + " WHERE identity = ANY(%s)", (about,))
         known.credentials = {row[0]: Credential(*row) for row in await cursor.fetchall()}

@@ -315,6 +315,7 @@ BEGIN
         CALL davy_admit('installation' || past, 'gas_company, property_manager, regulator', 'SELECT',
             'EXISTS (SELECT FROM site s WHERE s.key = @.site)');
         CALL davy_admit('installation' || past, 'installer', 'SELECT', 'installer = (SELECT davy_installer())');
+        CALL davy_admit('installation' || past, 'vendor', 'SELECT', 'EXISTS (SELECT FROM device d WHERE d.identity = @.identity)');
         -- People are their gas company's, and nobody else's at all.
         CALL davy_fence('person' || past);
         CALL davy_admit('person' || past, 'gas_company', 'SELECT', 'tenant = (SELECT davy_company())');
@@ -337,7 +338,8 @@ CALL davy_admit('matrix_row', 'gas_company', 'INSERT, UPDATE, DELETE', 'NOT EXIS
 CALL davy_admit('certificate', 'gas_company', 'INSERT, UPDATE, DELETE', 'EXISTS (SELECT FROM device d WHERE d.identity = @.identity)');
 CALL davy_admit('installation', 'gas_company', 'INSERT, UPDATE, DELETE', 'EXISTS (SELECT FROM site s WHERE s.key = @.site)'
     ' AND EXISTS (SELECT FROM device d WHERE d.identity = @.identity)');
-CALL davy_admit('installation', 'installer', 'UPDATE', 'installer = (SELECT davy_installer())');
+CALL davy_admit('installation', 'installer', 'INSERT, UPDATE', 'installer = (SELECT davy_installer())'
+    ' AND EXISTS (SELECT FROM device d WHERE d.identity = @.identity)');
 CALL davy_admit('person', 'gas_company', 'INSERT, UPDATE, DELETE', 'tenant = (SELECT davy_company())');
 CALL davy_admit('contact', 'gas_company', 'INSERT, UPDATE, DELETE', 'tenant = (SELECT davy_company())');
 CALL davy_admit('site_role', 'gas_company', 'INSERT, UPDATE, DELETE',
