@@ -370,6 +370,9 @@ CALL davy_admit('device_model_version', 'gas_company, installer', 'SELECT', 'sta
 CALL davy_fence('device_latest', 'SELECT');
 CALL davy_admit('device_latest', 'gas_company, vendor, installer', 'SELECT',
     'EXISTS (SELECT FROM device d WHERE d.device_no = @.device_no)');
+-- Where a valve was last seen, and nothing of what was measured.
+CALL davy_admit('device_latest', 'property_manager, regulator', 'SELECT',
+    'EXISTS (SELECT FROM device d WHERE d.device_no = @.device_no)', 'device_no, valve, flags');
 CALL davy_fence('alarm', 'SELECT');
 CALL davy_admit_owners('alarm', true);
 CALL davy_admit('alarm', 'installer', 'SELECT', 'EXISTS (SELECT FROM device d WHERE d.device_no = @.device_no)');
