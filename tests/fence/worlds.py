@@ -59,7 +59,7 @@ SEEN: dict[str, frozenset[Kind]] = {
     "matrix_row": frozenset({GAS}),
     "credential": frozenset({GAS}),
     "certificate": EVERYBODY,
-    "installation": EVERYBODY - {VENDOR},
+    "installation": EVERYBODY,
     "person": frozenset({GAS}),
     "contact": frozenset({GAS}),
     "tenant_key": frozenset({GAS}),
