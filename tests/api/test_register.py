@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from api.times import parse_rfc3339
 from devices.models import load_catalogue
 from storage.database import connect
 from storage.registry import import_registry
@@ -225,3 +227,37 @@ async def test_areas_are_a_tree_on_every_day_and_rings_are_refused_by_row(stand:
     gone = {"code": "500156100", "since": "2017-01-01", "remove": True}
     assert (await _send(stand, "POST", "/v1/areas", {"areas": [gone]}))["applied"] is True
     await _get(stand, "/v1/areas/500156100", 404)
+
+
+async def test_any_day_of_the_past_can_be_asked(engine: DoorDouble, database_url: str) -> None:
+    connection = await connect(database_url, name="test")
+    await import_registry(connection, (), load_catalogue(), dry_run=False, random_bytes=os.urandom)
+    await connection.close()
+    now = [parse_rfc3339("2026-01-10T12:00:00Z")]
+    config = replace(config_of(engine.path, database_url), now_us=lambda: now[0])
+    async with serving(config) as stand:
+        await _sites(stand, {"site": "h1", "name": "first"})
+        device = {"vendor": "acme", "serial": "d1", "model": "sim_detector_home", "site": "h1"}
+        await _send(stand, "POST", "/v1/devices", {"devices": [device]})
+        now[0] = parse_rfc3339("2026-02-10T12:00:00Z")
+        await _sites(stand, {"site": "h1", "name": "second"}, {"site": "h2"})
+        await _send(stand, "PATCH", "/v1/devices/acme/d1", {"site": "h2"}, If_Match="*")
+
+        async def names(as_of: str) -> list[Any]:
+            return [one["name"] for one in (await _get(stand, "/v1/sites", as_of=as_of, fields="name"))["sites"]]
+
+        assert await names("2026-01-09") == []
+        assert await names("2026-01-10") == await names("2026-02-10T11:59:59Z") == ["first"]
+        assert await names("2026-02-10") == ["second", None]
+        assert (await _get(stand, "/v1/devices/acme/d1", as_of="2026-01-31"))["site"] == "h1"
+        assert (await _get(stand, "/v1/devices/acme/d1", as_of="2026-02-28"))["site"] == "h2"
+        assert len((await _get(stand, "/v1/devices", as_of="2026-01-31", site="h1"))["devices"]) == 1
+        assert (await _get(stand, "/v1/devices", as_of="2026-02-28", site="h1"))["devices"] == []
+        await _get(stand, "/v1/devices/acme/d1", 404, as_of="2025-12-31")
+        await _get(stand, "/v1/sites", 422, as_of="2026-02-30")
+        await _get(stand, "/v1/sites", 422, as_of="yesterday")
+        history = (await _get(stand, "/v1/sites/h1/history"))["versions"]
+        assert [(one["site"]["name"], one["superseded"] is None) for one in history] == [
+            ("second", True),
+            ("first", False),
+        ]
