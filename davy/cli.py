@@ -62,6 +62,7 @@ def main() -> None:
         commands_rules,
         commands_run,
         commands_simulate,
+        commands_tenant,
     )
 
     kinds = (
@@ -76,6 +77,7 @@ def main() -> None:
         commands_audit,
         commands_coverage,
         commands_simulate,
+        commands_tenant,
         commands_check,
         commands_bench,
     )

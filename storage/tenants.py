@@ -62,7 +62,15 @@ class Roles:
     def of(self, who: As) -> str:
         if isinstance(who, Standing):
             return f"{self.word}{who.value}"
-        return f"{self.word}t_{hashlib.sha256(who.enterprise.encode()).hexdigest()[:_DIGITS]}"
+        return f"{self.word}t_{_hash(who.enterprise)}"
+
+    def login_of(self, enterprise: str) -> str:
+        """The role by which a program of the tenant's signs in to the database itself (storage/logins.py)."""
+        return f"{self.word}g_{_hash(enterprise)}"
+
+
+def _hash(enterprise: str) -> str:
+    return hashlib.sha256(enterprise.encode()).hexdigest()[:_DIGITS]
 
 
 async def roles_of(connection: Connection) -> Roles:
@@ -107,11 +115,12 @@ def _enter(role: str, who: As, writing: bool) -> sql.Composed:
     return sql.SQL("SET TRANSACTION {}; SET LOCAL ROLE {}; SET LOCAL search_path TO {}").format(
         sql.SQL("READ WRITE" if writing else "ISOLATION LEVEL REPEATABLE READ, READ ONLY"),
         sql.Identifier(role),
-        sql.SQL(_search_path(who)),
+        sql.SQL(search_path(who)),
     )
 
 
-def _search_path(who: As) -> LiteralString:
+def search_path(who: As) -> LiteralString:
+    """T3."""
     if who is Standing.PLATFORM:
         return "public"
     vendor = isinstance(who, Tenant) and who.kind is EnterpriseKind.VENDOR

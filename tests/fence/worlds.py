@@ -65,7 +65,7 @@ SEEN: dict[str, frozenset[Kind]] = {
     "tenant_key": frozenset({GAS}),
     "site_role": frozenset({GAS}),
     "registry_outbox": frozenset(),
-    "device_latest": frozenset({GAS, VENDOR, INSTALLER}),
+    "device_latest": EVERYBODY,
     "alarm": EVERYBODY,
     "alarm_event": EVERYBODY - {VENDOR},
     "wanted": EVERYBODY,
@@ -156,12 +156,12 @@ def worlds_seen(connection: psycopg.Connection[Any], table: str) -> set[str]:
     columns = connection.execute(
         "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
         " AND has_column_privilege(attrelid, attnum, 'SELECT') ORDER BY attnum",
-        (table,),
+        (f"public.{table}",),
     ).fetchall()
     if not columns:
         raise psycopg.errors.InsufficientPrivilege(f"no column of {table}")
     query = sql.SQL("SELECT {} FROM {}").format(
-        sql.SQL(", ").join(sql.Identifier(name) for (name,) in columns), sql.Identifier(table)
+        sql.SQL(", ").join(sql.Identifier(name) for (name,) in columns), sql.Identifier("public", table)
     )
     rows = connection.execute(query).fetchall()
     return {world for row in rows for world in _worlds_of(row)}
