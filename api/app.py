@@ -34,6 +34,7 @@ from api import (
     explain,
     health,
     held,
+    imports,
     incident_work,
     incidents,
     installations,
@@ -59,6 +60,7 @@ from api.door import Door
 from api.edge import BoundedBodies, Failures, Room, Surroundings
 from api.external import External
 from api.feed import Feed
+from api.file_jobs import FileJobs
 from api.http_counts import HttpCounts
 from api.known import Known
 from api.parts import AS_THEY_ARE, Judges, Parts
@@ -111,7 +113,7 @@ def create_app(config: ApiConfig, judges: Judges = AS_THEY_ARE) -> FastAPI:
     of_valves = (commands, valve_permits, held)
     of_devices = (devices, service, readings)
     of_register = (enterprises, areas, sites, device_changes, device_papers, installations)
-    of_onboarding = (claims, tokens_of_devices, device_models)
+    of_onboarding = (claims, tokens_of_devices, device_models, imports)
     of_customers = (persons, people_at_sites, unmask)
     of_rules = (rules, backtests, explain)
     of_people = (sessions, accounts, keys)
@@ -165,6 +167,7 @@ def _parts(config: ApiConfig) -> Parts:
         requests=Rates(limits.requests_per_s, limits.requests_at_once, MOST_SENDERS, time.monotonic),
         counts=counts,
         places=PushPlaces(limits, counts),
+        files=FileJobs(config.now_us),
         stored=stored,
         lookout=Lookout(door, stored),
         backtests=Backtests(limits.backtests_kept, limits.backtest_within_s, config.now_us),
@@ -197,6 +200,7 @@ async def _running(parts: Parts) -> AsyncIterator[None]:
         await parts.known.close()
         parts.passwords.close()
         await parts.backtests.close()
+        await parts.files.close()
         await parts.door.close()
         await parts.stored.close()
 

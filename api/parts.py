@@ -17,6 +17,7 @@ from api.database import Database
 from api.door import Door
 from api.external import External
 from api.feed import Feed
+from api.file_jobs import FileJobs
 from api.http_counts import HttpCounts
 from api.known import Known
 from api.live import Live
@@ -28,6 +29,7 @@ from api.tenancy import fence_of, in_whose_name
 from api.throttle import Throttle
 from api.tokens import Tokens
 from storage.database import Connection
+from storage.owners import device_owner
 from storage.tenants import As, Standing, Tenant
 
 
@@ -70,6 +72,7 @@ class Parts:
     throttle: Throttle
     people: Rates
     unmaskings: Rates
+    files: FileJobs
     complaints: Rates
     external: External | None = None
     judges: Judges = AS_THEY_ARE
@@ -83,7 +86,12 @@ class Parts:
 
     def live(self, who: Principal) -> Live:
         """The engine's lists, as `who`'s parties see them."""
-        return Live(self.door, fence_of(self.judges.fenced(who)))
+
+        async def installed(identity: str) -> bool:
+            async with self.database(who) as connection:
+                return await device_owner(connection, identity) is not None
+
+        return Live(self.door, fence_of(self.judges.fenced(who)), installed)
 
     def database(
         self, who: Principal | As, owner: Owner | None = None, *, writing: bool = False

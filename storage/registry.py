@@ -23,7 +23,7 @@ from storage import outbox
 from storage.audit import record
 from storage.database import Connection, translated
 from storage.models_admitted import handed_in
-from storage.registry_known import Plan
+from storage.registry_known import Known, Plan
 from storage.registry_merge import credential
 from storage.registry_plan import plan_import
 from storage.registry_reach import reach
@@ -81,12 +81,37 @@ async def apply_rows(
     """A change by hand: a plan of these rows, done in the caller's transaction (or one of its own). Nothing is done
     when a row is refused: look at `applied`. Raises psycopg.Error; call under `translated()`."""
     rows = [SourceRow(f"row {at}", kind_name(one), key_of(one), one) for at, one in enumerate(given, 1)]
+    return await apply_source(connection, rows, by=By(by, now_us), random_bytes=random_bytes, dry_run=dry_run)
+
+
+async def apply_source(
+    connection: Connection,
+    rows: Sequence[SourceRow],
+    *,
+    by: By,
+    random_bytes: Callable[[int], bytes],
+    dry_run: bool = False,
+    told: Callable[[str], None] = lambda _: None,
+) -> Imported:
+    """The same of the rows of a file."""
     async with connection.transaction():
         await outbox.lock(connection)
         models = await stored_models(connection)
-        return await _planned(
-            connection, rows, models, dry_run=dry_run, random_bytes=random_bytes, by=By(by, now_us), told=lambda _: None
-        )
+        return await _planned(connection, rows, models, dry_run=dry_run, random_bytes=random_bytes, by=by, told=told)
+
+
+async def bring_models(connection: Connection, models: Sequence[DeviceModel]) -> int:
+    """Put those of the models into the registry that it does not have, so that a new installation has a catalogue
+    before anything is imported; how many. What is stored otherwise than in its file stays: an import shows that first
+    (I4). Raises DatabaseAway, DatabaseRefused."""
+    with translated():
+        async with connection.transaction():
+            await outbox.lock(connection)
+            cursor = await connection.execute("SELECT key FROM device_model")
+            stored = {row[0] for row in await cursor.fetchall()}
+            plan = Plan(Known(), models=[model for model in models if model.key not in stored])
+            await outbox.offer(connection, await write_plan(connection, plan))
+            return len(plan.models)
 
 
 async def stored_models(connection: Connection) -> tuple[DeviceModel, ...]:
