@@ -9,9 +9,10 @@ K3  What was sealed under a destroyed key stays where it is, and says nothing an
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from storage.database import Connection
-from storage.sealed import Keyring, MasterKey, Place, RandomBytes, TenantKey, Unreadable, new_key
+from storage.sealed import Keyring, MasterKey, Place, RandomBytes, TenantKey, Unreadable, new_key, version_of
 from storage.text import clean
 from storage.times import as_datetime
 
@@ -51,12 +52,11 @@ async def rotate(
     await _lock(connection, tenant)
     old = await keyring(connection, master, tenant)
     key = await _make(connection, master, tenant, now_us, random_bytes)
-    sealed = unreadable = 0
-    for what in _SEALED:
-        done, left = await _reseal(connection, what, old, key, random_bytes)
-        sealed, unreadable = sealed + done, unreadable + left
+    resealing = _Resealing(old, key, random_bytes)
+    for table, keys, columns in _SEALED:
+        await resealing.table(connection, table, keys, columns)
     await connection.execute("DELETE FROM tenant_key WHERE tenant = %s AND version < %s", (clean(tenant), key.version))
-    return Rotated(key.version, sealed, unreadable)
+    return Rotated(key.version, resealing.sealed, resealing.unreadable)
 
 
 async def destroy(connection: Connection, tenant: str) -> int:
@@ -66,78 +66,92 @@ async def destroy(connection: Connection, tenant: str) -> int:
     return cursor.rowcount
 
 
-@dataclass(frozen=True, slots=True)
-class _Sealed:
-    """Where sealed columns stand. keys: what names a row beside its tenant. place: the person and field of a row's
-    column, from its keys. indexed: the blind index's column and kind, or empty."""
-
-    table: str
-    keys: tuple[str, ...]
-    column: str
-    indexed: str
-    kind: Callable[[tuple[object, ...]], str]
-    place: Callable[[str, tuple[object, ...]], Place]
-
-
-def _of_person(field: str) -> Callable[[str, tuple[object, ...]], Place]:
-    return lambda tenant, keys: Place(tenant, str(keys[0]), field)
-
-
 def contact_place(tenant: str, person: str, channel: str, rank: int) -> Place:
     """Where the address of a contact belongs."""
     return Place(tenant, person, f"contact/{channel}/{rank}")
 
 
-#: A contact by telephone or SMS is found by the number, whichever of the two it is.
 def contact_kind(channel: str) -> str:
+    """As what an address is indexed: a contact by telephone or SMS is found by the number, whichever of the two."""
     return "telephone" if channel in ("telephone", "sms") else channel
 
 
-_PERSON = ("key",)
-_SEALED = tuple(
-    _Sealed(f"{table}{past}", keys, column, indexed, kind, place)
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A sealed column. place and kind: from what names a row beside its tenant. indexed: whether `<name>_index` has its
+    blind index."""
+
+    name: str
+    place: Callable[[str, tuple[Any, ...]], Place]
+    kind: Callable[[tuple[Any, ...]], str]
+    indexed: bool = True
+
+
+def _of_person(field: str, *, indexed: bool = True) -> _Column:
+    return _Column(field, lambda tenant, keys: Place(tenant, keys[0], field), lambda _: field, indexed)
+
+
+_ADDRESS = _Column("address", lambda tenant, keys: contact_place(tenant, *keys), lambda keys: contact_kind(keys[1]))
+#: Tables with sealed columns, and what names a row of each. The past comes last: to change a row of today makes one.
+_SEALED: tuple[tuple[str, tuple[str, ...], tuple[_Column, ...]], ...] = tuple(
+    (table + past, keys, columns)
     for past in ("", "_past")
-    for table, keys, column, indexed, kind, place in (
-        ("person", _PERSON, "name", "", lambda _: "", _of_person("name")),
-        ("person", _PERSON, "telephone", "telephone_index", lambda _: "telephone", _of_person("telephone")),
-        ("person", _PERSON, "id_number", "id_number_index", lambda _: "id_number", _of_person("id_number")),
-        (
-            "contact",
-            ("person", "channel", "rank"),
-            "address",
-            "address_index",
-            lambda keys: contact_kind(str(keys[1])),
-            lambda tenant, keys: contact_place(tenant, str(keys[0]), str(keys[1]), int(str(keys[2]))),
-        ),
+    for table, keys, columns in (
+        ("person", ("key",), (_of_person("name", indexed=False), _of_person("telephone"), _of_person("id_number"))),
+        ("contact", ("person", "channel", "rank"), (_ADDRESS,)),
     )
 )
 
 
-async def _reseal(
-    connection: Connection, what: _Sealed, old: Keyring, key: TenantKey, random_bytes: RandomBytes
-) -> tuple[int, int]:
-    """(fields sealed anew, fields whose key is gone). Rows are known by ctid: a past version has no key of its own."""
-    keys = ", ".join(what.keys)
-    query = f"SELECT ctid::text, {what.column}, {keys} FROM {what.table} WHERE tenant = %s"  # noqa: S608
-    cursor = await connection.execute(f"{query} AND {what.column} IS NOT NULL".encode(), (clean(old.tenant),))
-    changed: list[tuple[object, ...]] = []
-    unreadable = 0
-    for ctid, sealed, *named in await cursor.fetchall():
-        place = what.place(old.tenant, tuple(named))
-        try:
-            plain = old.open(place, bytes(sealed))
-        except Unreadable:
-            unreadable += 1
-            continue
-        index = key.index(what.kind(tuple(named)), plain) if what.indexed else None
-        changed.append((key.seal(place, plain, random_bytes), *([index] if what.indexed else []), ctid))
-    also = f", {what.indexed} = %s" if what.indexed else ""
-    async with connection.cursor() as writer:
-        await writer.executemany(
-            f"UPDATE {what.table} SET {what.column} = %s{also} WHERE ctid = %s::tid".encode(),  # noqa: S608
-            changed,
+@dataclass(slots=True)
+class _Resealing:
+    """Rows of one tenant, from one key's versions to the next."""
+
+    old: Keyring
+    key: TenantKey
+    random_bytes: RandomBytes
+    sealed: int = 0
+    unreadable: int = 0
+
+    async def table(
+        self, connection: Connection, table: str, keys: tuple[str, ...], columns: tuple[_Column, ...]
+    ) -> None:
+        """Rows are known by ctid, because a past version has no key of its own."""
+        names = ", ".join((*keys, *(column.name for column in columns)))
+        query = f"SELECT ctid::text, {names} FROM {table} WHERE tenant = %s"  # noqa: S608
+        cursor = await connection.execute(query.encode(), (clean(self.old.tenant),))
+        sets = ", ".join(
+            f"{name} = coalesce(%s, {name})"
+            for column in columns
+            for name in ((column.name, f"{column.name}_index") if column.indexed else (column.name,))
         )
-    return len(changed), unreadable
+        changed = [
+            (*values, ctid)
+            for ctid, *row in await cursor.fetchall()
+            if any(values := self._row(tuple(row[: len(keys)]), columns, row[len(keys) :]))
+        ]
+        async with connection.cursor() as writer:
+            await writer.executemany(f"UPDATE {table} SET {sets} WHERE ctid = %s::tid".encode(), changed)  # noqa: S608
+
+    def _row(self, keys: tuple[Any, ...], columns: tuple[_Column, ...], cells: list[Any]) -> list[bytes | None]:
+        """New values of the columns and their indexes; None: it stays as it is."""
+        values: list[bytes | None] = []
+        for column, cell in zip(columns, cells, strict=True):
+            new = None if cell is None else self._cell(keys, column, bytes(cell))
+            values += [None if new is None else new[0]] + ([None if new is None else new[1]] if column.indexed else [])
+        return values
+
+    def _cell(self, keys: tuple[Any, ...], column: _Column, sealed: bytes) -> tuple[bytes, bytes] | None:
+        place = column.place(self.old.tenant, keys)
+        try:
+            if version_of(sealed) == self.key.version:
+                return None  # in a version of the past that this very rotation made
+            plain = self.old.open(place, sealed)
+        except Unreadable:
+            self.unreadable += 1
+            return None
+        self.sealed += 1
+        return self.key.seal(place, plain, self.random_bytes), self.key.index(column.kind(keys), plain)
 
 
 async def _make(
