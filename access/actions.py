@@ -50,6 +50,7 @@ class Action(StrEnum):
     READ_AREAS = "read_areas"
     READ_ENTERPRISES = "read_enterprises"
     READ_SITES = "read_sites"
+    READ_INSTALLATIONS = "read_installations"
     READ_PEOPLE = "read_people"
     INSTALL = "install"
     CHANGE_REGISTER = "change_register"

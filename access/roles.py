@@ -40,6 +40,7 @@ _RESIDENT = (
     SIGNED_IN_ACTIONS
     | _SEES_ALARMS
     | {
+        Action.READ_INSTALLATIONS,
         Action.READ_CLAIMS,
         Action.CLAIM_DEVICE,
         Action.READ_SITES,
@@ -56,6 +57,7 @@ _FIELD_CREW = (
     SIGNED_IN_ACTIONS
     | _SEES_ALARMS
     | {
+        Action.READ_INSTALLATIONS,
         Action.READ_CLAIMS,
         Action.CLAIM_DEVICE,
         Action.READ_SITES,
@@ -132,6 +134,7 @@ _INSTALLER = (
     SIGNED_IN_ACTIONS
     | _SEES_ALARMS
     | {
+        Action.READ_INSTALLATIONS,
         Action.READ_CLAIMS,
         Action.CLAIM_DEVICE,
         Action.READ_ENTERPRISES,
@@ -148,6 +151,7 @@ _PROPERTY_MANAGER = (
     SIGNED_IN_ACTIONS
     | _SEES_ALARMS
     | {
+        Action.READ_INSTALLATIONS,
         Action.READ_SITES,
         Action.READ_ENTERPRISES,
         Action.READ_COVERAGE,
@@ -165,6 +169,7 @@ _REGULATOR = (
     SIGNED_IN_ACTIONS
     | _SEES_ALARMS
     | {
+        Action.READ_INSTALLATIONS,
         Action.READ_SITES,
         Action.READ_ENTERPRISES,
         Action.READ_INCIDENTS,

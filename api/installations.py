@@ -21,7 +21,7 @@ from api.installation_shapes import (
 )
 from api.pages import USUAL_ROWS, Cursor, Limit, decode_cursor, encode_cursor
 from api.parts import Shared
-from api.permits import GuardedRoute, Installs, ReadsDevices
+from api.permits import GuardedRoute, Installs, ReadsInstallations
 from api.problems import (
     BAD_PARAMETER,
     CONFLICT,
@@ -63,7 +63,7 @@ async def _asked(
 @router.get("", operation_id="list_installations", responses=_PAGE)
 async def list_installations(
     parts: Shared,
-    who: ReadsDevices,
+    who: ReadsInstallations,
     asked: Annotated[InstallationsAsked, Depends(_asked)],
     as_of: AsOf = None,
     cursor: Cursor = None,
@@ -89,7 +89,7 @@ async def list_installations(
 
 @router.get("/{installation}", operation_id="get_installation", responses=_ONE)
 async def get_installation(
-    parts: Shared, who: ReadsDevices, response: Response, installation: Key, as_of: AsOf = None
+    parts: Shared, who: ReadsInstallations, response: Response, installation: Key, as_of: AsOf = None
 ) -> InstallationShown:
     """One installation."""
     eyes = Eyes(who, Action.READ_DEVICES)

@@ -7,7 +7,7 @@ Y2  What is hidden is not there: a list lacks it, one thing is None, a device ha
 Y3  Who asks in the platform's name sees everything, and waits for no look-up more.
 """
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from msgspec.structs import replace
 
@@ -15,13 +15,17 @@ from access.ownership import Owner, Scope
 from api.door import Door
 from engine import messages as m
 
+#: Whether the asker installed a device. The engine does not know who installed what; the database does.
+Installed = Callable[[str], Awaitable[bool]]
+
 
 class Live:
     """The door, for one asker. `fence`: what the parties in whose names it may ask see."""
 
-    def __init__(self, door: Door, fence: Scope) -> None:
+    def __init__(self, door: Door, fence: Scope, installed: Installed) -> None:
         self._door = door
         self._fence = fence
+        self._installed = installed
 
     @property
     def sees_everything(self) -> bool:
@@ -43,11 +47,11 @@ class Live:
 
     async def alarm(self, alarm: str) -> m.AlarmView | None:
         found = await self._door.alarm(alarm)
-        return found if found is not None and self._fence.admits(found.owner) else None
+        return found if found is not None and await self._sees(found.owner, found.identity) else None
 
     async def wanted(self, wanted: str) -> m.WantedView | None:
         found = await self._door.wanted(wanted)
-        return found if found is not None and self._fence.admits(found.owner) else None
+        return found if found is not None and await self._sees(found.owner, found.identity) else None
 
     async def incidents(self) -> m.Incidents:
         found = await self._door.incidents()
@@ -72,7 +76,12 @@ class Live:
     async def device(self, identity: str) -> m.DeviceFound:
         """`device_no` 0: there is none."""
         found = await self._door.ask(lambda door: door.find_device(identity))
-        # The engine does not know who installed what; there an installer's fence is the database's.
-        if not found.device_no or self._fence.installers or self._fence.admits(found.owner):
+        if not found.device_no or await self._sees(found.owner, identity):
             return found
         return m.DeviceFound(request=found.request, device_no=0)
+
+    async def _sees(self, owner: Owner, identity: str) -> bool:
+        """Of what is about one device. Raises Problem (503) where only the database could say."""
+        if self._fence.admits(owner):
+            return True
+        return bool(self._fence.installers) and await self._installed(identity)

@@ -45,30 +45,34 @@ async def _owner(parts: Parts, who: Person | Service, allowed: Scope, subject: O
         live = await _live(parts, who, subject)
     except EngineAway as engine_away:
         live, away = None, engine_away
-    # The engine does not know who installed what.
-    if live is not None and (allowed.admits(live) or not allowed.installers):
-        return live
+    if live is not None:
+        owner, identity = live
+        if allowed.admits(owner) or not allowed.installers:
+            return owner
+        # The engine does not know who installed what.
+        device = await _of_the_past(parts, who, OfDevice(identity))
+        return dataclasses.replace(owner, installer=device.installer) if device else owner
     found = await _of_the_past(parts, who, subject)
-    if found is None and live is None and away is not None:
+    if found is None and away is not None:
         raise away
-    return found or live
+    return found
 
 
-async def _live(parts: Parts, who: Person | Service, subject: OwnedSubject) -> Owner | None:
-    """As the engine knows it. Raises EngineAway."""
+async def _live(parts: Parts, who: Person | Service, subject: OwnedSubject) -> tuple[Owner, str] | None:
+    """As the engine knows it, with the device. Raises EngineAway."""
     match subject:
         case OfDevice(identity=identity):
             device = await parts.live(who).device(identity)
-            return device.owner if device.device_no else None
+            return (device.owner, identity) if device.device_no else None
         case OfAlarm(alarm=alarm):
             view = await parts.live(who).alarm(alarm)
-            return view.owner if view else None
+            return (view.owner, view.identity) if view else None
         case OfCommand(wanted=wanted):
             wanted_view = await parts.live(who).wanted(wanted)
-            return wanted_view.owner if wanted_view else None
+            return (wanted_view.owner, wanted_view.identity) if wanted_view else None
         case OfPermit(permit=permit):
             permit_view = await parts.live(who).permit(permit)
-            return permit_view.owner if permit_view else None
+            return (permit_view.owner, permit_view.identity) if permit_view else None
         case OfSite():
             return None
 

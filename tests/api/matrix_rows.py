@@ -77,7 +77,18 @@ read_coverage         - y y - - - y y y -
 govern_coverage       - - - - - - - y y -
 read_enterprises      - y y y y y y y y -
 read_people           - y y y - - - - y -
+read_installations    y y y y - y y y y -
 read_sites            y y y y - - y y y -
+read_claims           y y y y y y - - y -
+offer_device          - - y - y - - - y -
+claim_device          y y y y - y - - y -
+decide_claim          - y y - - - - - y -
+change_tokens         - - y - - - - - y -
+read_models           - - y - y - - - y -
+hand_in_model         - - - - y - - - y -
+decide_model          - - - - - - - - y -
+import_register       - - y - - - - - y -
+export_register       - - y - - - - - y -
 unmask                - y y - - - - - y -
 """
 
@@ -113,7 +124,7 @@ _NOT_HERE = frozenset({403, 404})
 
 #: `METHOD path`, as the application has it.
 ROUTES: dict[str, Row] = {
-    "POST /v1/telemetry/{vendor}/{serial}": Row("device", {"seq": 1}),
+    "POST /v1/telemetry/{vendor}/{serial}": Row("device", {"seq": 1}, also=frozenset({401})),
     "GET /healthz": Row(),
     "GET /readyz": Row(),
     "GET /metrics": Row(),
@@ -223,6 +234,23 @@ ROUTES: dict[str, Row] = {
     "GET /v1/devices/{vendor}/{serial}/links": Row("device"),
     "POST /v1/devices/{vendor}/{serial}/links": Row("device", {}),
     "DELETE /v1/devices/{vendor}/{serial}/links": Row("device"),
+    "GET /v1/claims": Row(),
+    "POST /v1/claims": Row(body={}),
+    "POST /v1/claims/offers": Row(body={}),
+    "POST /v1/claims/{claim}/approve": _ABSENT,
+    "POST /v1/claims/{claim}/refuse": Row("absent", _WORDS),
+    "PUT /v1/claims/policies/{enterprise}": Row("enterprise", {}),
+    "POST /v1/devices/{vendor}/{serial}/token": Row("device", {}),
+    "DELETE /v1/devices/{vendor}/{serial}/token": Row("device"),
+    "GET /v1/device-models": Row(),
+    "PUT /v1/device-models/{model}": Row(body={}),
+    "GET /v1/device-models/{model}/{version}": _ABSENT,
+    "POST /v1/device-models/{model}/{version}/state": Row("absent", {}),
+    "POST /v1/imports": Row(),
+    "GET /v1/imports/{job}": _ABSENT,
+    "POST /v1/exports": Row(body={"kinds": ["nothing"]}),
+    "GET /v1/exports/{job}": _ABSENT,
+    "GET /v1/exports/{job}/file": _ABSENT,
     "GET /v1/installations": Row(),
     "GET /v1/installations/{installation}": _ABSENT,
     "POST /v1/installations": Row(body={}),

@@ -129,7 +129,7 @@ def _decisions() -> tuple[d.Decision, ...]:
                 priority=d.Priority.HIGH,
                 onset=T0,
                 state=d.AlarmState.UNACKNOWLEDGED,
-                note=f"note of {site}",
+                note=f"note of {relation}",
                 incident=ids["incident"],
             )
         )
@@ -197,6 +197,8 @@ async def write_register(connection: Connection) -> None:
         connection, parse_source(document), REGISTRY.models, dry_run=False, random_bytes=lambda n: b"\x01" * n
     )
     assert imported.applied, imported
+    for tenant, person in (("gas-a", "person-a"), ("gas-b", "person-b")):
+        await connection.execute("INSERT INTO person (tenant, key) VALUES (%s, %s)", (tenant, person))
     await connection.execute("UPDATE device SET installer = 'fit-a' WHERE site = 'site-a1'")
 
 
