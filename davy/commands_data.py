@@ -38,11 +38,33 @@ async def _migrate(settings: Settings, to: str | None, as_json: bool) -> None:
         with progress("migrating the database"), refused_by_database():
             create_as = None if settings.mode == "auto" else Mode(settings.mode)
             done = await apply(url, create_as=create_as, to=Mode(to) if to else None)
+            await _bring_models(settings, url)
     if as_json:
         write_json(done)
     else:
         applied = ", ".join(str(number) for number in done.applied) or "none: it was up to date"
         typer.echo(f"mode {done.mode}{' (changed)' if done.mode_changed else ''}; migrations applied: {applied}")
+
+
+async def _bring_models(settings: Settings, url: str) -> None:
+    """A new installation has a catalogue before anything is imported."""
+    from davy.catalogue import catalogue
+    from davy.output import say
+    from devices.models import load_catalogue
+    from storage.database import connect
+    from storage.registry import bring_models
+
+    try:
+        models = catalogue(settings)
+    except CannotGoOn as wrong:
+        # What is wrong with one's own models is no reason to be without a database.
+        say(str(wrong))
+        models = load_catalogue()
+    connection = await connect(url, name="catalogue")
+    try:
+        await bring_models(connection, models)
+    finally:
+        await connection.close()
 
 
 def ledger(

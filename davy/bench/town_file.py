@@ -3,20 +3,27 @@ each device."""
 
 import hashlib
 
+_COLUMNS = (
+    *("kind", "key", "name", "area", "building", "tags", "vendor", "serial", "model", "site"),
+    *("detector", "valve", "identity", "token_sha256"),
+)
+
 
 def town_csv(devices: int) -> bytes:
-    """`devices` (an even number), half detectors and half valves, one of each to a home, with areas and tags."""
-    lines = [
-        "kind,key,name,address,area,building,site_class,tags,vendor,serial,model,site,detector,valve,identity,token_sha256"
-    ]
+    """`devices` (an even number), half detectors and half valves, one of each to a home."""
+    lines = [",".join(_COLUMNS)]
     for number in range(devices // 2):
         home, d, v = f"home-{number:06}", f"D{number:06}", f"V{number:06}"
         building = f"b{number // 60}"
-        lines.append(
-            f"site,{home},Home {number},{number % 60} Lane {number // 60},500156,{building},household,a;b,,,,,,,,"
-        )
-        lines.append(f"device,,,,,,,,davysim,{d},sim_detector_home,{home},,,,")
-        lines.append(f"device,,,,,,,,davysim,{v},sim_valve_shut_off,{home},,,,")
-        lines.append(f"link,,,,,,,,,,,,davysim/{d},davysim/{v},,")
-        lines += [f"token,,,,,,,,,,,,,,davysim/{one},{hashlib.sha256(one.encode()).hexdigest()}" for one in (d, v)]
+        lines.append(_row(kind="site", key=home, name=f"Home {number}", area="500156", building=building, tags="a;b"))
+        lines.append(_row(kind="device", vendor="davysim", serial=d, model="sim_detector_home", site=home))
+        lines.append(_row(kind="device", vendor="davysim", serial=v, model="sim_valve_shut_off", site=home))
+        lines.append(_row(kind="link", detector=f"davysim/{d}", valve=f"davysim/{v}"))
+        for one in (d, v):
+            digest = hashlib.sha256(one.encode()).hexdigest()
+            lines.append(_row(kind="token", identity=f"davysim/{one}", token_sha256=digest))
     return ("\n".join(lines) + "\n").encode()
+
+
+def _row(**cells: str) -> str:
+    return ",".join(cells.get(name, "") for name in _COLUMNS)
