@@ -61,7 +61,7 @@ def test_every_table_but_readings_forces_its_policies_on_its_owner_too(owner: Ow
     assert {name for name, forced in rows if not forced} == CLOSED
 
 
-def test_every_tenant_sees_its_own_rows_and_nobody_elses(owner: Owner, roles: Roles) -> None:
+def test_g11_every_tenant_sees_its_own_rows_and_nobody_elses(owner: Owner, roles: Roles) -> None:
     wrong = []
     for kind in KINDS:
         for world in WORLDS:
