@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from davy.commands_models import model_app
 from davy.exits import CannotGoOn, Exit
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def register(app: typer.Typer) -> None:
     devices_app.command("check")(check)
     devices_app.command("conform")(conform)
     devices_app.command("schema")(schema)
+    devices_app.add_typer(model_app, name="model")
     app.add_typer(devices_app, name="devices")
 
 
