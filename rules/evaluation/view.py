@@ -266,6 +266,7 @@ def _in_rounds(
     by_rank = np.argsort(rank, kind="stable")
     ends = np.cumsum(many[:last])
     wide = [live[some] for some in np.split(by_rank[: ends[-1]], ends[:-1])]
-    rest = order[rank[order] >= last]
+    rest = by_rank[ends[-1] :]
+    rest = rest[np.argsort(mine[rest], kind="stable")]
     tails = np.split(live[rest], np.flatnonzero(np.diff(mine[rest])) + 1) if len(rest) else []
     return wide, tails
