@@ -45,6 +45,8 @@ def register(app: typer.Typer) -> None:
     bench_app.command("modbus")(modbus)
     bench_app.command("broker")(broker)
     bench_app.command("broker-kills")(broker_kills)
+    bench_app.command("coverage")(coverage)
+    bench_app.command("import")(imports)
     app.add_typer(bench_app, name="bench")
 
 
@@ -193,6 +195,37 @@ def broker(
     with progress(f"a broker, {runs} runs"):
         measured = _run(run(runs, where))
     _told([measured], as_json)
+
+
+def coverage(
+    runs: Annotated[int, typer.Option(min=1, help="runs of each; the median counts")] = 5,
+    where: Where = None,
+    as_json: AsJson = False,
+) -> None:
+    """The coverage of a city of a million sites, from columns and from PostgreSQL: seconds and peak memory. Exit code 1
+    when a promise is not met."""
+    from davy.bench.coverage import coverage_figures
+    from davy.output import progress
+
+    with progress(f"coverage, {runs} runs"):
+        measured = coverage_figures(runs, where)
+    _told(measured, as_json)
+
+
+def imports(
+    devices: Annotated[int, typer.Option(min=2, help="devices of the file; two to a home")] = 100_000,
+    runs: Annotated[int, typer.Option(min=1, help="runs of each; the median counts")] = 3,
+    where: Where = None,
+    as_json: AsJson = False,
+) -> None:
+    """A town as a file: tried, registered, tried again, written out; seconds each. Exit code 1 when the promise is not
+    met."""
+    from davy.bench.imports import imports as run
+    from davy.output import progress
+
+    with progress(f"{devices:,} devices, {runs} runs"):
+        measured = _run(run(devices, runs, where))
+    _told(measured, as_json)
 
 
 def broker_kills(
