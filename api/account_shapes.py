@@ -16,7 +16,7 @@ AccountId = Annotated[str, StringConstraints(pattern="^[a-z0-9]{1,40}$")]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
-class MembershipAsked(Asked):
+class MembershipAsked(Asked, json_schema_extra=example(role="operator", enterprise="cq-gas")):
     role: Role
     enterprise: Annotated[str, Field(max_length=200, description="Key of the party; empty: the platform's own")] = ""
     sites: list[Key] = Field(

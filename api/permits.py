@@ -35,7 +35,16 @@ from access.subjects import (
 )
 from api.owners import with_owner
 from api.parts import parts_of
-from api.problems import NOT_ALLOWED, NOT_FOUND, NOT_SIGNED_IN, TOO_MANY, Problem
+from api.problems import (
+    DATABASE_PROBLEMS,
+    ENGINE_AWAY,
+    NOT_ALLOWED,
+    NOT_FOUND,
+    NOT_SIGNED_IN,
+    TOO_MANY,
+    Problem,
+    problem_answers,
+)
 from api.rates import Rates
 
 _bearer = HTTPBearer(
@@ -167,6 +176,10 @@ class GuardedRoute(APIRoute):
         if len(permits) != 1:
             raise TypeError(f"{path}: a route has exactly one permit, this one has {len(permits)}")
         self.permit = permits[0]
+        if isinstance(self.permit, Permit):  # what its permit may answer needs no word of the route's own
+            about_one = (NOT_FOUND, ENGINE_AWAY, *DATABASE_PROBLEMS) if "{" in path else ()
+            said = problem_answers(NOT_SIGNED_IN, NOT_ALLOWED, TOO_MANY, *about_one)
+            self.responses = {**said, **self.responses}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] in (self.methods or ()):  # else the answer is 405, to anybody
