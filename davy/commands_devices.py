@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from davy.commands_models import model_app
 from davy.exits import CannotGoOn, Exit
+from davy.models_handed_in import model_app
 
 if TYPE_CHECKING:
     from devices.models import DeviceModel
