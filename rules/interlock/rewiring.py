@@ -67,7 +67,12 @@ def _ask_anew(state: State, out: Out, before: Fleet, rules_before: Compiled, now
     a person cancelled stays cancelled."""
     acted = {rule.id: rule.action for rule in rules_before.rules}
     unprotected: dict[int, OpenAlarm] = {}
-    for (slot, rule), alarm in list(state.open.items()):
+    touched = _touched(state, before, rules_before)
+    places = [place for place in state.open if touched is None or place[0] in touched]
+    for slot, rule in places:
+        alarm = state.open.get((slot, rule))
+        if alarm is None:
+            continue
         spec = state.compiled.rules[rule]
         if not (spec.action.closes or spec.action.ventilates) or not matrix.acts(state, slot, rule):
             continue
@@ -80,10 +85,16 @@ def _ask_anew(state: State, out: Out, before: Fleet, rules_before: Compiled, now
     no_valve = state.compiled.no_valve
     if no_valve < 0:
         return
-    for slot in [slot for slot, rule in state.open if rule == no_valve]:
+    for slot in [slot for slot, rule in places if rule == no_valve]:
         interlock.end_no_valve(state, out, slot, now)
     for slot, alarm in unprotected.items():
         alarms.raise_alarm(state, out, slot, no_valve, onset=alarm.onset, at=now, because=alarm.alarm)
+
+
+def _touched(state: State, before: Fleet, rules_before: Compiled) -> frozenset[int] | None:
+    """The slots at which something may be otherwise; None: anywhere."""
+    touched = state.fleet.touched_since(before) if rules_before.pack is state.compiled.pack else None
+    return None if touched is None else frozenset(touched.tolist())
 
 
 def _asked_before(state: State, before: Fleet, slot: int, rule: int) -> set[int]:

@@ -10,6 +10,8 @@ O4  Out of service is of a device: every alarm of it, also one to come. When it 
 O5  A shelf goes with its rule and with its device; out of service goes with its device.
 """
 
+from collections.abc import Collection
+
 from rules.decisions import Change, Priority
 from rules.incidents import life as incident_life
 from rules.incidents.words import clock, is_blank, too_long
@@ -164,15 +166,16 @@ def _end_service(state: State, out: Out, slot: int, at: int, *, by: str = "", co
             interlock.alarm_raised(state, out, state.open[slot, rule], rule, at)
 
 
-def reshaped(state: State, out: Out, now: int) -> None:
-    """The registry or the rules are others now: O5, and what is suppressed is found anew (suppression, S1)."""
+def reshaped(state: State, out: Out, now: int, touched: Collection[int] | None = None) -> None:
+    """The registry or the rules are others now: O5, and what is suppressed is found anew (suppression, S1). `touched`:
+    the registry is, at these slots."""
     devices = state.fleet.devices
     for slot in [slot for slot in state.out_of_service if devices[slot] is None]:
         del state.out_of_service[slot]
     by_id = state.compiled.by_id
     for key in [key for key in state.shelves if devices[key[0]] is None or key[1] not in by_id]:
         del state.shelves[key]
-    suppression.refresh_all(state, out, now)
+    suppression.refresh_all(state, out, now, touched)
 
 
 def remind_all(state: State) -> None:

@@ -6,6 +6,8 @@ S2  Of one device silences come in the order of their lengths, those of equal le
 S3  While the engine does not hear everybody (Paused) nothing falls silent.
 """
 
+import heapq
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -90,27 +92,38 @@ def end(state: State, out: Out, slot: int, rule: int, at: int) -> None:
 def remind_all(state: State) -> None:
     """Reminders of what comes next to those that are silent (state A3), and the bounds of everybody else."""
     state.deadlines.bound(state.heard, state.compiled.class_of, state.stage, state.now)
-    for slot in np.flatnonzero(state.stage).tolist():
-        later, whose = _next(state, slot)
-        state.remind(later, Timer.SILENCE, slot, whose)
+    slots = np.flatnonzero(state.stage)
+    classes, stages = state.compiled.class_of[slots], state.stage[slots]
+    after_us = state.deadlines.after_us[classes, stages]
+    some = after_us < NEVER
+    due, whose = state.heard[slots] + after_us, state.deadlines.number[classes, stages]
+    entries = zip(due[some].tolist(), slots[some].tolist(), whose[some].tolist(), strict=True)
+    state.timers += [(at, Timer.SILENCE, slot, number) for at, slot, number in entries]
+    heapq.heapify(state.timers)
 
 
-def came_to(state: State) -> dict[int, set[str]]:
-    """The rules (by id; VOTES: empty) whose silence has come to each device that is silent."""
+def came_to(state: State, among: NDArray[np.intp] | None) -> dict[int, set[str]]:
+    """The rules (by id; VOTES: empty) whose silence has come to each device that is silent, of these slots (None: of
+    all)."""
     found = {}
-    for slot in np.flatnonzero(state.silent).tolist():
+    silent = np.flatnonzero(state.silent)
+    for slot in (silent if among is None else np.intersect1d(silent, among)).tolist():
         came = state.deadlines.number[state.compiled.class_of[slot], : int(state.stage[slot])].tolist()
         every = (*came, *_active(state, slot))
         found[slot] = {state.compiled.rules[rule].id if rule != VOTES else "" for rule in every}
     return found
 
 
-def reshaped(state: State, out: Out, came: dict[int, set[str]], now: int) -> None:
+def reshaped(
+    state: State, out: Out, came: dict[int, set[str]], now: int, touched: NDArray[np.intp] | None = None
+) -> None:
     """The registry or the rules are others now. Silences that have come (`came`) have come, save those that are longer
-    now; one that is new, of a device that has been silent for longer, comes now."""
+    now; one that is new, of a device that has been silent for longer, comes now. `touched`: the registry is, at these
+    slots; everywhere else silences stand as they did."""
     state.deadlines = deadlines(state.compiled)
-    state.stage[:] = 0
-    state.silent[:] = False
+    those = slice(None) if touched is None else touched
+    state.stage[those] = 0
+    state.silent[those] = False
     fresh: list[tuple[int, int]] = []
     mute: list[int] = []
     for slot, rules in came.items():

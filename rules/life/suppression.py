@@ -8,6 +8,8 @@ S2  A critical gas alarm is never suppressed. (A document that asks for it is re
 S3  Without a rule that names `suppressed_by` nothing is looked up.
 """
 
+from collections.abc import Collection
+
 from rules.decisions import AlarmState, Change, Priority
 from rules.documents.expressions import about_gas
 from rules.evaluation.kernels import Compiled
@@ -77,15 +79,17 @@ def refresh(state: State, out: Out, slot: int, rule: int, at: int) -> None:
     incident_life.follow(state, out, slot, rule, at)
 
 
-def refresh_all(state: State, out: Out, at: int) -> None:
-    """The registry or the rules are others now."""
+def refresh_all(state: State, out: Out, at: int, touched: Collection[int] | None = None) -> None:
+    """The registry or the rules are others now. `touched`: the registry is, at these slots; None: anywhere."""
     state.explaining = None
     by_id = state.compiled.by_id
-    for slot, name in [key for key in state.suppressions if (key[0], by_id.get(key[1], -1)) not in state.open]:
+    known = [key for key in state.suppressions if touched is None or key[0] in touched]
+    for slot, name in [key for key in known if (key[0], by_id.get(key[1], -1)) not in state.open]:
         del state.suppressions[slot, name]
-    suppressed = {(slot, by_id[name]) for slot, name in state.suppressions}
+    suppressed = {(slot, by_id[name]) for slot, name in known if (slot, name) in state.suppressions}
     asks = _explaining(state).by
-    for slot, rule in [place for place in state.open if place[1] in asks or place in suppressed]:
+    places = [place for place in state.open if touched is None or place[0] in touched]
+    for slot, rule in [place for place in places if place[1] in asks or place in suppressed]:
         refresh(state, out, slot, rule, at)
 
 

@@ -60,7 +60,8 @@ def changed(state: State, out: Out, before: Fleet, stood: list[tuple[Kind, OpenA
     for kind, alarm in stood:
         if heirs[kind] >= 0 and state.fleet.devices[alarm.slot] is not None:
             alarms.raise_alarm(state, out, alarm.slot, heirs[kind], onset=at, at=at, note=alarm.note)
-    for slot, rule in list(state.open):
+    about = (state.compiled.link_down, state.compiled.missing)
+    for slot, rule in [place for place in state.open if place[1] in about]:
         device, once = state.fleet.devices[slot], before.devices[slot] if slot < len(before) else None
         if device is None:
             continue

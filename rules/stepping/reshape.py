@@ -11,6 +11,8 @@ H4  A wanted valve whose actuator is described otherwise is attempted soon: a pa
 H5  What an edit changed is said, key by key. An alarm whose rule is in force from now on, or only tried, says so.
 """
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,10 +33,11 @@ from rules.stepping.traits import Traits, traits
 def reshape(state: State, fleet: Fleet, compiled: Compiled, now: int) -> list[Decision]:
     """Returns what changed, and what ended because of it."""
     out: Out = []
-    stood, came = way_in.standing(state, compiled), silence.came_to(state)
-    out += edits.noted(state.compiled.pack, compiled.pack, now)
-    _end_orphans(state, out, fleet, compiled, now)
     touched = fleet.touched_since(state.fleet) if compiled.pack is state.compiled.pack else None
+    some = None if touched is None else frozenset(touched.tolist())
+    stood, came = way_in.standing(state, compiled), silence.came_to(state, touched)
+    out += edits.noted(state.compiled.pack, compiled.pack, now)
+    _end_orphans(state, out, fleet, compiled, some, now)
     old_rules = [state.compiled.by_id.get(rule.id, -1) for rule in compiled.rules]
     returned = np.flatnonzero(fleet.present[: len(state.heard)] & ~state.fleet.present)
     _lay_out(state, len(fleet), old_rules, traits(compiled), now)
@@ -48,10 +51,11 @@ def reshape(state: State, fleet: Fleet, compiled: Compiled, now: int) -> list[De
     _end_holds(state, touched)
     rewiring.rewire(state, out, before, rules_before, now)
     way_in.changed(state, out, before, stood, now)
-    for module in (overlays, incidents, permits, budget):
+    overlays.reshaped(state, out, now, some)
+    for module in (incidents, permits, budget):
         module.reshaped(state, out, now)
-    _try_anew(state, out, now)
-    silence.reshaped(state, out, came, now)
+    _try_anew(state, out, some, now)
+    silence.reshaped(state, out, came, now, touched)
     state.refresh_busy(_those(touched, np.flatnonzero(state.busy), len(fleet)))
     for slot in sorted({*np.flatnonzero(state.watched).tolist(), *state.closed_for}):
         state.refresh_watched(slot)
@@ -98,10 +102,12 @@ def _rename(state: State, renumbered: dict[int, int]) -> None:
     }
 
 
-def _try_anew(state: State, out: Out, now: int) -> None:
+def _try_anew(state: State, out: Out, touched: Collection[int] | None, now: int) -> None:
     """H5: an alarm that is in force from now on does what it would have done; one that is only tried holds nothing."""
     came = []
-    for slot, rule in list(state.open):
+    for slot, rule in [place for place in state.open if touched is None or place[0] in touched]:
+        if (slot, rule) not in state.open:
+            continue
         once = state.open[slot, rule].trial
         if alarms.tried(state, out, slot, rule, now):
             came.append((slot, rule))
@@ -113,9 +119,12 @@ def _try_anew(state: State, out: Out, now: int) -> None:
     interlock.came_into_force(state, out, came, now)
 
 
-def _end_orphans(state: State, out: Out, fleet: Fleet, compiled: Compiled, now: int) -> None:
-    for (slot, rule), alarm in list(state.open.items()):
-        if (slot, rule) not in state.open:
+def _end_orphans(
+    state: State, out: Out, fleet: Fleet, compiled: Compiled, touched: Collection[int] | None, now: int
+) -> None:
+    for slot, rule in [place for place in state.open if touched is None or place[0] in touched]:
+        alarm = state.open.get((slot, rule))
+        if alarm is None:
             continue  # it ended with the alarm that had brought it about
         new_rule = compiled.by_id.get(alarm.rule, -1)
         if new_rule < 0:
