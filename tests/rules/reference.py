@@ -93,8 +93,7 @@ class Reference(Told):
         late = bool(one.flags & Flag.LATE)
         if not late and not one.stale:
             for number in range(len(self.rules)):
-                for tree in self.trees(number):
-                    self.speech.hear(number, slot, tree, one)
+                self.speech.hear(number, slot, self.trees(number), one)
         commanded = self.watched(slot)
         says = [self.says(slot, number, row, one, commanded) for number in range(len(self.rules))] if not late else []
         self.position(row, slot, at, late, one.stale)

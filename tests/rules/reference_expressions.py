@@ -5,6 +5,7 @@ readings it holds. Three-valued truth: 1 true, 0 false, -1 unknown. A number is 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -114,11 +115,11 @@ class Expressions:
 
     # ---- time passes ------------------------------------------------------------------------------------------------
 
-    def hear(self, rule: int, slot: int, tree: Condition, one: Reading) -> None:
-        """A live reading: everything the tree remembers of this device moves on, once, then its votes."""
+    def hear(self, rule: int, slot: int, trees: Sequence[Condition], one: Reading) -> None:
+        """A live reading: everything that the trees of a rule remember of this device moves on, once, then its votes."""
         self.quiet.discard(slot)
         seen: set[str] = set()
-        for node in reversed(list(walk(tree))):
+        for node in (node for tree in trees for node in reversed(list(walk(tree)))):
             if not isinstance(node, Windowed | Dose | Since | Stuck | Count | Votes):
                 continue
             text = canonical(node)

@@ -61,9 +61,8 @@ def expected(
         one = read(row)
         if not one.flags & (Flag.LATE | Flag.STALE):
             for number, parsed in enumerate(pack.parsed):
-                for tree in (parsed.condition, parsed.clear, *parsed.escalate):
-                    if tree is not None:
-                        model.hear(number, slot, tree, one)
+                trees = (parsed.condition, parsed.clear, *parsed.escalate)
+                model.hear(number, slot, [tree for tree in trees if tree is not None], one)
         found.append([says(model, pack, number, slot, one, bool(watched[slot])) for number in range(len(pack.rules))])
     return found
 
