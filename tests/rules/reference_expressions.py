@@ -116,7 +116,7 @@ class Expressions:
     # ---- time passes ------------------------------------------------------------------------------------------------
 
     def hear(self, rule: int, slot: int, trees: Sequence[Condition], one: Reading) -> None:
-        """A live reading: everything that the trees of a rule remember of this device moves on, once, then its votes."""
+        """A live reading: what the trees of a rule remember of this device moves on, once, then its votes."""
         self.quiet.discard(slot)
         seen: set[str] = set()
         for node in (node for tree in trees for node in reversed(list(walk(tree)))):
