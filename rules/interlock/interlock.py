@@ -170,11 +170,7 @@ def _opened_again(state: State, out: Out, valve: ShutOffValve, at: int) -> None:
     """A valve that was closed for an alarm is open although the alarm is not over. People are told; while the gas is
     still there it is closed again. (With the condition gone somebody on site may be at work: the alarm tells.)"""
     slot = valve.slot
-    standing = [
-        place
-        for place in state.closed_for.get(slot, ())
-        if place in state.open and not state.open[place].trial and FORBIDS_OPEN[state.phase[place]]
-    ]
+    standing = [place for place in state.closed_for.get(slot, ()) if FORBIDS_OPEN[state.phase[place]]]
     if not standing:
         return
     place = next((place for place in standing if IS_ACTIVE[state.phase[place]]), standing[0])

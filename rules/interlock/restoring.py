@@ -48,25 +48,26 @@ def _anew(state: State, out: Out, wanted: Wanted, at: int) -> None:
     place = state.by_alarm.get(wanted.alarm)
     if wanted.verb is Verb.FAN_ON and place is not None:
         causes = (place,)
-    certain = wanted.by or any(one in state.open and state.open[one].device_says for one in causes)
+    certain = bool(wanted.by) or any(state.open[one].device_says for one in causes)
     aside = [] if certain else _put_aside(state, wanted, causes, at)
-    closes_anew = wanted.verb is Verb.CLOSE and not aside  # nobody could be heard who would say it again
+    anew = certain or (wanted.verb is Verb.CLOSE and not aside)  # nobody could be heard who would say it again
     what = "what software judged waits until its detector is heard" if aside else "no alarm asks for it any more"
-    if certain or closes_anew:
-        what = "it is wanted anew"
+    what = "it is wanted anew" if anew else what
     wanting.end(state, out, wanted, Outcome.CANCELLED, at, comment=f"{_WHY}: {what}")
     if aside:
         releasing.give_back(state, wanted)
     for one in aside:
         releasing.put(state, out, one, at, releasing.NOT_HEARD)
-    if wanted.verb is Verb.FAN_ON and certain:
+    if not anew:
+        return
+    if wanted.verb is Verb.FAN_ON:
         fan = state.fleet.fans[wanted.slot]
         wanting.want_running(state, out, fan, at=at, reason=wanted.reason, alarm=wanted.alarm)
-    elif certain or closes_anew:
-        if causes:
-            state.closed_for[wanted.slot] = causes
-        valve = state.fleet.valves[wanted.slot]
-        wanting.want_closed(state, out, valve, at=at, reason=wanted.reason, alarm=wanted.alarm, by=wanted.by)
+        return
+    if causes:
+        state.closed_for[wanted.slot] = causes
+    valve = state.fleet.valves[wanted.slot]
+    wanting.want_closed(state, out, valve, at=at, reason=wanted.reason, alarm=wanted.alarm, by=wanted.by)
 
 
 def _put_aside(state: State, wanted: Wanted, causes: tuple[Place, ...], at: int) -> list[Held]:
@@ -75,7 +76,7 @@ def _put_aside(state: State, wanted: Wanted, causes: tuple[Place, ...], at: int)
     by_rule: dict[int, Place] = {}
     for acting in (True, False) if closes else (True,):
         for place in causes:
-            if matrix.acts(state, *place) is acting and place in state.open and not state.open[place].trial:
+            if matrix.acts(state, *place) is acting:
                 by_rule.setdefault(place[1], place)
     found = [releasing.unheard(state, place, wanted.slot, at, again=closes) for place in by_rule.values()]
     rule = state.compiled.by_id.get(wanted.reason, -1)

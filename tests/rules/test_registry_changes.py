@@ -95,6 +95,59 @@ def test_the_first_that_waits_leaves_while_another_that_waits_is_linked_anew() -
     assert alarm.note.startswith("2 shut-offs of rule rises")
 
 
+def closed(decided: Sequence[Decision]) -> list[int]:
+    return [one.device_no for one in of(CloseWanted, decided)]
+
+
+def test_a_valve_that_was_seen_closed_still_is_when_its_entry_says_something_else_of_it() -> None:
+    world = Street(rules(CLOSES), registry(2))
+    world.hear("a0", 1, 30)
+    world.seen_closed("b0", 2)
+    known = world.fleet.registry
+    devices = tuple(
+        msgspec.structs.replace(one, tags=("cellar",)) if one.serial == "b0" else one for one in known.devices
+    )
+    change(world, msgspec.structs.replace(known, devices=devices), 3)
+    world.hear("a0", 4, 1)
+    assert not closed(world.hear("a0", 5, 30))
+    assert closed(world.hear("b0", 6, valve=ValvePosition.OPEN)) == [number("b0")]
+
+
+def test_of_two_valves_the_one_that_is_not_linked_any_more_may_be_opened_and_the_other_not() -> None:
+    world = Street(rules(CLOSES), registry(1, rows=[row("r", "c0", valves="e0 e1")]))
+    world.hear("c0", 1, 30)
+    for valve in ("e0", "e1"):
+        world.seen_closed(valve, 2)
+    change(world, registry(1, rows=[row("r", "c0", valves="e1")]), 3)
+    assert not closed(world.hear("e0", 4, valve=ValvePosition.OPEN))
+    assert closed(world.hear("e1", 5, valve=ValvePosition.OPEN)) == [number("e1")]
+
+
+def test_a_valve_that_is_linked_is_closed_for_the_alarm_that_stands_whatever_other_alarms_do() -> None:
+    world = Street(rules('id = "tamper"\nflags = ["tamper"]', CLOSES), registry(2, links=False))
+    world.hear("a0", 1, flags=Flag.TAMPER)
+    world.hear("a1", 2, 30)
+    assert world.alarm("a1", "no-shut-off-valve") is not None
+    assert closed(change(world, registry(2), 3)) == [number("b1")]
+
+
+def test_that_a_valve_is_missing_is_over_when_one_is_linked_wherever_the_rule_about_it_stands() -> None:
+    found = rules(CLOSES)
+    order = sorted(range(len(found.rules)), key=lambda at: found.rules[at].id != "no-shut-off-valve")
+    parsed = tuple(found.parsed[at] for at in order)
+    found = msgspec.structs.replace(found, rules=tuple(found.rules[at] for at in order), parsed=parsed)
+    world = Street(found, registry(2, links=False))
+    world.hear("a0", 1, 30)
+    change(world, registry(2), 2)
+    over = world.alarm("a0", "no-shut-off-valve")
+    assert over is not None
+    assert over.state.name == "RETURNED_UNACKNOWLEDGED"
+    change(world, registry(2, links=False), 3)
+    again = world.alarm("a0", "no-shut-off-valve")
+    assert again is not None
+    assert again.state.name == "UNACKNOWLEDGED"
+
+
 def test_a_fan_that_is_a_valve_now_is_never_told_to_run_and_closes_for_the_alarm_that_stands() -> None:
     rows = [row("r", "c0", fans="f0")]
     world = Street(rules(RISES + 'action = "close_and_fan"'), registry(1, rows=rows, answering=True))

@@ -17,7 +17,7 @@ from rules.decisions import (
 )
 from rules.evaluation.kernels import compile_pack
 from rules.events import AttemptSent, Restored, Resumed
-from rules.instructions import Acknowledge, CloseValve, ReleaseHeld, Reset, VetoHeld
+from rules.instructions import Acknowledge, CloseValve, ReleaseHeld, Reset, TakeOutOfService, VetoHeld
 from rules.stepping.reshape import reshape
 from rules.stepping.snapshot import decode_snapshot, encode_snapshot, restore, snapshot
 from tests.rules.street import BUDGET, CLOSES, RISES, Street, names_of, number, registry, row, rules
@@ -137,6 +137,72 @@ def test_fans_wait_likewise() -> None:
     assert held(decided) == ["f0"]
     assert not of(AttemptRequested, world.tick(HOUR + 100))
     assert [one.device_no for one in of(FanWanted, world.hear("c0", HOUR + 101, 30))] == [number("f0")]
+
+
+def why(decided: list[Decision]) -> list[str]:
+    """What people read of the wanted positions that ended."""
+    return [
+        one.comment.removeprefix("the engine's store was brought back from a copy: ")
+        for one in of(WantedEnded, decided)
+    ]
+
+
+def test_people_read_what_becomes_of_each_closing() -> None:
+    world = street()
+    world.hear("a0", 1, 30)
+    assert why(back(world)) == ["what software judged waits until its detector is heard"]
+    world.hear("a1", HOUR + 1, 30, Flag.HIGH_ALARM)
+    assert why(back(world, HOUR + 2)) == ["it is wanted anew"]
+
+
+def test_a_fan_that_a_devices_own_alarm_asked_for_runs_anew_and_one_that_nothing_asks_for_does_not() -> None:
+    fans = [row("r", "c0", fans="f0"), row("s", "c1", fans="f1")]
+    world = street(RISES + 'action = "fan_on"\nflags = ["high_alarm"]', rows=fans)
+    world.hear("c0", 1, 30, Flag.HIGH_ALARM)
+    world.hear("c1", 2, 30)
+    out = TakeOutOfService(at=at(3), id="o", by="anna", device_no=number("c1"), until=at(9 * HOUR), reason="test gas")
+    world.tell(out)
+    decided = back(world)
+    assert why(decided) == ["it is wanted anew", "no alarm asks for it any more"]
+    assert [(one.device_no, one.epoch) for one in of(FanWanted, decided)] == [(number("f0"), 3)]
+    assert not held(decided)
+
+
+def test_a_closing_waits_to_hear_of_the_detector_whose_alarm_is_active() -> None:
+    world = street(LATCHES + WIDE, rows=[row("r", "c0 c1", valves="e0")])
+    world.hear("c0", 1, 30)
+    world.hear("c1", 2, 30)
+    world.hear("c0", 3, 1)  # it latches, and comes first
+    assert held(back(world)) == ["e0"]
+    (one,) = world.state.held.values()
+    assert one.detector == world.slot("c1")
+
+
+def test_a_closing_whose_rule_is_gone_by_then_is_wanted_anew() -> None:
+    world = street()
+    world.hear("a0", 1, 30)
+    world.rules = rules(CLOSES.replace('"rises"', '"another"'))
+    reshape(world.state, world.fleet, compile_pack(world.rules, world.fleet), at(2))
+    decided = back(world)
+    assert (closed(decided), held(decided)) == (["b0"], [])
+
+
+def test_only_those_of_whom_something_is_remembered_wait_to_be_heard() -> None:
+    world = street()
+    world.hear("a0", 1, 30)
+    back(world)
+    assert world.state.waits.nonzero()[0].tolist() == [world.slot("a0")]
+
+
+def test_a_valve_that_was_not_told_because_it_was_seen_closed_is_not_told_before_its_detector_is_heard() -> None:
+    world = street()
+    world.hear("a0", 1, 30)
+    world.seen_closed("b0", 2)
+    world.hear("a0", 3, 1)
+    assert not closed(world.hear("a0", 4, 30))
+    assert not closed(back(world) + world.tick(HOUR + 1_000))
+    world.hear("a0", HOUR + 1_001, 1)
+    assert closed(world.hear("a0", HOUR + 1_002, 30)) == ["b0"]
 
 
 def test_what_was_seen_closed_before_the_copy_is_not_known_to_be_closed() -> None:
