@@ -261,38 +261,6 @@ async def test_devices_are_listed_by_site_and_kind_and_paged(database: Connectio
     assert site.name == "Lane 5"
 
 
-@pytest.mark.parametrize(
-    ("source", "reason"),
-    [
-        ("", "line 1: a header"),
-        ("kind,colour\n", "got colour"),
-        ('{"houses": []}', "houses"),
-        ("\xff\xfe", "line 1"),
-    ],
-)
-def test_a_file_that_cannot_be_read_names_the_place(source: str, reason: str) -> None:
-    with pytest.raises(ValueError, match=reason):
-        parse_source(source.encode())
-
-
-@pytest.mark.parametrize(
-    ("source", "place", "reason"),
-    [
-        ("kind,key\nhouse,1\n", "line 2", "kind 'house' must be one of enterprise, area, site"),
-        ("kind,key,valve\nsite,home-1,x/y\n", "line 2", "a site has no valve"),
-        ("kind,key,name\nsite,,Lane\n", "line 2", "key must be given"),
-        ("kind,key,simulated\nsite,h,perhaps\n", "line 2", "simulated 'perhaps'"),
-        ("kind,key\nsite,h,more\n", "line 2", "more cells"),
-        ('{"sites": [{"key": "h"}, {"key": 1}]}', "sites[1]", "Expected `str`, got `int` - at `$.key`"),
-        ("kind,vendor,serial,model,site,installed\ndevice,a,b,m,s,2026-02-30\n", "line 2", "'2026-02-30' is no day"),
-        ("kind,vendor,serial,model,site,installed\ndevice,a,b,m,s,20260230\n", "line 2", "write it as YYYY-MM-DD"),
-    ],
-)
-def test_a_row_that_cannot_be_read_is_a_fault_of_its_own(source: str, place: str, reason: str) -> None:
-    (wrong,) = [row for row in parse_source(source.encode()) if row.fault]
-    assert (wrong.place, reason in wrong.fault) == (place, True), wrong
-
-
 BUS = """kind,key,simulated,vendor,serial,model,site,gateway,address
 site,cellar,false,,,,,,"Lane 5, cellar"
 device,,,davysim,bus,sim_gateway,cellar,,modbus+rtu:/dev/ttyUSB0?baud=2400
