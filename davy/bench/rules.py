@@ -19,6 +19,7 @@ from devices.models import load_catalogue
 from devices.quantities import NOTHING_MEASURED, quality_shift
 from devices.readings import Batch, Rows, blank
 from devices.sites import Device, Registry, Site
+from engine.cycle import MOST_MESSAGES
 from rules.decisions import Priority
 from rules.documents.document import Rule, RulePack, Title, load_pack
 from rules.documents.merged import DEFAULT_PACKS, built_in_packs
@@ -32,6 +33,7 @@ DEVICES, RULES, READINGS = 1_000_000, 100, 8_000
 MOST_CYCLE_MS, MOST_SLICE_MS = 10.0, 1.0
 LEAST_METHANE, LEAST_WHOLE = 5e6, 1e6
 MOST_BYTES, MOST_BYTES_8H = 1_024.0, 3_072.0
+MOST_FLOOD_MS = 250.0
 #: What is measured, at least: readings of history, readings of the plain loop.
 HISTORY, PLAIN = 4_000_000, 40_000
 HOMES = 20_000
@@ -146,6 +148,27 @@ def _replay(name: str, fleet: Fleet, pack: RulePack, rows: Sequence[Rows], runs:
     return Figure(name, "readings/s", tuple(found), at_least=at_least, ceiling_of=PLAIN_LOOP)
 
 
+def flood(runs: int) -> Figure:
+    """As many readings as a cycle takes, all of one device: judged one after the other, so nobody else is heard
+    meanwhile. Its gas rises and falls a little, and does not reach a limit."""
+    fleet, pack, found = homes(1_000), load_pack(built_in_packs(DEFAULT_PACKS), "default packs"), []
+    number, now = np.arange(MOST_MESSAGES), START_US + 60_000_000
+    rows, quality = blank(len(number)), NOTHING_MEASURED
+    rows["device_no"], rows["received"], rows["ts"] = fleet.device_no[0], now, now - 1_000 * (len(number) - number)
+    for name, value in (("combustible_lel", 1.0 + number % 3), ("co_ppm", 3.0), ("temperature_c", 20.0)):
+        rows[name] = value
+        quality &= ~(0xF << quality_shift(name))
+    rows["quality"] = quality
+    batch = Batch(rows, fleet.slots(rows["device_no"]))
+    for _ in range(runs):
+        state = State.initial(fleet, pack, START_US)
+        step(state, Batch(blank(0), np.empty(0, np.int32)), (), now)  # whoever fell silent by then is no part of it
+        plain_ms = len(rows) / _plain(fleet, pack, [rows], len(rows)) * 1e3
+        found.append(Run(_step_ms(state, batch, now), ceiling=plain_ms))
+    name = f"{len(rows):,} readings of one device at once, whole default pack"
+    return Figure(name, "ms", tuple(found), at_most=MOST_FLOOD_MS, ceiling_of=PLAIN_LOOP)
+
+
 def memory() -> list[Figure]:
     fleet = homes(HOMES)
     short = [name for name in DEFAULT_PACKS if name not in EIGHT_HOURS]
@@ -197,4 +220,4 @@ def rule_figures(runs: int, where: Path | None = None) -> list[Figure]:
     found = [cycle(fleet, runs), sweep(fleet, runs)]
     gc.unfreeze()
     del fleet
-    return [*found, *replays(runs, where), *memory()]
+    return [*found, flood(runs), *replays(runs, where), *memory()]
