@@ -59,12 +59,12 @@ async def make_login(
     ):
         await connection.execute(sql.SQL("ALTER ROLE {} SET ").format(sql.Identifier(role)) + sql.SQL(setting))
     await connection.execute(
-        "INSERT INTO tenant_role (role, enterprise, kind, vendor, area_from, area_to, login)"
-        " SELECT %s, enterprise, kind, vendor, area_from, area_to, true FROM tenant_role"
+        "INSERT INTO tenant_role (role, enterprise, kind, vendor, area_from, login)"
+        " SELECT %s, enterprise, kind, vendor, area_from, true FROM tenant_role"
         " WHERE enterprise = %s AND NOT login ON CONFLICT (role) DO NOTHING",
         (role, clean(enterprise)),
     )
-    await connection.execute("SELECT davy_join_group(%s, %s)", (role, tenant.kind.value))
+    await connection.execute("SELECT davy_join_groups(%s)", (role,))
     await _end_sessions(connection, role)
     await record(connection, [Said(enterprise, now_us, "data source", by, {"login": role, "made": True})])
     info = connection.info

@@ -46,7 +46,10 @@ def test_a_role_comes_and_goes_with_its_enterprise(owner: Owner) -> None:
     owner.execute("INSERT INTO enterprise (key, kind) VALUES ('gas-new', 'gas_company')")
     assert _groups(owner, role) == {"gas_company", "writer"}
     owner.execute("UPDATE enterprise SET kind = 'regulator', area = '500000' WHERE key = 'gas-new'")
-    assert _groups(owner, role) == {"regulator", "writer"}
+    assert _groups(owner, role) == {"regulator", "regulator_2", "writer"}
+    owner.execute("UPDATE enterprise SET area = '500156' WHERE key = 'gas-new'")
+    assert _groups(owner, role) == {"regulator", "regulator_6", "writer"}
+    owner.execute("UPDATE enterprise SET area = '500000' WHERE key = 'gas-new'")
     row = owner.execute("SELECT kind, area_from, vendor FROM tenant_role WHERE role = %s", (role,)).fetchone()
     assert row == ("regulator", "50", None)
     owner.execute("UPDATE enterprise SET gone = now() WHERE key = 'gas-new'")
@@ -158,3 +161,22 @@ def test_an_owner_that_may_not_make_roles_is_told_what_to_run(plain_owner_url: s
                 )
                 assert worlds_seen(owner, "site") == {world}
         owner.execute("DELETE FROM enterprise WHERE key = 'installer-a'")
+
+
+AREAS = ("50", "5", "500", "500000", "500100", "500156", "500156001", "500156001002", "50015", "330000", "")
+
+
+def test_a_regulator_sees_what_lies_in_its_area_however_long_its_code(owner: Owner) -> None:
+    """A code of any length: those of GB/T 2260 are found by an index, the others all the same."""
+    from devices.areas import within
+
+    roles = roles_in(owner)
+    for code in AREAS:
+        owner.execute("INSERT INTO site (key, area) VALUES (%s, %s)", (f"at-{code}", code))
+    for code in AREAS:
+        key = f"reg-{code}"
+        owner.execute("INSERT INTO enterprise (key, kind, area) VALUES (%s, 'regulator', %s)", (key, code))
+        enter(owner, roles, Tenant(key, Kind.REGULATOR))
+        seen = {name.removeprefix("at-") for (name,) in owner.execute("SELECT key FROM site").fetchall()}
+        owner.execute("RESET ROLE")
+        assert seen == {one for one in AREAS if within(one, code)}, code

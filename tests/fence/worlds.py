@@ -53,7 +53,7 @@ _PAST += ("site_role",)
 SEEN: dict[str, frozenset[Kind]] = {
     "tenant_role": EVERYBODY,
     "enterprise": EVERYBODY,
-    "site": EVERYBODY - {VENDOR},
+    "site": EVERYBODY,
     "device": EVERYBODY,
     "link": EVERYBODY,
     "matrix_row": frozenset({GAS}),
@@ -67,7 +67,7 @@ SEEN: dict[str, frozenset[Kind]] = {
     "registry_outbox": frozenset(),
     "device_latest": EVERYBODY,
     "alarm": EVERYBODY,
-    "alarm_event": EVERYBODY - {VENDOR},
+    "alarm_event": EVERYBODY,
     "wanted": EVERYBODY,
     "command": EVERYBODY,
     "command_step": EVERYBODY,
@@ -110,7 +110,7 @@ SEEN: dict[str, frozenset[Kind]] = {
     "notice": frozenset({REGULATOR}),
 }
 #: A past row is seen by whom the row of today is seen by.
-SEEN |= {f"{name}_past": SEEN[name] for name in _PAST}
+SEEN |= {f"{name}_past": SEEN[name] for name in _PAST} | {"site_past": EVERYBODY - {VENDOR}}
 
 #: The same for everybody, with the public: no rows of tenants in them.
 PUBLISHED = frozenset(
