@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from access.principals import Membership, Person, Service
+from access.principals import Membership, Person, Principal, Service
 from access.roles import Role
 
 
@@ -138,6 +138,20 @@ class Directory:
         """Whose key this is, while it lives (K2)."""
         key = self._keys.get(secret_sha256)
         return Service(key.key, key.membership, key.scopes) if key is not None and key.lives(now_us) else None
+
+    def still(self, who: Principal, now_us: int) -> bool:
+        """Whether a principal of ours is who it was, by what it signed in with (K2); others always are."""
+        match who:
+            case Person(session=session) if session:
+                found = next((one for one in self._sessions.values() if one.session == session), None)
+                return found is not None and self.person(found.secret_sha256, now_us) == who
+            case Person(account=account):
+                known = self.accounts.get(account)
+                return known is not None and as_person(known, "") == who
+            case Service(key=key):
+                return any(one.key == key and one.lives(now_us) for one in self._keys.values())
+            case _:
+                return True
 
     def sessions_of(self, account: str, now_us: int) -> list[Session]:
         """Those that live, newest first."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import structlog
@@ -52,11 +53,11 @@ class EventStream(StreamingResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, parts: Parts, after: EventId | None, show: Show) -> None:
+    def __init__(self, parts: Parts, after: EventId | None, show: Show, may_go_on: Callable[[], bool]) -> None:
         limits = parts.config.limits
         self._feed = parts.feed
         self._write_within_s = limits.write_within_s
-        self._events = parts.feed.stream(after, limits.heartbeat_s, show)
+        self._events = parts.feed.stream(after, limits.heartbeat_s, show, may_go_on)
         # X-Accel-Buffering: reverse proxies of the nginx family hold a stream back without it.
         super().__init__(self._events, headers={"X-Accel-Buffering": "no"})
 
@@ -110,4 +111,4 @@ async def stream_alarms(
         raise Problem(ENGINE_AWAY, "This API is stopping; connect again", retry_after_s=RETRY_AFTER_S)
     if parts.feed.streams >= parts.config.limits.streams:
         raise Problem(TOO_MANY, "Too many alarm streams are open", retry_after_s=RETRY_AFTER_S)
-    return EventStream(parts, place, shown_to(parts.live(who), who))
+    return EventStream(parts, place, shown_to(parts.live(who), who), lambda: parts.still(who))

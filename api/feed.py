@@ -170,15 +170,20 @@ class Feed:
         self._changed = asyncio.Event()
 
     async def stream(
-        self, after: EventId | None, heartbeat_s: float, show: Show = lambda _, encoded: encoded
+        self,
+        after: EventId | None,
+        heartbeat_s: float,
+        show: Show = lambda _, encoded: encoded,
+        may_go_on: Callable[[], bool] = lambda: True,
     ) -> AsyncGenerator[bytes, None]:
-        """Server-sent events after `after` (None: from now on), for as long as the client listens. Ends by `stop`."""
+        """Server-sent events after `after` (None: from now on), for as long as the client listens. Ends by `stop`, and
+        before the next event, or the next sign of life, once it may not go on."""
         yield RETRY
         # Who comes without a place while the engine is away cannot know what "now" will have been: that is a reset.
         at: int | None = None if after or self._client is None else self._end
         since = after.place if after else self._now
         told_away = False
-        while not self._stopped:
+        while not self._stopped and may_go_on():
             changed = self._changed
             if (self._client is None) != told_away:
                 told_away = not told_away

@@ -11,17 +11,20 @@ X3  While the database is away what was known last goes on counting, over a rest
 import asyncio
 import contextlib
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import psycopg
 import structlog
 
-from access.directory import Directory, Session
+from access.directory import Account, Directory, Session
 from api.access_file import Snapshot, read_snapshot, write_snapshot
 from storage.api_keys import mark_used
+from storage.audit import Said, record
 from storage.database import Connection, DatabaseAway, DatabaseRefused, connect, translated
 from storage.known import changes
+from storage.sessions import forget
 
 _log = structlog.get_logger()
 
@@ -29,6 +32,13 @@ _log = structlog.get_logger()
 LOOK_EVERY_S = 0.5
 #: After the database was found away. Source: product choice.
 TRY_AGAIN_S = 0.5
+#: A first look at a million accounts takes about so long. Source: product choice.
+SETTLES_WITHIN_S = 5.0
+HOUR_US = 3_600_000_000
+#: Sessions that are over stay in their table for so long; the record has them for ever. Source: product choice.
+KEPT_AFTER_US = 30 * 24 * HOUR_US
+#: Networks whose use of the installation's token is remembered. Source: product choice.
+MOST_NOTED = 1_000
 #: That a key was used is written down this often, and the file at most so often. Source: product choice.
 MARK_EVERY_S, WRITE_EVERY_S = 10.0, 1.0
 
@@ -54,10 +64,40 @@ class Known:
         self._used: dict[str, int] = {}
         self._marked_s = self._written_s = 0.0
         self._unwritten = False
+        self._settled = asyncio.Event()
+        self._noted: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self._to_note: list[tuple[str, int]] = []
+        self._forgot_us = 0
+
+    async def settled(self) -> None:
+        """Return once the database was asked for the first time, or was found away, or SETTLES_WITHIN_S have passed:
+        who comes right after a start is not told that nobody knows them."""
+        if self._url is not None and not self._settled.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SETTLES_WITHIN_S):
+                    await self._settled.wait()
 
     def use(self, key: str) -> None:
         """A key was used; written down by and by."""
         self._used[key] = self._now_us()
+
+    def note_administrator(self, network: str) -> None:
+        """The installation's own token was used: in the record, once an hour and network."""
+        now_us = self._now_us()
+        place = (network, now_us // HOUR_US)
+        if place not in self._noted:
+            self._noted[place] = None
+            self._to_note.append((network, now_us))
+            while len(self._noted) > MOST_NOTED:
+                self._noted.popitem(last=False)
+            del self._to_note[:-MOST_NOTED]
+            self._told.set()
+
+    def began(self, account: Account, session: Session) -> None:
+        """Somebody signed in through us, and it is written down."""
+        self.directory.learn_of(account, session)
+        self._unwritten = True
+        self._told.set()
 
     async def remember(self, session: Session) -> None:
         """A sign-in while the database is away (X3). Returns when it is on disk."""
@@ -81,6 +121,7 @@ class Known:
                     both.create_task(self._keep_looking(), name="access-looks")
             except* (DatabaseAway, DatabaseRefused) as away:
                 _log.info("who may sign in is not heard of for now", why=str(away.exceptions[0]))
+            self._settled.set()
             await self._drop()
             await asyncio.sleep(TRY_AGAIN_S)
 
@@ -126,6 +167,7 @@ class Known:
             self._unwritten = known.learn(news) or first or self._unwritten
             known.forget_ended(self._now_us())
             self.directory = known
+            self._settled.set()
 
     async def _catch_up(self, connection: Connection) -> None:
         """X3, and which keys were used."""
@@ -134,6 +176,16 @@ class Known:
                 await self._write_down(connection, self._pending[0])
             del self._pending[0]
             self._unwritten = True
+        if self._to_note:
+            noted = self._to_note
+            said = [Said("", at, "break_glass", "administrator", {"network": network}) for network, at in noted]
+            with translated():
+                await record(connection, said)
+            self._to_note = [one for one in self._to_note if one not in noted]
+        if self._now_us() - self._forgot_us >= HOUR_US:
+            self._forgot_us = self._now_us()
+            with translated():
+                await forget(connection, self._forgot_us - KEPT_AFTER_US)
         if self._used and time.monotonic() - self._marked_s >= MARK_EVERY_S:
             used, self._used, self._marked_s = self._used, {}, time.monotonic()
             with translated():

@@ -84,6 +84,10 @@ class Parts:
         """The engine's id, the first part of an event id. Raises EngineAway."""
         return self.feed.engine or (await self.door.status()).engine
 
+    def still(self, who: Principal) -> bool:
+        """Whether what `who` signed in by goes on, as it did: neither ended, nor with other rights."""
+        return self.known.directory.still(who, self.config.now_us())
+
     def live(self, who: Principal) -> Live:
         """The engine's lists, as `who`'s parties see them."""
 

@@ -23,6 +23,13 @@ class People:
 
     async def who(self, token: str) -> Person | Service | None:
         """Whose session or key it is, while that lives."""
+        found = await self._who(token)
+        if found is None and kind_of(token) is not None:
+            await self._known.settled()
+            found = await self._who(token)
+        return found
+
+    async def _who(self, token: str) -> Person | Service | None:
         now_us, directory = self._config.now_us(), self._known.directory
         match kind_of(token):
             case Secret.SESSION:

@@ -46,6 +46,7 @@ from api.problems import (
     problem_answers,
 )
 from api.rates import Rates
+from api.tokens import network_of
 
 _bearer = HTTPBearer(
     auto_error=False,
@@ -116,6 +117,8 @@ class Permit:
             raise Problem(NOT_FOUND, str(hidden)) from hidden
         _require_room(parts.requests if isinstance(who, DevicePrincipal) else parts.people, who, self.action)
         request.scope[_SUBJECT] = subject
+        if isinstance(who, Administrator):
+            parts.known.note_administrator(network_of(request.client.host if request.client else ""))
         return who
 
 

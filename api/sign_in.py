@@ -134,7 +134,7 @@ async def _begin(parts: Parts, account: Account, how: str, network: str) -> Begu
     else:
         if not written:
             raise Problem(NOT_SIGNED_IN, _WRONG)  # disabled a moment ago
-        parts.known.directory.learn_of(account, session)
+        parts.known.began(account, session)
     return Begun(token, session, account)
 
 

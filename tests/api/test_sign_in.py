@@ -258,3 +258,19 @@ async def test_g3_with_postgresql_stopped_and_the_api_restarted_staff_sign_in_ac
     finally:
         postgres.stop()
         postgres.start()
+
+
+async def test_the_use_of_the_installations_own_token_is_in_the_record(config: ApiConfig) -> None:
+    assert config.database_url is not None
+    async with serving(config) as stand:
+        for _ in range(3):
+            assert (await stand.http.get("/v1/me")).json()["kind"] == "administrator"
+        connection = await connect(config.database_url, name="test")
+        async with asyncio.timeout(20):
+            while True:
+                cursor = await connection.execute("SELECT tenant, by FROM audit_entry WHERE kind = 'break_glass'")
+                if found := await cursor.fetchall():
+                    break
+                await asyncio.sleep(0.01)
+        await connection.close()
+        assert found == [("", "administrator")]
