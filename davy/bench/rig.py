@@ -19,7 +19,7 @@ import msgspec
 
 from davy.settings import Settings, load_settings
 from devices.models import load_catalogue
-from devices.sites import Credential, Device, Link, Registry, Site, encode_registry, token_sha256
+from devices.sites import Credential, Device, Link, Registry, Site, encode_registry, packed, token_sha256
 from engine.client import DoorClient, EngineAway
 from simulators.registry import HomesSource
 
@@ -111,7 +111,7 @@ async def engine(
     try:
         async with await _door(settings, process) as door:
             registry = known if isinstance(known, Registry) else registry_of(known)
-            await door.replace_registry(1, encode_registry(registry))
+            await door.replace_registry(1, packed(encode_registry(registry)))
             yield Rig(settings, process.pid, door)
     finally:
         process.send_signal(signal.SIGTERM)
