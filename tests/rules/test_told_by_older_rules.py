@@ -3,12 +3,18 @@
 import msgspec
 import pytest
 
+from devices.fleet import build_fleet
+from devices.models import Actuator
 from devices.quantities import Flag
 from rules.decisions import AlarmRaised, CloseWanted, RuleNoted
 from rules.documents.document import RulePack
+from rules.evaluation.kernels import compile_pack
 from rules.instructions import CloseValve
+from rules.stepping.reshape import reshape
 from tests.rules.street import BUDGET, CLOSES, Street, names_of, registry, rules
-from tests.rules.world import NUMBERS, OF_A_CLOSING, World, at, of, pack, raised
+from tests.rules.test_sleeping import with_actuator
+from tests.rules.world import NUMBERS, OF_A_CLOSING, World, at, changed, of, pack, raised
+from tests.rules.world import registry as registry_of
 
 TAMPER = 'id = "tamper"\nflags = ["tamper"]'
 CANARY = CLOSES + '\nstate = "canary"\ncanary_pct = 99.98' + BUDGET
@@ -64,3 +70,16 @@ def test_without_one_about_sleeping_valves_one_is_closed_and_no_other_alarm_tell
     world.hear("d5", 2, flags=Flag.HIGH_ALARM)
     world.tick(100)
     assert raised(world.decided) == [("d5", "gas")]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_when_a_model_does_not_sleep_any_more_that_alone_is_over(there: bool) -> None:
+    gas = 'id = "gas"\napplies_to = ["detector"]\nflags = ["high_alarm"]\naction = "close"'
+    found = pack(gas, *OF_A_CLOSING, TAMPER)
+    world = World(first(found, "valve-asleep") if there else without(found, "valve-asleep"))
+    world.hear("z1", 1, flags=Flag.TAMPER)
+    world.hear("d5", 2, flags=Flag.HIGH_ALARM)
+    world.fleet = build_fleet(registry_of(models=with_actuator(Actuator())), world.fleet)
+    decided = reshape(world.state, world.fleet, compile_pack(world.rules, world.fleet), at(3))
+    over = [(name, rule) for name, rule, state in changed(decided) if state == "RETURNED_UNACKNOWLEDGED"]
+    assert over == ([("z1", "valve-asleep")] if there else [])
