@@ -23,7 +23,7 @@ from engine.door import Door
 from engine.feed import Feed
 from engine.journal import JournalReader
 from engine.memory import BUILT_IN
-from engine.owners import of_decision
+from engine.owners import Owners
 from engine.store import Store, document
 from ingest.mqtt_endpoint import monotonic_us, utc_us
 from rules.documents.document import RulePack, load_pack
@@ -69,7 +69,7 @@ async def run_engine(settings: Settings, stop: asyncio.Event, *, restored: bool 
             store.engine,
             journal,
             lambda device_no: memory.fleet.identity(device_no),
-            lambda decision: of_decision(memory.state, decision),
+            Owners(lambda: memory.state).of,
         )
         cycle.on_committed.append(feed.publish)
         gauges = _gauges(cycle, ways_in, feed)
@@ -116,7 +116,7 @@ def warn_of_rules(rules: RulePack, fleet: Fleet) -> None:
     """Log what these rules do not do that people may think they do, with these devices."""
     if note := left_out(rules):
         _log.warning("the rules in force leave something out", note=note)
-    for doubt in doubtful(rules, fleet.registry.models):
+    for doubt in doubtful(rules, fleet.models):
         _log.warning("a rule in force may not do what it seems to do", rule=doubt)
 
 

@@ -8,14 +8,31 @@ O2  Of a site or a device that has left the registry it is kept whose it was (de
 O3  `installer` stays empty: the engine does not know who installed what.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from access.ownership import Owner
 from devices.fleet import Fleet
-from rules.decisions import AlarmChanged, AlarmRaised, Answered, Decision, IncidentChanged, IncidentScope, RuleNoted
+from rules.decisions import (
+    AlarmChanged,
+    AlarmRaised,
+    Answered,
+    AttemptRequested,
+    CloseWanted,
+    CommandStepped,
+    Decision,
+    FanWanted,
+    IncidentChanged,
+    IncidentScope,
+    RuleNoted,
+    WantedEnded,
+)
 from rules.incidents.life import family
 from rules.stepping.standing import Incident
 from rules.stepping.state import State
+
+#: Larger incidents whose owners are remembered. Source: product choice.
+MOST_LARGER = 1_000
 
 
 def of_site(fleet: Fleet, site: str, identity: str = "") -> Owner:
@@ -54,9 +71,41 @@ def of_decision(state: State, decision: Decision) -> tuple[Owner, ...]:
         found = state.incidents.get(decision.incident)
         return of_incident(state, found) if found else ()
     owner = of_device(state.fleet, decision.device_no)
-    if isinstance(decision, AlarmRaised | AlarmChanged):
-        owner = replace(of_site(state.fleet, decision.site), vendor=owner.vendor)
-    return (owner,)
+    site = _named_site(state, decision)
+    return (replace(of_site(state.fleet, site), vendor=owner.vendor) if site else owner,)
+
+
+class Owners:
+    """Of decisions as they are told. What is larger than a site is known while it is open, and its last word is told
+    after that: so whose the last MOST_LARGER of them were is remembered. (A feed that is resumed over a restart tells
+    of one that was closed before to the platform only; its sites' own incidents say the same to their owners.)"""
+
+    def __init__(self, state: Callable[[], State]) -> None:
+        self._state = state
+        self._larger: dict[str, tuple[Owner, ...]] = {}
+
+    def of(self, decision: Decision) -> tuple[Owner, ...]:
+        """As of_decision."""
+        found = of_decision(self._state(), decision)
+        if isinstance(decision, IncidentChanged) and decision.scope is not IncidentScope.SITE:
+            found = found or self._larger.get(decision.incident, ())
+            self._larger.pop(decision.incident, None)
+            self._larger[decision.incident] = found
+            while len(self._larger) > MOST_LARGER:
+                del self._larger[next(iter(self._larger))]
+        return found
+
+
+def _named_site(state: State, decision: Decision) -> str:
+    """The site that it names itself, or that its wanted position does (O1); empty: it is where its device stands."""
+    match decision:
+        case AlarmRaised() | AlarmChanged():
+            return decision.site
+        case CloseWanted() | FanWanted() | AttemptRequested() | CommandStepped() | WantedEnded():
+            wanted = state.find_wanted(decision.wanted)
+            return wanted.site if wanted else ""
+        case _:
+            return ""
 
 
 def _sites(state: State, one: Incident) -> tuple[str, ...]:

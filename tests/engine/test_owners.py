@@ -12,7 +12,7 @@ from devices.models import load_catalogue
 from devices.sites import Device, Registry, Site
 from engine.client import DoorClient
 from engine.memory import Memory
-from engine.owners import of_decision, of_device, of_site
+from engine.owners import Owners, of_decision, of_device, of_site
 from rules.decisions import (
     AlarmChanged,
     AlarmState,
@@ -148,3 +148,33 @@ def test_an_alarm_stays_with_the_site_where_it_was_raised_when_its_device_moves(
 
 def test_what_is_about_no_device_is_nobodys() -> None:
     assert of_decision(_state(build_fleet(_REGISTRY)), Answered(at=T0, id="x", accepted=True)) == ()
+
+
+def test_the_last_word_of_a_larger_incident_is_for_those_who_heard_the_others() -> None:
+    state = _state(build_fleet(_REGISTRY))
+    part = Incident("i1", IncidentScope.SITE, "home-2", T0, Priority.HIGH, ("a1",), slot=0, into="r1")
+    riser = Incident("r1", IncidentScope.RISER, "12/R2", T0 + 9, Priority.HIGH, ("a1",), slot=0, parts=("i1",))
+    state.incidents = {"r1": riser, "i1": part}
+    owners = Owners(lambda: state)
+    opened = IncidentChanged(
+        at=T0,
+        incident="r1",
+        scope=IncidentScope.RISER,
+        key="12/R2",
+        change=IncidentChange.OPENED,
+        priority=Priority.HIGH,
+    )
+    heard = owners.of(opened)
+    state.incidents = {}
+    assert owners.of(msgspec.structs.replace(opened, change=IncidentChange.CLOSED)) == heard
+    assert [one.enterprise for one in heard] == ["gas-b"]
+
+
+def test_what_becomes_of_a_closing_is_said_where_it_was_wanted_when_the_valve_has_moved() -> None:
+    moved = Registry(_REGISTRY.models, _SITES, (_D1, msgspec.structs.replace(_V1, site="home-2")))
+    state = _state(build_fleet(moved, build_fleet(_REGISTRY)))
+    wanted = Wanted("w1", 1, 2, "davysim/V1", "home-1", 1, "gas", "a0", "", T0, T0 + SECOND, T0 + SECOND)
+    state.wanted_by_slot, state.by_wanted = {1: wanted}, {"w1": 1}
+    assert of_decision(state, _CLOSE) == (_A,)
+    state.wanted_by_slot, state.by_wanted = {}, {}
+    assert of_decision(state, _CLOSE) == (_B,)

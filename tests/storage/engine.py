@@ -12,7 +12,7 @@ from engine.door import Door
 from engine.feed import Feed
 from engine.journal import JournalReader
 from engine.memory import Memory
-from engine.owners import of_decision
+from engine.owners import Owners
 from engine.pushes import PushLink
 from engine.records import Inputs, SourceCount
 from engine.store import Store
@@ -68,7 +68,7 @@ async def engine(folder: Path) -> AsyncIterator[Engine]:
         store.engine,
         journal,
         lambda device_no: memory.fleet.identity(device_no),
-        lambda decision: of_decision(memory.state, decision),
+        Owners(lambda: memory.state).of,
     )
     directory = Directory(memory.book)
     door = Door(cycle, PushLink(cycle.wake), feed, folder / "door.sock", directory, dict)
