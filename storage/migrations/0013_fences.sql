@@ -546,6 +546,15 @@ BEGIN
     END LOOP;
 END $do$;
 
+-- Sharing: a grant is its two parties'; webhooks are their receiver's.
+CALL davy_fence('sharing_grant');
+CALL davy_admit('sharing_grant', 'tenants', 'SELECT, UPDATE', 'grantor = (SELECT davy_tenant()) OR receiver = (SELECT davy_tenant())');
+CALL davy_admit('sharing_grant', 'tenants', 'INSERT', 'grantor = (SELECT davy_tenant())');
+CALL davy_fence('webhook');
+CALL davy_admit('webhook', 'tenants', 'SELECT, INSERT, UPDATE, DELETE', 'enterprise = (SELECT davy_tenant())');
+CALL davy_fence('webhook_delivery');
+CALL davy_admit('webhook_delivery', 'tenants', 'SELECT, UPDATE', 'EXISTS (SELECT FROM webhook w WHERE w.webhook = @.webhook)');
+
 -- Each tenant's own chain of the record, which grows by davy_record only. Signed heads are everybody's.
 CALL davy_fence('audit_entry', 'SELECT');
 CALL davy_admit('audit_entry', 'tenants', 'SELECT', 'tenant = (SELECT davy_tenant())');
