@@ -15,22 +15,19 @@ from storage.register_asked import Asked, Recorded, said_day, said_time, select
 from storage.scoped import OwnerColumns
 from storage.text import clean
 
-#: Whose an installation is: its site's, its installer's and its device's vendor's.
-OF_INSTALLATION = OwnerColumns(
-    "i.site", "s.enterprise", "s.manager", "s.area", "split_part(i.identity, '/', 1)", "i.installer"
-)
+#: An installation carries its site's owner, and its device's vendor.
+OF_INSTALLATION = OwnerColumns("i.site", "i.enterprise", "i.manager", "i.area", "i.vendor", "i.installer")
 
 _COLUMNS: LiteralString = (
     "i.key, i.identity, i.site, i.since, i.until, i.installer, i.mounting, i.evidence, i.gas_on_check, i.inspected,"
     " i.replaces, i.reason, i.ended_because, i.version, i.recorded, i.recorded_by,"
-    " coalesce(s.enterprise, ''), coalesce(s.manager, ''), coalesce(s.area, '')"
+    " i.enterprise, i.manager, i.area, i.vendor"
 )
-_WITH_SITE: LiteralString = " LEFT JOIN site s ON s.key = i.site"
 
 
 @dataclass(frozen=True, slots=True)
 class RegisteredInstallation:
-    """`owner`: whose its site is now, with its device's vendor and its installer."""
+    """`owner`: whose its site is, with its device's vendor and its installer."""
 
     installation: Installation
     recorded: Recorded
@@ -75,7 +72,9 @@ async def installations(
         asking.where("i.until IS NULL" if narrowed.open else "i.until IS NOT NULL")
     with translated():
         cursor = await connection.execute(
-            select(_COLUMNS, table + _WITH_SITE, asking.sql, " ORDER BY i.key LIMIT %s"), (*asking.values, limit)
+            select(_COLUMNS, table, asking.sql, " ORDER BY i.key LIMIT %s"),
+            (*asking.values, limit),
+            prepare=False,  # a plan for these values, not for any
         )
         return [_installation(row) for row in await cursor.fetchall()]
 
@@ -89,7 +88,7 @@ async def installation(
     asking.where("i.key = %s", clean(key))
     asking.scoped(within, OF_INSTALLATION)
     with translated():
-        cursor = await connection.execute(select(_COLUMNS, table + _WITH_SITE, asking.sql), asking.values)
+        cursor = await connection.execute(select(_COLUMNS, table, asking.sql), asking.values)
         row = await cursor.fetchone()
     return _installation(row) if row else None
 
@@ -155,7 +154,7 @@ async def links_of(connection: Connection, identity: str, *, as_of_us: int | Non
 
 def _installation(row: tuple[Any, ...]) -> RegisteredInstallation:
     key, identity, site, since, until, installer, mounting, evidence, gas_on_check, inspected = row[:10]
-    replaces, reason, ended_because, version, recorded, by, company, manager, area = row[10:]
+    replaces, reason, ended_because, version, recorded, by, company, manager, area, vendor = row[10:]
     return RegisteredInstallation(
         Installation(
             key,
@@ -173,7 +172,7 @@ def _installation(row: tuple[Any, ...]) -> RegisteredInstallation:
             ended_because,
         ),
         Recorded(version, said_time(recorded), by),
-        Owner(site, company, manager, area, identity.partition("/")[0], installer),
+        Owner(site, company, manager, area, vendor, installer),
     )
 
 

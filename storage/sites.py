@@ -68,7 +68,9 @@ async def sites(
         asking.where("s.hardship <> ''" if narrowed.hardship else "s.hardship = ''")
     with translated():
         cursor = await connection.execute(
-            select(_COLUMNS, table, asking.sql, " ORDER BY s.key LIMIT %s"), (*asking.values, limit)
+            select(_COLUMNS, table, asking.sql, " ORDER BY s.key LIMIT %s"),
+            (*asking.values, limit),
+            prepare=False,  # a plan for these values, not for any
         )
         return [_site(row) for row in await cursor.fetchall()]
 

@@ -56,6 +56,7 @@ CREATE INDEX site_manager ON site (manager, key) WHERE manager <> '';
 CREATE INDEX site_area ON site (area text_pattern_ops, key);
 CREATE INDEX site_class_of ON site (enterprise, site_class, key);
 CREATE INDEX site_neighbourhood ON site (enterprise, neighbourhood, key);
+CREATE INDEX site_enterprise_area ON site (enterprise, area text_pattern_ops);
 CREATE INDEX site_building ON site (building, key) WHERE building <> '';
 CREATE INDEX site_hardship ON site (hardship, key) WHERE hardship <> '';
 
@@ -75,6 +76,9 @@ UPDATE device d SET enterprise = s.enterprise, area = s.area FROM site s WHERE s
 CREATE INDEX device_enterprise ON device (enterprise, device_no);
 CREATE INDEX device_manager ON device (manager, device_no) WHERE manager <> '';
 CREATE INDEX device_area ON device (area text_pattern_ops, device_no);
+CREATE INDEX device_model_area ON device (model, area text_pattern_ops, device_no);
+CREATE INDEX device_enterprise_area ON device (enterprise, area text_pattern_ops);
+CREATE INDEX device_enterprise_due ON device (enterprise, calibration_due) WHERE calibration_due IS NOT NULL;
 CREATE INDEX device_vendor ON device (vendor, device_no);
 CREATE INDEX device_installer ON device (installer, device_no) WHERE installer <> '';
 CREATE INDEX device_model_of ON device (model, device_no);
@@ -84,23 +88,24 @@ CREATE INDEX device_calibration_due ON device (calibration_due, device_no) WHERE
 CREATE INDEX device_identifier ON device (identifier) WHERE identifier <> '';
 
 -- The functions of triggers run as the tables' owner: a writer who sees one tenant only still keeps the whole true.
-CREATE FUNCTION davy_own_device() RETURNS trigger
+CREATE FUNCTION davy_own_by_site() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     SELECT s.enterprise, s.manager, s.area INTO NEW.enterprise, NEW.manager, NEW.area FROM site s WHERE s.key = NEW.site;
     RETURN NEW;
 END $$;
 CREATE TRIGGER device_own BEFORE INSERT OR UPDATE OF site, enterprise, manager, area ON device
-    FOR EACH ROW EXECUTE FUNCTION davy_own_device();
-CREATE FUNCTION davy_own_devices() RETURNS trigger
+    FOR EACH ROW EXECUTE FUNCTION davy_own_by_site();
+CREATE FUNCTION davy_site_owns() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     UPDATE device SET enterprise = NEW.enterprise WHERE site = NEW.key;
+    UPDATE installation SET enterprise = NEW.enterprise WHERE site = NEW.key;
     RETURN NULL;
 END $$;
 CREATE TRIGGER site_owns_devices AFTER UPDATE ON site FOR EACH ROW
     WHEN ((OLD.enterprise, OLD.manager, OLD.area) IS DISTINCT FROM (NEW.enterprise, NEW.manager, NEW.area))
-    EXECUTE FUNCTION davy_own_devices();
+    EXECUTE FUNCTION davy_site_owns();
 
 -- LinkFacts.
 ALTER TABLE link ADD COLUMN since date;
@@ -137,12 +142,25 @@ CREATE TABLE installation (
     inspected     date,
     replaces      text   NOT NULL DEFAULT '',
     reason        text   NOT NULL DEFAULT '',
-    ended_because text   NOT NULL DEFAULT ''
+    ended_because text   NOT NULL DEFAULT '',
+    -- Whose it is: its site's (kept by triggers, as of a device), and its device's vendor's.
+    enterprise    text   NOT NULL DEFAULT '',
+    manager       text   NOT NULL DEFAULT '',
+    area          text   NOT NULL DEFAULT '',
+    vendor        text   NOT NULL GENERATED ALWAYS AS (split_part(identity, '/', 1)) STORED
 );
 CREATE UNIQUE INDEX installation_open ON installation (identity) WHERE until IS NULL;
 CREATE INDEX installation_identity ON installation (identity, since);
 CREATE INDEX installation_site ON installation (site, since);
 CREATE INDEX installation_installer ON installation (installer, key) WHERE installer <> '';
+CREATE INDEX installation_enterprise ON installation (enterprise, key);
+CREATE INDEX installation_manager ON installation (manager, key) WHERE manager <> '';
+-- Regulators' rows are found so (migration 0013).
+CREATE INDEX installation_area_2 ON installation (left(area, 2), key);
+CREATE INDEX installation_area_4 ON installation (left(area, 4), key);
+CREATE INDEX installation_area_6 ON installation (left(area, 6), key);
+CREATE TRIGGER installation_own BEFORE INSERT OR UPDATE OF site, enterprise, manager, area ON installation
+    FOR EACH ROW EXECUTE FUNCTION davy_own_by_site();
 CREATE INDEX installation_replaces ON installation (replaces) WHERE replaces <> '';
 
 -- People at sites (access/people.py). bytea is sealed (storage/sealed.py); an index is a keyed hash, by which a number

@@ -124,8 +124,7 @@ async def test_an_installer_adds_to_its_own_installations_and_to_no_others(town:
     added = await town.ask("installer", "PATCH", "/v1/installations/w1", {"evidence": ["p/1.jpg"]}, If_Match="*")
     assert added["evidence"] == ["p/1.jpg"]
     await town.ask("installer", "PATCH", "/v1/installations/w2", {"evidence": []}, 404, If_Match="*")
-    vendors = (await town.ask("vendor", "GET", "/v1/installations"))["installations"]
-    assert [(found["installation"], found["site"]) for found in vendors] == [("w1", None), ("w2", None)]
+    await town.ask("vendor", "GET", "/v1/installations", None, 403)
     await town.ask("regulator", "PATCH", "/v1/installations/w1", {"evidence": []}, 403, If_Match="*")
 
 
