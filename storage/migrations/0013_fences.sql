@@ -22,7 +22,7 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY ARRAY['house', 'platform', 'public', 'api', 'writer', 'gas_company', 'vendor',
                                 'installer', 'property_manager', 'regulator', 'regulator_2', 'regulator_4', 'regulator_6',
-                                'regulator_0'] LOOP
+                                'regulator_9', 'regulator_0'] LOOP
         EXECUTE format('CREATE ROLE %I NOLOGIN', davy_role(name));
     END LOOP;
     EXECUTE format('GRANT %I TO CURRENT_USER WITH INHERIT TRUE, SET FALSE', davy_role('house'));
@@ -61,9 +61,9 @@ CREATE FUNCTION davy_area_from() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
     RETURN (SELECT area_from FROM tenant_role WHERE role = current_user::text AND kind = 'regulator');
 
 -- How a regulator's rows are found: by the first 2, 4 or 6 digits, which an index has in the order of lists (a range of codes
--- would be read whole and sorted); 6: and within these by the whole prefix; 0: a code of no such length.
+-- would be read whole and sorted); 9: by the first 6, and within these by the whole of a longer prefix; 0: of no such length.
 CREATE FUNCTION davy_area_level(area_from text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN length(area_from) IN (2, 4) THEN length(area_from)::text WHEN length(area_from) >= 6 THEN '6' ELSE '0' END;
+    RETURN CASE WHEN length(area_from) IN (2, 4, 6) THEN length(area_from)::text WHEN length(area_from) > 6 THEN '9' ELSE '0' END;
 
 -- What the codes of all that lies within an area begin with (devices/areas.py, A1).
 CREATE FUNCTION davy_area_prefix(code text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -282,7 +282,8 @@ BEGIN
             IF kind = 'regulator' AND rule LIKE '%<area>%' THEN
                 CALL davy_policy(relation, 'regulator_2', verb, replace(rule, '<area>', '(left(area, 2) = (SELECT davy_area_from()))'));
                 CALL davy_policy(relation, 'regulator_4', verb, replace(rule, '<area>', '(left(area, 4) = (SELECT davy_area_from()))'));
-                CALL davy_policy(relation, 'regulator_6', verb, replace(rule, '<area>', '(left(area, 6) = (SELECT left(davy_area_from(), 6))'
+                CALL davy_policy(relation, 'regulator_6', verb, replace(rule, '<area>', '(left(area, 6) = (SELECT davy_area_from()))'));
+                CALL davy_policy(relation, 'regulator_9', verb, replace(rule, '<area>', '(left(area, 6) = (SELECT left(davy_area_from(), 6))'
                     ' AND starts_with(area, (SELECT davy_area_from())))'));
                 CALL davy_policy(relation, 'regulator_0', verb, replace(rule, '<area>', 'starts_with(area, (SELECT davy_area_from()))'));
             ELSE
