@@ -73,7 +73,7 @@ def requests(method: str, path: str, row: Row, role: str, live: dict[str, dict[s
         yield Asked(method, path, "", url, url, False)
         return
     nowhere = filled(path, values(row.about, "", NOWHERE_AT[row.about])) + row.query
-    for relation in ("own", "other", "foreign", "moved", "deleted"):
+    for relation in ("own", "foreign") if row.slow else ("own", "other", "foreign", "moved", "deleted"):
         for lives, found in _subjects(row.about, relation, role, live):
             url = filled(path, values(row.about, role, found)) + row.query
             yield Asked(method, path, relation, url, nowhere, lives, found)

@@ -116,6 +116,8 @@ class Row:
     also: frozenset[int] = field(default_factory=frozenset)
     last: bool = False
     stream: bool = False
+    #: It takes a second or so: asked about one thing of one's own and one of another's.
+    slow: bool = False
 
 
 _WORDS = {"reason": "for a test"}
@@ -170,7 +172,7 @@ ROUTES: dict[str, Row] = {
     "POST /v1/devices/{vendor}/{serial}/return-to-service": Row("device"),
     "GET /v1/devices/{vendor}/{serial}/latest": Row("device"),
     "GET /v1/devices/{vendor}/{serial}/readings": Row("device"),
-    "GET /v1/devices/{vendor}/{serial}/explain": Row("device", also=frozenset({429})),
+    "GET /v1/devices/{vendor}/{serial}/explain": Row("device", also=frozenset({429}), slow=True),
     "GET /v1/rules": Row(),
     "GET /v1/rules/history": Row(),
     "GET /v1/rules/packs/{sha256}": _ABSENT,

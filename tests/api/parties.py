@@ -199,6 +199,9 @@ async def write_register(connection: Connection) -> None:
     assert imported.applied, imported
     for tenant, person in (("gas-a", "person-a"), ("gas-b", "person-b")):
         await connection.execute("INSERT INTO person (tenant, key) VALUES (%s, %s)", (tenant, person))
+    await connection.execute(
+        "INSERT INTO credential (identity, token_sha256) VALUES ('zeta/b1d', %s)", (token_sha256(TOKENS["zeta/b1d"]),)
+    )
     await connection.execute("UPDATE device SET installer = 'fit-a' WHERE site = 'site-a1'")
 
 
