@@ -69,6 +69,8 @@ async def gather(connection: Connection, policy: Policy, question: Question) -> 
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             await connection.execute("SET LOCAL cursor_tuple_fraction = 1")
             await connection.execute("SET LOCAL statement_timeout = 0")
+            # So that a city's sorts and joins stay in memory; a few at a time are as much as the columns themselves.
+            await connection.execute("SET LOCAL work_mem = '128MB'")
             values = await _values(connection, question)
             ruled = await Ruled.at(connection, at.until_us)
             sites, kinds = await _sites(connection, values)

@@ -26,10 +26,11 @@ FROM site_ever WHERE {_IN_AREA} ORDER BY key COLLATE "C\""""
 #: Of each site the last day on which somebody with a role there was reached (E2).
 CONTACTS = f"""
 SELECT r.site, max(c.proven) - {_EPOCH}
-FROM (SELECT DISTINCT tenant, person, site FROM site_role_ever WHERE {_AS_OF} AND since <= %(day)s
+FROM (SELECT tenant, person, site FROM site_role_ever WHERE {_AS_OF} AND since <= %(day)s
       AND (until IS NULL OR until > %(day)s)) r
-JOIN contact_ever c USING (tenant, person)
-WHERE c.recorded <= %(known)s AND c.proven <= %(day)s GROUP BY r.site"""
+JOIN (SELECT tenant, person, proven FROM contact_ever WHERE recorded <= %(known)s AND proven <= %(day)s) c
+    USING (tenant, person)
+GROUP BY r.site"""
 
 #: From this hour on some hour is not summed up yet (storage/rollups.py, U1), so that the readings have to be asked too.
 NOT_SUMMED_UP = "SELECT date_trunc('hour', min(bucket)) FROM rollup_due WHERE bucket < %s"
