@@ -36,7 +36,7 @@ class Count(NamedTuple):
 class Votes:
     """vote: shape (slots,), i1. yes, no, members: shape (groups,), i4: those of members alone."""
 
-    def __init__(self, grouping: Grouping, members: Mask, heard: bool = False) -> None:
+    def __init__(self, grouping: Grouping, members: Mask, heard: bool) -> None:
         """members: shape (slots,), bool, G1. heard: only those that are heard are asked for."""
         self.of = grouping.of
         self.member = members & (grouping.of >= 0)
@@ -83,8 +83,7 @@ class Votes:
         new = _codes(said, rows)
         changes[rows] = new != self._before(slots[rows], new)
         hot[self.of[slots[rows[new == _YES]]]] = True
-        stands = self.of[slots]
-        return changes, (stands >= 0) & np.append(hot, False)[stands]
+        return changes, np.append(hot, False)[self.of[slots]]  # the last one: of those that stand in no group
 
     def ask(self, slots: NDArray[np.int32], said: Truth, live: Mask) -> "Count":
         """Advance by these rows in their order, and what the group of each says then."""

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from devices.fleet import build_fleet
 from devices.models import Actuator, DeviceKind, DeviceModel
 from devices.quantities import Flag
 from devices.readings import Rows
+from rules.evaluation.numbers import Truth
 from rules.evaluation.selection import may_vote
 from rules.evaluation.votes import Votes
 from rules.language.expression import parse_condition
@@ -160,6 +162,45 @@ def test_the_registry_moves_and_votes_are_counted_anew() -> None:
     assert isinstance(memory, Votes)
     assert (memory.yes.tolist(), memory.no.tolist()) == ([0], [1])  # m4 has left
     assert hear(moved, ("m2", AIR)) == [UNKNOWN]
+
+
+def votes_of(desk: Desk) -> Votes:
+    (memory,) = desk.windows.memories.values()
+    assert isinstance(memory, Votes)
+    return memory
+
+
+def test_what_a_group_says_as_it_was_left() -> None:
+    desk = Desk.of(TWO)
+    hear(desk, ("m1", GAS), ("m2", AIR), ("m3", AIR), ("m4", BROKEN))
+    live = np.array([True, True, True, False])
+    known, yes, may = votes_of(desk).stands(slots("m2", "v1", "m4", "m1"), live)
+    assert known.tolist() == [True, True, True, False]
+    assert (yes[:3].tolist(), may[:3].tolist()) == ([1, 1, 0], [2, 2, 1])  # bare, and m4, may still say yes
+
+
+def test_who_stands_in_no_group_counts_nowhere_and_hinders_nobody_of_its_batch() -> None:
+    fleet = build_fleet(registry())
+    homes = tuple(
+        replace(site, riser="" if site.key in ("home-1", "home-3") else "r2") for site in fleet.registry.sites
+    )
+    fleet = build_fleet(replace(fleet.registry, sites=homes))
+    desk = Desk(pack(rule(TWO)), fleet)
+    assert hear(desk, ("m1", GAS), ("m2", GAS), ("m3", GAS), ("m4", GAS), ("m1", AIR), ("m2", AIR)) == [
+        UNKNOWN, UNKNOWN, UNKNOWN, TRUE, UNKNOWN, FALSE,
+    ]  # fmt: skip
+    known, _, _ = votes_of(desk).stands(slots("m1", "m2", "m3", "m4"), np.ones(4, np.bool_))
+    assert known.tolist() == [False, True, False, True]
+
+
+def test_a_vote_that_nobody_knows_is_remembered_as_none() -> None:
+    desk = Desk.of(TWO)
+    hear(desk, ("m1", BROKEN), ("m2", BROKEN))
+    assert not votes_of(desk).vote.any()
+    changes, hot = votes_of(desk).moving(
+        slots("m1", "m3"), Truth(np.array([False, False]), np.array([False, False])), np.ones(2, np.bool_)
+    )
+    assert (changes.tolist(), hot.tolist()) == ([False, False], [False, False])
 
 
 def test_many_readings_at_once_are_counted_as_one_after_the_other() -> None:
