@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from access.people import Contact, Person, RoleAtSite
 from devices.models import DeviceModel
 from devices.sites import token_sha256
 from storage import outbox
@@ -25,11 +26,13 @@ from storage.database import Connection, translated
 from storage.models_admitted import handed_in
 from storage.registry_known import Known, Plan
 from storage.registry_merge import credential
+from storage.registry_people import Sealing
 from storage.registry_plan import plan_import
 from storage.registry_reach import reach
 from storage.registry_record import By, said_of
 from storage.registry_rows import Fate, Given, RowFate, SourceRow, key_of, kind_name
 from storage.registry_tables import write_plan
+from storage.sealed import MasterKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ async def import_registry(
     random_bytes: Callable[[int], bytes],
     by: By | None = None,
     told: Callable[[str], None] = lambda _: None,
+    master: MasterKey | None = None,
 ) -> Imported:
     """Plan, and unless `dry_run` or something is refused, do it. `random_bytes` (os.urandom) makes tokens; `told` hears
     what is being done. Raises DatabaseAway, DatabaseRefused."""
@@ -65,7 +69,14 @@ async def import_registry(
         async with connection.transaction():
             await outbox.lock(connection)
             return await _planned(
-                connection, rows, models, dry_run=dry_run, random_bytes=random_bytes, by=by or By("", 0), told=told
+                connection,
+                rows,
+                models,
+                dry_run=dry_run,
+                random_bytes=random_bytes,
+                by=by or By("", 0),
+                told=told,
+                master=master,
             )
 
 
@@ -92,12 +103,15 @@ async def apply_source(
     random_bytes: Callable[[int], bytes],
     dry_run: bool = False,
     told: Callable[[str], None] = lambda _: None,
+    master: MasterKey | None = None,
 ) -> Imported:
-    """The same of the rows of a file."""
+    """The same of the rows of a file; `master`: what people in it are sealed under."""
     async with connection.transaction():
         await outbox.lock(connection)
         models = await stored_models(connection)
-        return await _planned(connection, rows, models, dry_run=dry_run, random_bytes=random_bytes, by=by, told=told)
+        return await _planned(
+            connection, rows, models, dry_run=dry_run, random_bytes=random_bytes, by=by, told=told, master=master
+        )
 
 
 async def bring_models(connection: Connection, models: Sequence[DeviceModel]) -> int:
@@ -129,12 +143,15 @@ async def _planned(
     random_bytes: Callable[[int], bytes],
     by: By,
     told: Callable[[str], None],
+    master: MasterKey | None = None,
 ) -> Imported:
     told("reading what the file touches")
+    if master is None:
+        rows = [_without_people(row) for row in rows]
     others, withdrawn = await handed_in(connection)
     brought = {model.key for model in models}
     models = [*models, *(model for model in others if model.key not in brought)]
-    found = await reach(connection, rows, models)
+    found = await reach(connection, rows, models, master)
     told("planning")
     plan = plan_import(
         found.known,
@@ -154,10 +171,19 @@ async def _planned(
         (by.name, str(by.at) if by.at else ""),
     )
     told("writing")
-    change = await write_plan(connection, plan)
+    sealing = Sealing(master, random_bytes, by.at) if master is not None else None
+    change = await write_plan(connection, plan, sealing)
     number = await outbox.offer(connection, change)
     await record(connection, said_of(plan, by, number))
     return Imported(True, tuple(plan.fates), (), number, tokens, warnings)
+
+
+def _without_people(row: SourceRow) -> SourceRow:
+    """Where there is no key nobody's name is taken in."""
+    if not isinstance(row.given, Person | Contact | RoleAtSite) or row.fault:
+        return row
+    fault = "there is no key for personal data here; import people with the installation's own (DAVY_MASTER_KEY_FILE)"
+    return SourceRow(row.place, row.kind, row.key, row.given, fault)
 
 
 def _made(plan: Plan, random_bytes: Callable[[int], bytes]) -> tuple[tuple[str, str], ...]:

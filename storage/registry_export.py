@@ -8,6 +8,7 @@ Y2  No export holds a token; with `tokens` it holds their hashes, by which devic
 import csv
 import io
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, LiteralString
 
@@ -16,18 +17,29 @@ import msgspec
 from access.enterprises import Enterprise
 from devices.sites import Device, Link
 from storage.database import Connection
-from storage.registry_facts import FACT_BY_NAME
+from storage.registry_facts import FACT_BY_NAME, FACTS
 from storage.registry_kinds import KIND_BY_NAME, KINDS, EnterpriseWritten, FileKind, TokenWritten, harmless, joined
+from storage.registry_people import exported_people
 from storage.registry_read import CREDENTIALS, DEVICES, MATRIX, SITES, device_of, matrix_row_of, site_of
 from storage.registry_rows import DeviceGiven
+from storage.sealed import MasterKey
 
+_OF_PEOPLE = frozenset(kind.name for kind in FACTS if kind.of_people)
 #: Rows that are fetched, and written, at a time.
 _AT_A_TIME = 2_000
 #: One table for all kinds: `kind`, then each column once, in the order in which kinds have them.
 TABLE_COLUMNS: tuple[str, ...] = ("kind", *dict.fromkeys(name for kind in KINDS for name in kind.columns))
 
 
-def kinds_of(names: Sequence[str] | None, *, tokens: bool) -> tuple[FileKind, ...]:
+@dataclass(frozen=True, slots=True)
+class PeopleOut:
+    """That people are exported too. plain: in clear, which the caller has recorded with its purpose; else masked."""
+
+    master: MasterKey
+    plain: bool = False
+
+
+def kinds_of(names: Sequence[str] | None, *, tokens: bool, people: bool = False) -> tuple[FileKind, ...]:
     """The kinds to export, in the order in which they need each other. Raises ValueError for a word that is none."""
     for name in names or ():
         if name not in KIND_BY_NAME:
@@ -35,8 +47,15 @@ def kinds_of(names: Sequence[str] | None, *, tokens: bool) -> tuple[FileKind, ..
     return tuple(kind for kind in KINDS if (kind.name in names if names else True) and (tokens or kind.name != "token"))
 
 
-async def written_rows(connection: Connection, kind: FileKind) -> AsyncIterator[msgspec.Struct]:
+async def written_rows(
+    connection: Connection, kind: FileKind, people: PeopleOut | None = None
+) -> AsyncIterator[msgspec.Struct]:
     """All rows of a kind as files give them (Y1). Raises psycopg.Error; call under `translated()`."""
+    if kind.name in _OF_PEOPLE:
+        if people is not None:
+            async for fact in exported_people(connection, people.master, kind.name, plain=people.plain):
+                yield fact
+        return
     async with connection.cursor(name="davy_export") as cursor:
         cursor.itersize = _AT_A_TIME
         await cursor.execute(_query(kind))
@@ -111,7 +130,10 @@ def _text(value: Any) -> str:
 
 
 async def as_csv(
-    connection: Connection, kinds: Sequence[FileKind], header: Sequence[str] | None = None
+    connection: Connection,
+    kinds: Sequence[FileKind],
+    header: Sequence[str] | None = None,
+    people: PeopleOut | None = None,
 ) -> AsyncIterator[bytes]:
     """One table of all kinds, UTF-8 with its mark, so that spreadsheets read it as such. `header`: other names for
     TABLE_COLUMNS."""
@@ -120,7 +142,7 @@ async def as_csv(
     yield b"\xef\xbb\xbf"
     for kind in kinds:
         at = [TABLE_COLUMNS.index(name) for name in kind.columns]
-        async for written in written_rows(connection, kind):
+        async for written in written_rows(connection, kind, people):
             row = [""] * len(TABLE_COLUMNS)
             row[0] = kind.name
             for place, cell in zip(at, cells_of(written), strict=True):
@@ -155,14 +177,16 @@ class _Lines:
         return body
 
 
-async def as_json(connection: Connection, kinds: Sequence[FileKind]) -> AsyncIterator[bytes]:
+async def as_json(
+    connection: Connection, kinds: Sequence[FileKind], people: PeopleOut | None = None
+) -> AsyncIterator[bytes]:
     """The document that an import reads."""
     yield b"{"
     for number, kind in enumerate(kinds):
         yield (b",\n" if number else b"\n") + msgspec.json.encode(kind.plural) + b": ["
         held: list[bytes] = []
         first = True
-        async for written in written_rows(connection, kind):
+        async for written in written_rows(connection, kind, people):
             held.append((b"\n" if first else b",\n") + msgspec.json.encode(_less_empty(written)))
             first = False
             if len(held) >= _AT_A_TIME:

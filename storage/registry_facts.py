@@ -13,10 +13,13 @@ from typing import Any, LiteralString
 import msgspec
 
 from access.enterprises import Enterprise
+from access.people import Contact, Person, RoleAtSite
 from devices.areas import FIRST_DAY, Area
 from devices.register import Certificate, DeviceFacts, Installation, LinkFacts, SiteFacts
 
-Fact = Enterprise | Area | SiteFacts | DeviceFacts | Certificate | Installation | LinkFacts
+Fact = (
+    Enterprise | Area | SiteFacts | DeviceFacts | Certificate | Installation | LinkFacts | Person | Contact | RoleAtSite
+)
 Key = tuple[str, ...]
 
 
@@ -35,6 +38,8 @@ class FactKind:
     nullable: frozenset[str] = frozenset()
     references: Mapping[str, str] = field(default_factory=dict)
     part_of: bool = False
+    #: It is about people: read and written by storage/registry_people.py, and never told of in clear.
+    of_people: bool = False
     #: Removed rows are kept, with the time, because others name them.
     has_gone: bool = False
 
@@ -103,6 +108,33 @@ FACTS: tuple[FactKind, ...] = (
         days=frozenset({"gas_on"}),
         references={"site": "site"},
         part_of=True,
+    ),
+    FactKind(
+        "person",
+        Person,
+        "person",
+        (),
+        ("tenant", "key"),
+        references={"tenant": "enterprise"},
+        of_people=True,
+    ),
+    FactKind(
+        "contact",
+        Contact,
+        "contact",
+        (),
+        ("tenant", "person", "channel", "rank"),
+        references={"tenant": "enterprise"},
+        of_people=True,
+    ),
+    FactKind(
+        "site_role",
+        RoleAtSite,
+        "site_role",
+        (),
+        ("tenant", "person", "site", "role", "since"),
+        references={"tenant": "enterprise", "site": "site"},
+        of_people=True,
     ),
     FactKind(
         "device_facts",

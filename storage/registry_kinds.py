@@ -9,11 +9,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, get_origin
 
 import msgspec
 
 from access.enterprises import Enterprise, EnterpriseKind
+from access.people import Contact, Person, RoleAtSite
 from devices.areas import Area
 from devices.register import Certificate, DeviceFacts, Installation, LinkFacts, SiteFacts
 from devices.sites import Link, MatrixRow, Site, token_sha256
@@ -77,6 +78,9 @@ KINDS: tuple[FileKind, ...] = (
     FileKind("area", "areas", "行政区", Area, ("since", "until")),
     FileKind("site", "sites", "用户", Site),
     FileKind("site_facts", "site_facts", "用户档案", SiteFacts, ("gas_on",)),
+    FileKind("person", "people", "人员", Person),
+    FileKind("contact", "contacts", "联系人方式", Contact, ("proven",)),
+    FileKind("site_role", "site_roles", "人员角色", RoleAtSite, ("since", "until")),
     FileKind("device", "devices", "设备", DeviceGiven, ("installed", "calibration_due")),
     FileKind("device_facts", "device_facts", "设备档案", DeviceFacts, ("made", "life_end")),
     FileKind("certificate", "certificates", "证书", Certificate, ("issued", "expires")),
@@ -154,6 +158,17 @@ ZH: Mapping[str, str] = {
     "replaces": "替换设备",
     "reason": "原因",
     "ended_because": "结束原因",
+    "tenant": "所属燃气企业",
+    "telephone": "电话",
+    "id_number": "身份证号",
+    "language": "语言",
+    "needs": "特殊需求",
+    "person": "人员编号",
+    "channel": "联系渠道",
+    "rank": "顺序",
+    "proven": "核实日期",
+    "proven_by": "核实方式",
+    "role": "角色",
 }
 _COLUMN_OF = {zh: column for column, zh in ZH.items()} | {column: column for column in ZH}
 _KIND_OF = {kind.zh: kind.name for kind in KINDS} | {word: k.name for k in KINDS for word in (k.name, k.plural)}
@@ -204,7 +219,7 @@ class Rows:
         self.kind = kind
         self._decoder = msgspec.json.Decoder(kind.written)
         fields = msgspec.structs.fields(kind.written)
-        self._several = frozenset(field.name for field in fields if field.type == tuple[str, ...])
+        self._several = frozenset(field.name for field in fields if get_origin(field.type) is tuple)
         self._yes_or_no = frozenset(field.name for field in fields if field.type is bool)
         self._required = tuple(field.name for field in fields if field.required)
 
@@ -290,14 +305,20 @@ def _tidied(written: msgspec.Struct) -> msgspec.Struct:
     changed: dict[str, Any] = {}
     for name, value in zip(written.__struct_fields__, msgspec.structs.astuple(written), strict=True):
         if not value:
-            if name == "timezone":
-                changed[name] = "UTC"
+            if name in _DEFAULTS and value == "":
+                changed[name] = _DEFAULTS[name]
         elif isinstance(value, str):
             if (tidy := _tidy(value)) != value:
                 changed[name] = tidy
         elif name == "tags" and (tags := tuple(sorted({_tidy(tag) for tag in value} - {""}))) != value:
             changed[name] = tags
+        elif name == "needs" and (needs := tuple(sorted(set(value)))) != value:
+            changed[name] = needs
     return msgspec.structs.replace(written, **changed) if changed else written
+
+
+#: Of texts that are never empty: what an empty one means.
+_DEFAULTS = {"timezone": "UTC", "language": "zh"}
 
 
 def _tidy(text: str) -> str:
@@ -333,6 +354,10 @@ def _own_fault(given: Given) -> str:
             return "a certificate has a scheme and a number"
         case Certificate(identity=identity, model=model) if bool(identity) == bool(model):
             return "a certificate is of one device (identity) or of a model: give one of the two"
+        case Person(key="") | Person(tenant="") | Contact(person="") | RoleAtSite(person=""):
+            return "a person has a key, and a tenant whose customer it is"
+        case Contact(rank=rank) if not 1 <= rank <= 1_000:
+            return f"rank {rank} must be 1 or more"
         case Installation(since=""):
             return "since must be given: the day from which it stood there"
         case _:

@@ -2,10 +2,12 @@
 
 import msgspec
 
+from access.masks import masked
 from devices.sites import Credential, Device, Link, MatrixRow, Site
 from storage.registry_facts import FACT_BY_NAME, Fact, fact_kind, key_text
 from storage.registry_known import Plan
 from storage.registry_rows import DeviceGiven, Fate, Given, Leaves, TokenGiven
+from storage.registry_secrets import secrets
 
 #: What stands for a token that is still to be made.
 TO_BE_MADE = "0" * 64
@@ -103,6 +105,8 @@ def _merge_fact(plan: Plan, given: Fact) -> tuple[Fate, str]:
     known = plan.known.facts.setdefault(kind.name, {})
     key = kind.key(given)
     before = known.get(key)
+    if kind.of_people and before is not None:
+        return _merge_person(plan, given, before)
     if before == given or (before is None and kind.part_of and kind.empty(given)):
         return Fate.UNCHANGED, ""
     known[key] = given
@@ -110,6 +114,20 @@ def _merge_fact(plan: Plan, given: Fact) -> tuple[Fate, str]:
     if before is None or (kind.part_of and kind.empty(before)):
         return Fate.ADDED, ""
     return Fate.CHANGED, difference(before, given)
+
+
+def _merge_person(plan: Plan, given: msgspec.Struct, before: msgspec.Struct) -> tuple[Fate, str]:
+    """What is masked stays as it is, and of what changes only the names are told (storage/registry_people.py)."""
+    hidden = {field: masked(kind, str(getattr(before, field))) for field, kind in secrets(before)}
+    kept = {field: getattr(before, field) for field, mask in hidden.items() if mask and getattr(given, field) == mask}
+    after = msgspec.structs.replace(given, **kept)
+    if after == before:
+        return Fate.UNCHANGED, ""
+    kind = fact_kind(given)
+    plan.known.facts[kind.name][kind.key(after)] = after
+    plan.facts.setdefault(kind.name, []).append(after)
+    changed = [name for name in after.__struct_fields__ if getattr(before, name) != getattr(after, name)]
+    return Fate.CHANGED, ", ".join(changed)
 
 
 def _take_away(plan: Plan, given: Leaves) -> tuple[Fate, str]:
@@ -158,6 +176,8 @@ def _popped(plan: Plan, kind: str, key: str) -> bool:
 
 def _take_fact(plan: Plan, given: Leaves) -> tuple[Fate, str]:
     kind = FACT_BY_NAME[given.kind]
+    if kind.of_people:
+        return Fate.REFUSED, "people are forgotten one by one, in every version: DELETE /v1/people/{person}"
     if kind.part_of:
         return Fate.REFUSED, f"{given.kind} are part of what they are about; give them anew, empty"
     known = plan.known.facts.get(given.kind, {})

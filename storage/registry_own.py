@@ -4,6 +4,7 @@ says it by row, with the remedy. Pure."""
 from collections.abc import Iterable
 
 from access.enterprises import Enterprise
+from access.people import Contact, Person, RoleAtSite
 from devices.areas import Area
 from devices.register import Certificate
 from devices.sites import Site
@@ -23,6 +24,8 @@ def _foreign(row: SourceRow, enterprise: str) -> str:
             return f"only the platform's people register a {row.kind}; ask them"
         case Site(enterprise=said) if said != enterprise:
             return f"enterprise {said!r} is not your own; write {enterprise!r}"
+        case Person(tenant=said) | Contact(tenant=said) | RoleAtSite(tenant=said) if said != enterprise:
+            return f"tenant {said!r} is not your own; write {enterprise!r}"
         case Certificate(model=model) if model:
             return "only the platform's people register a certificate of a model; ask them"
         case _:

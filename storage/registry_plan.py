@@ -7,6 +7,7 @@ P2  A fault stands at the row that it names. What names no row of the file stand
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from access.people import Contact, RoleAtSite
 from devices.areas import Area, area_faults
 from devices.models import DeviceModel
 from devices.register import Installation
@@ -143,7 +144,12 @@ def called_in_faults(kind: str, key: str) -> str:
 def _fact_faults(plan: Plan, models: Collection[str]) -> Iterator[str]:
     """What is wrong with facts of the register, as registry_faults says it."""
     known = plan.known
-    there: dict[str, Collection[str]] = {"site": known.sites, "device": known.devices, "model": models}
+    there: dict[str, Collection[str]] = {
+        "site": known.sites,
+        "device": known.devices,
+        "model": models,
+        "enterprise": {key[0] for key in known.facts.get("enterprise", {})},
+    }
     for kind in FACTS:
         for fact in plan.facts.get(kind.name, ()):
             at = f"{kind.name} {key_text(kind.key(fact))}"
@@ -151,6 +157,8 @@ def _fact_faults(plan: Plan, models: Collection[str]) -> Iterator[str]:
                 word = getattr(fact, name)
                 if word and word not in there[what] and not _was_there(plan, fact, what, word):
                     yield f"{at}: {name} {word!r} is not registered; register the {what} first"
+            if isinstance(fact, Contact | RoleAtSite):
+                yield from (f"{at}: {reason}" for reason in _person_faults(fact, known))
             if kind.name == "link_facts" and kind.key(fact) not in known.links:
                 yield f"{at}: there is no such link; register the link first"
     if "area" in plan.facts or "area" in plan.gone_facts:
@@ -166,6 +174,14 @@ def _was_there(plan: Plan, fact: object, what: str, word: str) -> bool:
     if not isinstance(fact, Installation) or not fact.until:
         return False
     return word in plan.gone.get(what, ()) or (what, word) in plan.known.departed
+
+
+def _person_faults(fact: Contact | RoleAtSite, known: Known) -> Iterator[str]:
+    if (fact.tenant, fact.person) not in known.facts.get("person", {}):
+        yield f"person {fact.person!r} of {fact.tenant!r} is not registered; register the person first"
+    site = known.sites.get(fact.site) if isinstance(fact, RoleAtSite) else None
+    if site is not None and site.enterprise != fact.tenant:
+        yield f"site {site.key!r} is not one of {fact.tenant!r}; people at a site are its gas company's"
 
 
 def _vendor_faults(plan: Plan) -> Iterator[str]:

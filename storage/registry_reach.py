@@ -22,6 +22,7 @@ from storage.database import Connection
 from storage.registry_facts import FACTS, FactKind, fact_kind
 from storage.registry_known import Known
 from storage.registry_models import changed_models
+from storage.registry_people import read_people
 from storage.registry_plan import called_in_faults
 from storage.registry_read import (
     CREDENTIALS,
@@ -33,6 +34,7 @@ from storage.registry_read import (
     site_of,
 )
 from storage.registry_rows import DeviceGiven, Leaves, SourceRow, TokenGiven
+from storage.sealed import MasterKey
 
 
 @dataclass(slots=True)
@@ -59,10 +61,13 @@ class _Touched:
     matrix: set[str] = field(default_factory=set)
     facts: dict[str, list[msgspec.Struct]] = field(default_factory=dict)
     facts_leave: set[str] = field(default_factory=set)
+    parties: set[str] = field(default_factory=set)
 
 
-async def reach(connection: Connection, rows: Iterable[SourceRow], models: Sequence[DeviceModel]) -> Reach:
-    """Read it. Raises psycopg.Error; call under `translated()`."""
+async def reach(
+    connection: Connection, rows: Iterable[SourceRow], models: Sequence[DeviceModel], master: MasterKey | None = None
+) -> Reach:
+    """Read it; what is known of people, with the key that opens it. Raises psycopg.Error; call under `translated()`."""
     found = Reach(Known())
     touched = _touched(rows)
     await _read_models(connection, found, touched, models)
@@ -72,6 +77,9 @@ async def reach(connection: Connection, rows: Iterable[SourceRow], models: Seque
     await _read_named(connection, found.known, touched)
     await _read_facts(connection, found.known, touched)
     await _read_departed(connection, found.known, touched)
+    if master is not None:
+        people = [one for kind in FACTS if kind.of_people for one in touched.facts.get(kind.name, ())]
+        await read_people(connection, master, found.known, people)
     cursor = await connection.execute("SELECT coalesce(max(device_no), 0) + 1 FROM device")
     found.next_no = int((await cursor.fetchall())[0][0])
     return found
@@ -125,7 +133,9 @@ def _touch_fact(touched: _Touched, fact: msgspec.Struct) -> None:
     kind = fact_kind(fact)
     touched.facts.setdefault(kind.name, []).append(fact)
     for name, what in kind.references.items():
-        if what == "site":
+        if what == "enterprise":
+            touched.parties.add(getattr(fact, name))
+        elif what == "site":
             touched.site_names.add(getattr(fact, name))
         elif what == "device":
             (touched.centre if kind.name == "link_facts" else touched.named).add(getattr(fact, name))
@@ -234,6 +244,8 @@ async def _read_devices(connection: Connection, known: Known, where: LiteralStri
 async def _read_facts(connection: Connection, known: Known, touched: _Touched) -> None:
     for kind in FACTS:
         facts = touched.facts.get(kind.name, [])
+        if kind.of_people:
+            continue
         if kind.name == "area" and (facts or "area" in touched.facts_leave):
             await _read_fact(connection, known, kind, "true", ())
         elif facts:
@@ -243,6 +255,8 @@ async def _read_facts(connection: Connection, known: Known, touched: _Touched) -
     vendors = [one.vendor for one in touched.facts.get("enterprise", ()) if isinstance(one, Enterprise) and one.vendor]
     installed = {one.identity for one in touched.facts.get("installation", ()) if isinstance(one, Installation)}
     for kind in FACTS:
+        if kind.name == "enterprise" and touched.parties:
+            await _read_fact(connection, known, kind, "key = ANY(%s)", (sorted(touched.parties),))
         if kind.name == "enterprise" and vendors:
             await _read_fact(connection, known, kind, "vendor = ANY(%s) AND vendor <> ''", (vendors,))
         if kind.name == "installation" and (about := sorted(installed | touched.centre)):

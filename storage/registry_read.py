@@ -46,6 +46,8 @@ async def read_known(connection: Connection, *, facts: bool = False) -> Known:
     cursor = await connection.execute("SELECT key, document::text FROM device_model")
     known.models = dict(await cursor.fetchall())
     for kind in FACTS if facts else ():
+        if kind.of_people:
+            continue
         columns: LiteralString = ", ".join(kind.columns)
         there: LiteralString = " WHERE gone IS NULL" if kind.has_gone or kind.table in ("site", "device") else ""
         rows = await (await connection.execute("SELECT " + columns + " FROM " + kind.table + there)).fetchall()  # noqa: S608

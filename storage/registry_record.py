@@ -71,6 +71,8 @@ def _parties(plan: Plan, fate: RowFate) -> set[str]:
         case "matrix":
             row = plan.known.matrix.get(fate.key)
             return _of_device(plan, row.detectors[0]) if row and row.detectors else {""}
+        case "person" | "contact" | "site_role":
+            return {fate.key.split(" / ")[0]}
         case "enterprise":
             return {fate.key, ""}
         case "installation":

@@ -15,6 +15,7 @@ from storage.database import Connection
 from storage.registry_facts import FACT_BY_NAME, FACTS, FactKind
 from storage.registry_known import Plan
 from storage.registry_models import model_document
+from storage.registry_people import Sealing, write_people
 from storage.registry_read import GIVEN_COLUMNS, MATRIX_COLUMNS, SITE_COLUMNS, read_known, read_site
 from storage.text import clean
 from storage.times import as_datetime
@@ -36,13 +37,15 @@ async def write_models(connection: Connection, models: Sequence[DeviceModel]) ->
             )
 
 
-async def write_plan(connection: Connection, plan: Plan) -> RegistryChange:
+async def write_plan(connection: Connection, plan: Plan, sealing: Sealing | None = None) -> RegistryChange:
     """What the plan touches, in the order in which rows need each other. New devices get their numbers, in `plan.known`
     too. Returns the change as the engine is to hear it."""
     await write_models(connection, plan.models)
     await _write_facts(connection, plan, ("enterprise", "area"))
     await _take_away(connection, plan)
     await _write_sites(connection, plan.sites)
+    if sealing is not None:
+        await write_people(connection, sealing, plan)
     await _write_devices(connection, plan)
     await _write_facts(connection, plan, ("site_facts", "device_facts", "certificate", "installation"))
     await _write_links(connection, plan.links)

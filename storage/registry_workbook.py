@@ -8,7 +8,7 @@ import xlsxwriter  # type: ignore[import-untyped]
 from xlsxwriter.worksheet import Worksheet  # type: ignore[import-untyped]
 
 from storage.database import Connection
-from storage.registry_export import cells_of, written_rows
+from storage.registry_export import PeopleOut, cells_of, written_rows
 from storage.registry_kinds import KINDS, ZH, FileKind
 
 #: Rows of a sheet less its header (ECMA-376 part 1: 2^20).
@@ -37,7 +37,9 @@ class TooManyRows(ValueError):
     """More rows of a kind than a sheet can have. Permanent: take CSV or JSON."""
 
 
-async def write_workbook(connection: Connection, kinds: Sequence[FileKind], path: Path, *, lang: str = "en") -> int:
+async def write_workbook(
+    connection: Connection, kinds: Sequence[FileKind], path: Path, *, lang: str = "en", people: PeopleOut | None = None
+) -> int:
     """An export as a workbook in a file of its own; the number of rows. Raises TooManyRows, psycopg.Error; call under
     `translated()`."""
     book = xlsxwriter.Workbook(str(path), {"constant_memory": True, **_PLAIN})
@@ -48,7 +50,7 @@ async def write_workbook(connection: Connection, kinds: Sequence[FileKind], path
             sheet = book.add_worksheet(kind.zh if lang == "zh" else kind.name)
             _header(book, sheet, kind, lang)
             number = 0
-            async for written in written_rows(connection, kind):
+            async for written in written_rows(connection, kind, people):
                 number += 1
                 if number > MOST_ROWS:
                     raise TooManyRows(f"more than {MOST_ROWS:,} rows of kind {kind.name}; take CSV or JSON")

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from storage.database import Connection, connect
+from storage.people import opened
 from storage.registry import Imported, import_registry
-from storage.registry_export import kinds_of
+from storage.registry_export import PeopleOut, kinds_of
 from storage.registry_file import write_file
 from storage.registry_own import own_rows
 from storage.registry_record import By
 from storage.registry_rows import Fate
 from storage.registry_source import parse_source
+from storage.sealed import MasterKey
 from tests.storage.test_registry import MODELS
 from tests.storage.writing import one
 
@@ -169,3 +171,65 @@ def test_a_party_says_only_its_own_things() -> None:
         "certificates[1]",
     }
     assert said["sites[0]"] == "enterprise 'gas' is not your own; write 'other'"
+
+
+MASTER = MasterKey(bytes(range(32)))
+PEOPLE = {
+    **TOWN,
+    "people": [
+        {"tenant": "gas", "key": "p1", "name": "张三", "telephone": "13812345678", "needs": ["deaf", "alone"]},
+        {"tenant": "gas", "key": "p2", "language": "en"},
+    ],
+    "contacts": [{"tenant": "gas", "person": "p1", "channel": "sms", "address": "13812345678", "proven": "2026-01-01"}],
+    "site_roles": [{"tenant": "gas", "person": "p1", "site": "s1", "role": "owner", "since": "2020-01-01"}],
+}
+
+
+async def put_people(connection: Connection, body: object) -> Imported:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return await import_registry(
+        *(connection, parse_source(raw), MODELS), dry_run=False, random_bytes=os.urandom, by=BY, master=MASTER
+    )
+
+
+async def test_people_are_sealed_on_their_way_in_and_masked_on_their_way_out(plain: Connection, tmp_path: Path) -> None:
+    done = await put_people(plain, PEOPLE)
+    assert (done.applied, done.faults) == (True, ()), done
+    assert "13812345678" not in str(await one(plain, "SELECT string_agg(p::text, '') FROM person p"))
+    assert "13812345678" not in str(await one(plain, "SELECT string_agg(body, '') FROM audit_entry"))
+    people = ("person", "contact", "site_role")
+    for form in ("csv", "json", "xlsx"):
+        for out in (PeopleOut(MASTER), PeopleOut(MASTER, plain=True)):
+            path = tmp_path / f"people.{form}"
+            await write_file(plain, kinds_of(people, tokens=False, people=True), path, people=out)
+            shown = str(parse_source(path.read_bytes()))
+            assert ("13812345678" in shown, "138****5678" in shown) == (out.plain, not out.plain)
+            again = await put_people(plain, path.read_bytes())
+            assert [fate.fate for fate in again.fates] == [Fate.UNCHANGED] * 4
+    assert kinds_of(None, tokens=True)[0].name not in people
+
+
+async def test_a_change_of_a_person_is_told_by_the_names_of_its_fields_alone(plain: Connection) -> None:
+    await put_people(plain, PEOPLE)
+    person = {**PEOPLE["people"][0], "name": "张**", "telephone": "13900000000"}
+    changed = await put_people(plain, {"people": [person]})
+    assert [(fate.fate, fate.reason) for fate in changed.fates] == [(Fate.CHANGED, "telephone")]
+    kept = await opened(plain, MASTER, "gas", "p1")
+    assert kept is not None
+    assert (kept.name, kept.telephone) == ("张三", "13900000000")
+
+
+async def test_people_of_nobody_and_at_anothers_site_are_refused(plain: Connection) -> None:
+    bad = {
+        "people": [{"tenant": "nobody", "key": "p1"}],
+        "contacts": [{"tenant": "gas", "person": "p9", "channel": "sms", "address": "1"}],
+        "site_roles": [{"tenant": "acme-co", "person": "p1", "site": "s1", "role": "owner"}],
+    }
+    await put_people(plain, TOWN)
+    done = await put_people(plain, bad)
+    reasons = {fate.place: fate.reason for fate in done.fates if fate.fate is Fate.REFUSED}
+    assert "tenant 'nobody' is not registered" in reasons["people[0]"]
+    assert "person 'p9' of 'gas' is not registered" in reasons["contacts[0]"]
+    assert "site 's1' is not one of 'acme-co'" in reasons["site_roles[0]"]
+    without = await put(plain, {"people": PEOPLE["people"]})
+    assert "there is no key for personal data here" in without.fates[0].reason
