@@ -87,6 +87,8 @@ async def remove_login(connection: Connection, enterprise: str, *, by: str, now_
 async def heal_roles(connection: Connection) -> int:
     """Every enterprise's role is there and what it should be, as after a dump was restored on another server. Returns
     how many enterprises there are."""
+    # A data-only dump brings the names that another installation gave.
+    await connection.execute("DELETE FROM tenant_role WHERE NOT starts_with(role, davy_role(''))")
     cursor = await connection.execute(
         "SELECT count(davy_make_tenant(key, kind, vendor, area)::text) FROM enterprise WHERE gone IS NULL"
     )

@@ -125,9 +125,11 @@ def test_it_goes_with_its_enterprise_and_no_enterprise_has_none(owner: Owner, pl
 async def test_missing_roles_are_made_anew(owner: Owner, plain_url: str) -> None:
     role = roles_in(owner).of(Tenant("vendor-b", Kind.VENDOR))
     owner.execute(f"DROP ROLE {role}".encode())
+    owner.execute("INSERT INTO tenant_role (role, enterprise, kind) VALUES ('davy_ffffffff_t_0', 'vendor-b', 'vendor')")
     connection = await connect(plain_url, name="test")
     try:
         assert await heal_roles(connection) == 10
     finally:
         await connection.close()
     assert owner.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,)).rowcount == 1
+    assert owner.execute("SELECT role FROM tenant_role WHERE enterprise = 'vendor-b'").fetchall() == [(role,)]
