@@ -86,6 +86,35 @@ _DESCRIPTION = """Davy supervises gas-safety devices: readings come in, alarms g
 Times are RFC 3339 UTC with microseconds; names carry their units; errors are problem documents (RFC 9457)."""
 
 
+#: The stream and the health stand before the alarms: neither `stream` nor `health` is an alarm's id.
+_OF_ALARMS = (alarm_stream, alarm_health, alarms, alarm_care, incidents, incident_work)
+_OF_VALVES = (commands, valve_permits, held)
+_OF_DEVICES = (devices, service, readings)
+_OF_REGISTER = (enterprises, areas, sites, device_changes, device_papers, installations)
+_OF_ONBOARDING = (claims, tokens_of_devices, device_models, imports)
+_OF_CUSTOMERS = (persons, people_at_sites, unmask)
+_OF_RULES = (rules, backtests, explain)
+_OF_PEOPLE = (sessions, accounts, keys)
+_OF_COVERAGE = (coverage, coverage_changes, coverage_downloads)
+_ROUTES = (
+    telemetry,
+    health,
+    *_OF_ALARMS,
+    *_OF_VALVES,
+    *_OF_DEVICES,
+    *_OF_REGISTER,
+    *_OF_ONBOARDING,
+    *_OF_CUSTOMERS,
+    *_OF_RULES,
+    *_OF_PEOPLE,
+    ledger,
+    audit,
+    catalogue,
+    *_OF_COVERAGE,
+    description,
+)
+
+
 def create_app(config: ApiConfig, judges: Judges = AS_THEY_ARE) -> FastAPI:
     """The application. Its connections are opened by its lifespan, not here. `judges`: another in a test only."""
     parts = _parts(config)
@@ -108,33 +137,7 @@ def create_app(config: ApiConfig, judges: Judges = AS_THEY_ARE) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.parts = parts
-    # The stream and the health stand before the alarms: neither `stream` nor `health` is an alarm's id.
-    of_alarms = (alarm_stream, alarm_health, alarms, alarm_care, incidents, incident_work)
-    of_valves = (commands, valve_permits, held)
-    of_devices = (devices, service, readings)
-    of_register = (enterprises, areas, sites, device_changes, device_papers, installations)
-    of_onboarding = (claims, tokens_of_devices, device_models, imports)
-    of_customers = (persons, people_at_sites, unmask)
-    of_rules = (rules, backtests, explain)
-    of_people = (sessions, accounts, keys)
-    of_coverage = (coverage, coverage_changes, coverage_downloads)
-    for routes in (
-        telemetry,
-        health,
-        *of_alarms,
-        *of_valves,
-        *of_devices,
-        *of_register,
-        *of_onboarding,
-        *of_customers,
-        *of_rules,
-        *of_people,
-        ledger,
-        audit,
-        catalogue,
-        *of_coverage,
-        description,
-    ):
+    for routes in _ROUTES:
         app.include_router(routes.router)
     answer_with_problems(app)
     app.add_middleware(BoundedBodies, within_s=config.limits.body_within_s)
