@@ -205,7 +205,7 @@ class OrderShown(Shape):
     because: str
 
 
-class PlanGiven(Asked):
+class PlanGiven(Asked, json_schema_extra=example(site_class="hardship", month="2022-05", planned=40)):
     site_class: Annotated[str, StringConstraints(min_length=1, max_length=100)]
     month: Month
     planned: Annotated[int, Field(ge=0, le=100_000_000)]
