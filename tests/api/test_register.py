@@ -1,9 +1,11 @@
 """The register over HTTP: what is read, changed, and kept of what was."""
 
+import json
 import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -261,3 +263,28 @@ async def test_any_day_of_the_past_can_be_asked(engine: DoorDouble, database_url
             ("second", True),
             ("first", False),
         ]
+
+
+HOSTILE = ("\x00", "\ud800", "'; DROP TABLE site; --", "x" * 400, "𠀀\u202e", "%s%n", "../..")
+
+
+@pytest.mark.parametrize("word", HOSTILE, ids=range(len(HOSTILE)))
+async def test_hostile_words_are_taken_as_words_or_refused_and_never_a_failure(stand: Stand, word: str) -> None:
+    answers = [
+        await stand.http.post(path, content=json.dumps(body), headers={"Content-Type": "application/json"})
+        for path, body in (
+            ("/v1/sites", {"sites": [{"site": word, "name": word, "tags": [word]}]}),
+            ("/v1/devices", {"devices": [{"vendor": "a", "serial": "b", "model": word, "site": word}]}),
+            ("/v1/enterprises", {"enterprises": [{"enterprise": word, "kind": "vendor", "contact": word}]}),
+            ("/v1/areas", {"areas": [{"code": "500000", "name": word}]}),
+            ("/v1/installations", {"installation": word, "device": "a/b", "site": word, "since": "2026-01-01"}),
+        )
+    ]
+    word = word.replace("\ud800", "?")
+    for path in ("/v1/sites", "/v1/devices", "/v1/installations", "/v1/enterprises"):
+        asked = {"cursor": word, "fields": word, "area": word, "as_of": word, "site": word}
+        answers += [await stand.http.get(path, params={name: said}) for name, said in asked.items()]
+    answers += [await stand.http.get(f"/v1/{of}/{quote(word, safe='')}") for of in ("sites", "enterprises", "areas")]
+    assert max(answer.status_code for answer in answers) < 500
+    shown = (await stand.http.get("/v1/sites")).json()["sites"]
+    assert [one["name"] for one in shown] in ([], [word])
