@@ -1,5 +1,6 @@
 """F1 to F3 of storage/coverage_making.py and coverage_reports.py, O1 to O3 of coverage_turns.py, on a real database."""
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
 from datetime import date
@@ -25,7 +26,7 @@ from storage.coverage_reports import (
     report_fitted,
     report_gaps,
 )
-from storage.coverage_turns import turn
+from storage.coverage_turns import keep_reporting, turn
 from storage.database import Connection, connect
 from tests.coverage.city import AREA, END_US, TODAY, ZONE, random_city, register, speak
 from tests.storage.cycles import DAY, HOUR, MINUTE, T0
@@ -220,3 +221,34 @@ async def test_a_plan_is_what_was_last_said_and_what_was_said_before_is_known(pl
     assert await plans(connection, area="110000") == {}
     assert await plans(connection, scope=Scope(enterprises=frozenset({"gas-a"}))) == {}
     await connection.close()
+
+
+async def test_the_storage_process_makes_what_is_ordered_and_says_what_is_in_its_way(
+    city: Connection, plain_url: str
+) -> None:
+    number = await ask(city, Order(AREA, TODAY, ZONE, POLICY.key, "person/clerk", publish=True), now_us=NOW)
+    assert number is not None
+    stop, told = asyncio.Event(), list[str]()
+    work = asyncio.create_task(
+        keep_reporting(plain_url, POLICIES, "1.0", stop=stop, clock=lambda: NOW, tell=told.append)
+    )
+    async with asyncio.timeout(60):
+        while (one := await ordered(city, number)) is None or one.ended is None:
+            await asyncio.wait({work}, timeout=0.05)
+    stop.set()
+    await work
+    assert one.report is not None
+    said = await header(city, one.report)
+    assert said is not None
+    assert said.published == NOW
+    assert set(told) == {""}
+    stop.clear()
+    nowhere = asyncio.create_task(
+        keep_reporting("host=/nowhere user=x", POLICIES, "1.0", stop=stop, clock=lambda: NOW, tell=told.append)
+    )
+    async with asyncio.timeout(60):
+        while told[-1] == "":
+            await asyncio.wait({nowhere}, timeout=0.05)
+    stop.set()
+    await nowhere
+    assert told[-1].startswith("DatabaseAway")
