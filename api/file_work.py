@@ -23,14 +23,16 @@ import psycopg
 
 from access.enterprises import EnterpriseKind
 from api.apart_work import LENGTH_BYTES, NICE
-from storage.database import DatabaseAway, DatabaseRefused, connect, ready, translated
+from storage.database import Connection, DatabaseAway, DatabaseRefused, connect, ready, translated
 from storage.registry import Imported, apply_source
-from storage.registry_export import kinds_of
+from storage.registry_export import PeopleOut, kinds_of
 from storage.registry_file import write_rows
 from storage.registry_own import own_rows
+from storage.registry_people import say_exported
 from storage.registry_record import By
 from storage.registry_rows import Fate
 from storage.registry_source import parse_source
+from storage.sealed import MasterKey
 from storage.tenants import As, FenceRefused, Standing, Tenant, become_nobody, in_the_name_of
 
 #: Rows that an answer shows; those that were refused come first. Product choice.
@@ -53,6 +55,8 @@ class ImportJob(msgspec.Struct, frozen=True, tag="import"):
     by: str
     now_us: int
     dry_run: bool
+    #: What people are sealed under; empty: none are taken.
+    master: bytes = b""
 
 
 class ExportJob(msgspec.Struct, frozen=True, tag="export"):
@@ -64,6 +68,11 @@ class ExportJob(msgspec.Struct, frozen=True, tag="export"):
     into: str
     kinds: tuple[str, ...]
     lang: str
+    by: str
+    now_us: int
+    #: As of ImportJob; purpose: of personal data in clear, which is recorded. Empty: it is masked.
+    master: bytes = b""
+    purpose: str = ""
 
 
 Job = ImportJob | ExportJob
@@ -117,18 +126,41 @@ async def _work(job: Job, told: Callable[[str], None]) -> Frame:
         await ready(connection)
         roles = await become_nobody(connection)
         with translated():
-            async with in_the_name_of(connection, roles, _as(job.party), writing=isinstance(job, ImportJob)):
+            async with in_the_name_of(connection, roles, _as(job.party), writing=_writes(job)):
                 if isinstance(job, ExportJob):
                     told("writing the file")
-                    written = await write_rows(connection, kinds_of(job.kinds, tokens=False), Path(job.into), job.lang)
-                    return ExportDone(written)
+                    return ExportDone(await _export(connection, job))
                 by = By(job.by, job.now_us, job.name)
                 done = await apply_source(
-                    connection, rows, by=by, random_bytes=os.urandom, dry_run=job.dry_run, told=told
+                    connection,
+                    rows,
+                    by=by,
+                    random_bytes=os.urandom,
+                    dry_run=job.dry_run,
+                    told=told,
+                    master=_master(job),
                 )
                 return _shown(done)
     finally:
         await connection.close()
+
+
+async def _export(connection: Connection, job: ExportJob) -> int:
+    master = _master(job)
+    people = PeopleOut(master, plain=bool(job.purpose)) if master is not None else None
+    if people is not None and people.plain:
+        await say_exported(connection, job.by, job.now_us, job.purpose)
+    kinds = kinds_of(job.kinds, tokens=False, people=people is not None)
+    return await write_rows(connection, kinds, Path(job.into), job.lang, people)
+
+
+def _writes(job: Job) -> bool:
+    """An export with personal data in clear writes the record."""
+    return isinstance(job, ImportJob) or bool(job.purpose)
+
+
+def _master(job: Job) -> MasterKey | None:
+    return MasterKey(job.master) if job.master else None
 
 
 def _as(party: Party) -> As:

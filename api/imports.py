@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import FileResponse
 from pydantic import Field, StringConstraints
 
-from access.authorize import Action, enterprises_of
+from access.authorize import Action, enterprises_of, may
 from access.principals import Principal
 from api.file_jobs import MOST_BYTES, FileJob, FileState
 from api.file_work import ExportJob, ImportDone, ImportJob, Party
@@ -92,6 +92,12 @@ class ExportAsked(Asked, json_schema_extra=example(format="xlsx", kinds=["site",
     format: Literal["csv", "json", "xlsx"] = "csv"
     kinds: list[str] = Field(default=[], max_length=50, description="Only these; empty: all")
     lang: Literal["en", "zh"] = "en"
+    purpose: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=500,
+        description="Of personal data in clear; it is recorded. Null: masked, and an import leaves it as it is",
+    )
 
 
 @router.post("/imports", operation_id="begin_import", responses=_BEGIN, status_code=202)
@@ -110,7 +116,7 @@ async def begin_import(
         raise Problem(BAD_PARAMETER, "body: send the file itself")
     _may_begin(parts)  # while the body came, another may have begun
     now_us, party = parts.config.now_us(), _party(parts, who)
-    job = ImportJob(url, MOST_BYTES, party, body, name, who.name, now_us, dry_run)
+    job = ImportJob(url, MOST_BYTES, party, body, name, who.name, now_us, dry_run, _master(parts))
     return _show_import(parts.files.begin(FileJob(parts.config.new_id(), who.name, party.enterprise, now_us), job))
 
 
@@ -126,16 +132,23 @@ async def get_import(parts: Shared, who: ImportsRegister, job: Annotated[JobId, 
 @router.post("/exports", operation_id="begin_export", responses=_BEGIN, status_code=202)
 async def begin_export(parts: Shared, who: ExportsRegister, body: ExportAsked) -> ExportShown:
     """Write all that one's party has registered into a file that an import takes again, as unchanged."""
+    if body.purpose is not None and not may(who, Action.UNMASK):
+        raise Problem(NOT_ALLOWED, f"{who.name} may not have personal data in clear; leave the purpose out")
     url = _may_begin(parts)
     try:
-        kinds = tuple(kind.name for kind in kinds_of(body.kinds, tokens=False))
+        kinds = tuple(kind.name for kind in kinds_of(body.kinds, tokens=False, people=True))
     except ValueError as wrong:
         raise Problem(BAD_PARAMETER, f"body.kinds: {wrong}") from wrong
     with tempfile.NamedTemporaryFile(prefix="davy-export-", suffix=f".{body.format}", delete=False) as made:
         file = FilePath(made.name)
     party = _party(parts, who)
-    job = ExportJob(url, MOST_BYTES, party, str(file), kinds, body.lang)
-    one = FileJob(parts.config.new_id(), who.name, party.enterprise, parts.config.now_us(), file)
+    now_us = parts.config.now_us()
+    job = ExportJob(
+        *(url, MOST_BYTES, party, str(file), kinds, body.lang, who.name, now_us),
+        master=_master(parts),
+        purpose=body.purpose or "",
+    )
+    one = FileJob(parts.config.new_id(), who.name, party.enterprise, now_us, file)
     return _show_export(parts.files.begin(one, job))
 
 
@@ -167,6 +180,10 @@ def _may_begin(parts: Parts) -> str:
     if parts.files.running is not None:
         raise Problem(TOO_MANY, _BUSY, retry_after_s=RETRY_AFTER_S)
     return parts.config.database_url
+
+
+def _master(parts: Parts) -> bytes:
+    return parts.config.master_key.plain if parts.config.master_key is not None else b""
 
 
 def _party(parts: Parts, who: Principal) -> Party:

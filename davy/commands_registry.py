@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from storage.database import Connection
     from storage.registry import Imported
     from storage.registry_rows import SourceRow
+    from storage.sealed import MasterKey
 
 registry_app = typer.Typer(help="The register of sites, devices, links and tokens.", no_args_is_help=True)
 
@@ -64,19 +66,20 @@ async def _import(
 ) -> None:
     from davy.catalogue import catalogue
     from davy.database import database, refused_by_database
+    from davy.master_key import master_key
     from davy.output import write_json
     from storage.database import connect, ready
 
-    models = catalogue(settings)
+    models, master = catalogue(settings), master_key(settings.master_key)
     async with database(settings) as url:
         with refused_by_database():
             connection = await connect(url, name="registry import")
             try:
                 await ready(connection)
                 # With --yes nobody looks at the dry run: the import itself is planned the same, and is all or nothing.
-                done = await _planned(connection, rows, models, file, dry_run=dry_run or not yes)
+                done = await _planned(connection, rows, models, file, master, dry_run=dry_run or not yes)
                 if not (dry_run or yes or _refused(done)) and _agreed(done, as_json):
-                    done = await _planned(connection, rows, models, file, dry_run=False)
+                    done = await _planned(connection, rows, models, file, master, dry_run=False)
             finally:
                 await connection.close()
     if as_json:
@@ -97,6 +100,7 @@ async def _planned(
     rows: "Sequence[SourceRow]",
     models: "Sequence[DeviceModel]",
     file: Path,
+    master: "MasterKey",
     *,
     dry_run: bool,
 ) -> "Imported":
@@ -107,7 +111,7 @@ async def _planned(
     by = By(f"account/{getpass.getuser()}", time.time_ns() // 1_000, file.name)
     with steps(f"{len(rows):,} rows") as told:
         return await import_registry(
-            connection, rows, models, dry_run=dry_run, random_bytes=os.urandom, by=by, told=told
+            *(connection, rows, models), dry_run=dry_run, random_bytes=os.urandom, by=by, told=told, master=master
         )
 
 
@@ -157,35 +161,57 @@ def registry_export(
     kind: Annotated[list[str] | None, typer.Option(help="only these kinds, such as site or device")] = None,
     tokens: Annotated[bool, typer.Option("--tokens", help="the hashes of tokens too, to restore from")] = False,
     lang: Annotated[str, typer.Option(help="names of sheets and columns: en or zh")] = "en",
+    plain: Annotated[bool, typer.Option("--plain", help="personal data in clear; needs --purpose")] = False,
+    purpose: Annotated[str, typer.Option(help="what personal data is needed for; it is recorded")] = "",
 ) -> None:
-    """Write all that is registered into a file that `davy registry import` takes again, as unchanged."""
+    """Write all that is registered into a file that `davy registry import` takes again, as unchanged. Personal data is
+    masked in it, and what is masked an import leaves as it is."""
     from storage.registry_export import kinds_of
 
     if file.suffix not in (".csv", ".json", ".xlsx"):
         raise CannotGoOn(Exit.USAGE, f"{file}: must end in .csv, .json or .xlsx")
     if lang not in ("en", "zh"):
         raise CannotGoOn(Exit.USAGE, f"--lang {lang}: must be en or zh")
+    if plain and not purpose.strip():
+        raise CannotGoOn(Exit.USAGE, "--plain: say what personal data is needed for (--purpose)")
     try:
-        kinds = kinds_of(kind, tokens=tokens)
+        kinds = kinds_of(kind, tokens=tokens, people=True)
     except ValueError as wrong:
         raise CannotGoOn(Exit.USAGE, str(wrong)) from wrong
-    asyncio.run(_export(ctx.obj.settings(), file, [one.name for one in kinds], lang))
+    wanted = _Wanted([one.name for one in kinds], lang, purpose.strip() if plain else "")
+    asyncio.run(_export(ctx.obj.settings(), file, wanted))
 
 
-async def _export(settings: Settings, file: Path, names: list[str], lang: str) -> None:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """purpose: of personal data in clear; empty: it is masked."""
+
+    kinds: list[str]
+    lang: str
+    purpose: str
+
+
+async def _export(settings: Settings, file: Path, wanted: _Wanted) -> None:
     from davy.database import database, refused_by_database
+    from davy.master_key import master_key
     from davy.output import progress
     from storage.database import connect, ready, translated
-    from storage.registry_export import kinds_of
+    from storage.registry_export import PeopleOut, kinds_of
     from storage.registry_file import write_file
+    from storage.registry_people import say_exported
 
+    people = PeopleOut(master_key(settings.master_key), plain=bool(wanted.purpose))
+    kinds = kinds_of(wanted.kinds, tokens="token" in wanted.kinds, people=True)
     async with database(settings) as url:
         with refused_by_database(), progress(f"writing {file.name}"):
             connection = await connect(url, name="registry export")
             try:
                 await ready(connection)
                 with translated():
-                    await write_file(connection, kinds_of(names, tokens="token" in names), file, lang)
+                    if people.plain:  # the record comes first: there is no file that nobody knows of
+                        by, now_us = f"account/{getpass.getuser()}", time.time_ns() // 1_000
+                        await say_exported(connection, by, now_us, wanted.purpose)
+                    await write_file(connection, kinds, file, wanted.lang, people)
             except (OSError, ValueError) as wrong:
                 raise CannotGoOn(Exit.USAGE, f"{file}: {wrong}") from wrong
             finally:

@@ -11,8 +11,11 @@ from typing import Any, LiteralString
 
 import msgspec
 
+from access.audit_chain import Plain
+from access.masks import without_numbers
 from access.people import Contact, Person, RoleAtSite
 from devices.areas import FIRST_DAY
+from storage.audit import Said, record
 from storage.database import Connection
 from storage.registry_facts import FACT_BY_NAME
 from storage.registry_known import Known, Plan
@@ -138,6 +141,21 @@ async def exported_people(
         async for row in rows:
             fact = _of_row(rings.get(row[0], Keyring(row[0], {})), name, row)
             yield fact if plain else masks(fact)
+
+
+async def say_exported(connection: Connection, by: str, now_us: int, purpose: str) -> None:
+    """In the record of each tenant whose people the connection's role sees: that all of them go out in clear, and what
+    for. Numbers in the purpose are masked: the record is for ever."""
+    cursor = await connection.execute("SELECT tenant, count(*) FROM person GROUP BY tenant ORDER BY tenant")
+    said: list[Said] = []
+    for tenant, people in await cursor.fetchall():
+        body: dict[str, Plain] = {
+            "people": people,
+            "fields": ["contacts", *_FIELDS],
+            "purpose": without_numbers(purpose),
+        }
+        said.append(Said(tenant, now_us, "unmasking", by, body))
+    await record(connection, said)
 
 
 def _of_row(ring: Keyring, name: str, row: tuple[Any, ...]) -> Sealed:

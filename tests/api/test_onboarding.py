@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from devices.sites import token_sha256
 from storage.database import connect
 from storage.registry import bring_models
 from storage.registry_source import parse_source
+from storage.sealed import MasterKey
 from tests.api.conftest import config_of
 from tests.api.door_double import DoorDouble
 from tests.api.stand import Stand, serving
@@ -26,7 +28,8 @@ async def stand(engine: DoorDouble, database_url: str) -> AsyncIterator[Stand]:
     assert await bring_models(connection, load_catalogue())
     assert await bring_models(connection, load_catalogue()) == 0
     await connection.close()
-    async with serving(config_of(engine.path, database_url)) as served:
+    config = replace(config_of(engine.path, database_url), master_key=MasterKey(bytes(range(32))))
+    async with serving(config) as served:
         yield served
 
 
@@ -137,3 +140,22 @@ async def test_a_model_is_handed_in_and_admitted(stand: Stand) -> None:
     assert (await ask(stand, "GET", "/v1/device-models/mine/1"))["toml"] == toml
     assert [one["model"] for one in (await ask(stand, "GET", "/v1/device-models"))["versions"]] == ["mine"]
     await ask(stand, "POST", "/v1/device-models/mine/1/state", {"state": "withdrawn"}, 409)
+
+
+async def test_people_come_in_and_go_out_masked_and_in_clear_only_for_a_purpose_that_is_recorded(stand: Stand) -> None:
+    await imported(stand, PARTIES)
+    person = b"kind,tenant,key,name,telephone\nperson,gas,p1,Ann Other,13812345678\n"
+    assert (await imported(stand, person))["result"]["counts"] == {"person added": 1}
+
+    async def exported(**more: str) -> str:
+        job = await ask(stand, "POST", "/v1/exports", {"kinds": ["person"], **more}, 202)
+        await ended(stand, f"/v1/exports/{job['job']}")
+        return (await stand.http.get(f"/v1/exports/{job['job']}/file")).text
+
+    masked = await exported()
+    assert ("138****5678" in masked, "13812345678" in masked) == (True, False)
+    assert (await imported(stand, masked.encode()))["result"]["counts"] == {"person unchanged": 1}
+    assert "13812345678" in await exported(purpose="calling everybody about 13800000000")
+    said = (await ask(stand, "GET", "/v1/enterprises/gas/audit"))["entries"]
+    (entry,) = [one for one in said if one["kind"] == "unmasking"]
+    assert "13800000000" not in json.dumps(entry)
