@@ -34,6 +34,7 @@ async def all_checks(settings: Settings) -> list[Check]:
         ("data folder", lambda: _folder(settings)),
         ("rules", lambda: _rules(settings)),
         ("device models", lambda: _models(settings)),
+        ("coverage policies", lambda: _policies(settings)),
         ("brokers", lambda: _brokers(settings)),
         ("engine", lambda: _engine(engine)),
         ("store", lambda: _store(settings)),
@@ -88,6 +89,12 @@ def _models(settings: Settings) -> str:
 
     own = f", with those of {settings.models}" if settings.models is not None else ""
     return f"{len(catalogue(settings))} in the catalogue{own}"
+
+
+def _policies(settings: Settings) -> str:
+    from davy.coverage_policies import policies
+
+    return ", ".join(sorted(policies(settings)))
 
 
 def _brokers(settings: Settings) -> str:

@@ -6,7 +6,7 @@ import time
 import structlog
 
 from davy.audit_key import installation_key
-from davy.coverage_policies import policies
+from davy.coverage_policies import policies_that_load
 from davy.coverage_work import code
 from davy.exits import CannotGoOn, Exit
 from davy.postgres_home import running_url
@@ -47,7 +47,7 @@ async def run_storage(settings: Settings, stop: asyncio.Event) -> None:
     reporting = asyncio.create_task(
         keep_reporting(
             url,
-            policies(settings),
+            policies_that_load(settings),
             code(),
             stop=stop,
             clock=_now_us,

@@ -6,7 +6,7 @@ from api.config import ApiConfig
 from api.external import Provider
 from api.serve import api_server
 from davy import folders, ports
-from davy.coverage_policies import policies
+from davy.coverage_policies import policies_that_load
 from davy.master_key import master_key
 from davy.postgres_home import running_url
 from davy.settings import Settings
@@ -28,7 +28,7 @@ def run_api(settings: Settings) -> None:
         access_file=settings.access_file,
         provider=_provider(settings),
         master_key=master_key(settings.master_key),
-        policies=policies(settings),
+        policies=policies_that_load(settings),
     )
     server = api_server(
         config,

@@ -20,6 +20,7 @@ from typing import IO
 
 from davy import embedded, folders, ports
 from davy.broker_settings import load_brokers
+from davy.coverage_policies import policies
 from davy.exits import CannotGoOn, Exit
 from davy.log_files import keep_bounded
 from davy.part import Part, PartSpec, Say, davy_command
@@ -153,6 +154,7 @@ async def _preflight(settings: Settings, demo: bool, stack: AsyncExitStack) -> H
     folders.administrator_token(settings)
     if settings.brokers is not None:  # the engine itself goes on without a broker whose settings are wrong
         load_brokers(settings.brokers)
+    policies(settings)  # nor do storage and the API stop for a faulty policy
     for host, port, side in (
         (settings.mqtt_host, settings.mqtt_port, "mqtt"),
         (settings.http_host, settings.http_port, "http"),

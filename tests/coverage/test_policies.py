@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from davy.coverage_policies import policies, policies_that_load
+from davy.exits import CannotGoOn
+from davy.settings import load_settings
 from devices.coverage_policy import BUILT_IN, Clause, Policy, decode_policy, encode_policy, load_policies, load_policy
 from devices.models import DeviceKind
 
@@ -91,3 +94,11 @@ def test_a_policy_of_a_known_name_is_refused(tmp_path: Path) -> None:
     (tmp_path / "wulong_2022_steps.toml").write_bytes((BUILT_IN / "wulong_2022_steps.toml").read_bytes())
     with pytest.raises(ValueError, match="a name of its own"):
         load_policies(tmp_path)
+
+
+def test_a_faulty_policy_stops_davy_up_and_no_part_that_runs(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("name = 1\n")
+    settings = load_settings({"DAVY_CONFIG": "", "DAVY_COVERAGE_POLICIES": str(tmp_path)}, tmp_path)
+    with pytest.raises(CannotGoOn, match=r"mine\.toml"):
+        policies(settings)
+    assert policies_that_load(settings) == POLICIES
