@@ -41,11 +41,14 @@ async def registry_changes(devices: int, seconds: int, runs: int, where: Path | 
 
 async def _run(rig: Rig, town: Registry, seconds: int) -> Run:
     detectors = itertools.cycle([device for device in town.devices if device.model == _DETECTOR])
+    cpu = [usage(rig.pid).cpu_s]
     alone = await _alarms(rig, detectors, seconds)
+    cpu.append(usage(rig.pid).cpu_s)
     changes: list[float] = []
     changing = asyncio.create_task(_change(rig, town, seconds, changes))
     beside = await _alarms(rig, detectors, seconds)
     await changing
+    cpu.append(usage(rig.pid).cpu_s)
     return Run(
         max(changes),
         notes={
@@ -55,6 +58,7 @@ async def _run(rig: Rig, town: Registry, seconds: int) -> Run:
             "alarm p50 ms beside": _at(beside, 0.5),
             "alarm p99 ms beside": _at(beside, 0.99),
             "alarm worst ms beside": max(beside),
+            "CPU ms per change": (cpu[2] - 2 * cpu[1] + cpu[0]) / len(changes) * 1e3,
             "engine MiB": usage(rig.pid).resident_bytes / 2**20,
         },
     )
