@@ -19,7 +19,7 @@ from api.problems import (
     Problem,
     problem_answers,
 )
-from api.register_changes import BULK, Outcome, apply, show_outcome
+from api.register_changes import BULK, Outcome, apply, changing, show_outcome
 from api.shapes import Asked, Page, Shape, example
 from api.site_shapes import Words
 from devices.areas import Area
@@ -110,7 +110,7 @@ async def put_areas(
     """Add areas, change or take away, each row by its code and first day. Rings, parents that are not there and two
     meanings of a code on one day are refused by row, and then nothing is done."""
     rows: list[Given] = [_row(given) for given in body.areas]
-    async with parts.database(who, writing=True) as connection:
+    async with changing(parts, who) as connection:
         return show_outcome(await apply(parts, connection, who, rows, dry_run=dry_run))
 
 

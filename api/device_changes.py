@@ -22,7 +22,7 @@ from api.problems import (
     Problem,
     problem_answers,
 )
-from api.register_changes import BULK, CHANGE, Outcome, apply, change, must_be_own, show_outcome
+from api.register_changes import BULK, CHANGE, Outcome, apply, change, changing, must_be_own, show_outcome
 from api.register_shapes import IfMatch, expect_version, tell_version
 from api.seen import Eyes, owner_of
 from api.shapes import DeviceId
@@ -47,7 +47,7 @@ async def put_devices(
 ) -> Outcome:
     """Add devices, or change those whose names are known: what is not named of them stays. With a refused row nothing
     is done. A new device has no token yet."""
-    async with parts.database(who, writing=True) as connection:
+    async with changing(parts, who) as connection:
         rows: list[Given] = []
         for given in body.devices:
             before = await registered.device(connection, f"{given.vendor}/{given.serial}")
@@ -70,7 +70,7 @@ async def change_device(
 ) -> Device:
     """Change what is named of a device, if it is still the version that was seen."""
     identity = f"{vendor}/{serial}"
-    async with parts.database(who, owner_of(subject), writing=True) as connection:
+    async with changing(parts, who, owner_of(subject)) as connection:
         before = await _found(connection, identity)
         expect_version(if_match, before.recorded.version)
         rows = await _owned(connection, who, *device_rows(body, vendor, serial, before))
@@ -91,7 +91,7 @@ async def remove_device(
 ) -> None:
     """It is registered no longer, and its token with it: it is disconnected at once. Its number stays its own, and its
     readings and its past stay."""
-    async with parts.database(who, owner_of(subject), writing=True) as connection:
+    async with changing(parts, who, owner_of(subject)) as connection:
         before = await _found(connection, f"{vendor}/{serial}")
         expect_version(if_match, before.recorded.version)
         await change(parts, connection, who, Leaves("device", before.identity))

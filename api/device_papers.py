@@ -29,7 +29,7 @@ from api.problems import (
     Problem,
     problem_answers,
 )
-from api.register_changes import CHANGE, change
+from api.register_changes import CHANGE, change, changing
 from api.seen import Eyes, owner_of
 from api.shapes import DeviceId
 from devices.register import Certificate, LinkFacts
@@ -66,7 +66,7 @@ async def put_certificate(
 ) -> Certificates:
     """Add a certificate of this one device, or change it by its scheme and number. A number that looks wrong is taken,
     and said to be odd."""
-    async with parts.database(who, owner_of(subject), writing=True) as connection:
+    async with changing(parts, who, owner_of(subject)) as connection:
         identity = await _registered(connection, vendor, serial)
         given = Certificate(
             body.scheme,
@@ -92,7 +92,7 @@ async def remove_certificate(
     number: Annotated[str, Query(max_length=100)],
 ) -> None:
     """Take a certificate of this one device away; its past stays."""
-    async with parts.database(who, owner_of(subject), writing=True) as connection:
+    async with changing(parts, who, owner_of(subject)) as connection:
         identity = await _registered(connection, vendor, serial)
         found = await papers.certificates(connection, identity)
         named = {(one.certificate.scheme, one.certificate.number) for one in found if one.certificate.identity}
@@ -120,7 +120,7 @@ async def put_link(
     parts: Shared, who: ChangesRegister, subject: Admitted, vendor: DeviceId, serial: DeviceId, body: LinkGiven
 ) -> Links:
     """From now on an alarm at this detector closes that valve."""
-    async with parts.database(who, owner_of(subject), writing=True) as connection:
+    async with changing(parts, who, owner_of(subject)) as connection:
         identity = await _registered(connection, vendor, serial)
         await _own_valve(connection, who, body.valve)
         facts = LinkFacts(identity, body.valve, body.since or "", body.installer)
@@ -139,7 +139,7 @@ async def remove_link(
     valve: Annotated[Identity, Query(description="vendor/serial")],
 ) -> None:
     """An alarm at this detector closes that valve no longer."""
-    async with parts.database(who, owner_of(subject), writing=True) as connection:
+    async with changing(parts, who, owner_of(subject)) as connection:
         identity = await _registered(connection, vendor, serial)
         found = await papers.links_of(connection, identity)
         if (identity, valve) not in {(one.link.detector, one.link.valve) for one in found}:

@@ -31,7 +31,7 @@ from api.problems import (
     Problem,
     problem_answers,
 )
-from api.register_changes import BULK, CHANGE, Outcome, apply, change, show_outcome
+from api.register_changes import BULK, CHANGE, Outcome, apply, change, changing, show_outcome
 from api.register_shapes import IfMatch, expect_version, laid, tell_version
 from api.site_shapes import Key
 from storage import enterprises as registered
@@ -84,7 +84,7 @@ async def put_enterprises(
 ) -> Outcome:
     """Add enterprises, or change those whose keys are known: what is not named of them stays. With a refused row
     nothing is done."""
-    async with parts.database(who, writing=True) as connection:
+    async with changing(parts, who) as connection:
         rows: list[Enterprise] = []
         for given in body.enterprises:
             found = await registered.enterprise(connection, given.enterprise)
@@ -142,7 +142,7 @@ async def change_enterprise(
     if_match: IfMatch = None,
 ) -> EnterpriseShown:
     """Change what is named of an enterprise, if it is still the version that was seen."""
-    async with parts.database(who, writing=True) as connection:
+    async with changing(parts, who) as connection:
         before = await _found(connection, enterprise)
         expect_version(if_match, before.recorded.version)
         said = {name: getattr(body, name) for name in body.model_fields_set}
@@ -155,7 +155,7 @@ async def change_enterprise(
 @router.delete("/{enterprise}", operation_id="remove_enterprise", responses=CHANGE, status_code=204)
 async def remove_enterprise(parts: Shared, who: ChangesParties, enterprise: Key, if_match: IfMatch = None) -> None:
     """It is no party any more; its past stays. What it owns has to be somebody else's first."""
-    async with parts.database(who, writing=True) as connection:
+    async with changing(parts, who) as connection:
         before = await _found(connection, enterprise)
         expect_version(if_match, before.recorded.version)
         await change(parts, connection, who, Leaves("enterprise", enterprise))

@@ -32,7 +32,7 @@ from api.problems import (
     Problem,
     problem_answers,
 )
-from api.register_changes import CHANGE, change
+from api.register_changes import CHANGE, change, changing
 from api.register_shapes import IfMatch, expect_version, laid, tell_version
 from api.seen import Eyes
 from api.site_shapes import Key
@@ -104,7 +104,7 @@ async def install(parts: Shared, who: Installs, response: Response, body: Instal
     leaves the register, and its links to valves or detectors go to this one."""
     wanted = _wanted(body)
     eyes = Eyes(who, Action.INSTALL)
-    async with parts.database(who, writing=True) as connection:
+    async with changing(parts, who) as connection:
         before = await registered.installation(connection, wanted.key)
         if before is not None and before.installation != wanted:
             raise Problem(CONFLICT, f"there is an installation {wanted.key}; change that one, or take another key")
@@ -136,7 +136,7 @@ async def change_installation(
 ) -> InstallationShown:
     """Add evidence, an inspection, the gas-on check."""
     eyes = Eyes(who, Action.INSTALL)
-    async with parts.database(who, writing=True) as connection:
+    async with changing(parts, who) as connection:
         before = await _found(connection, installation, eyes)
         expect_version(if_match, before.recorded.version)
         said = {name: getattr(body, name) for name in body.model_fields_set}
@@ -151,7 +151,7 @@ async def end_installation(
 ) -> InstallationShown:
     """The device was taken down. It leaves the register; its number, its readings and its past stay."""
     eyes = Eyes(who, Action.INSTALL)
-    async with parts.database(who, writing=True) as connection:
+    async with changing(parts, who) as connection:
         before = await _found(connection, installation, eyes)
         expect_version(if_match, before.recorded.version)
         if before.installation.until:

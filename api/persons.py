@@ -115,6 +115,7 @@ async def change_person(
     """Change what is named of a person, if it is still the version that was seen."""
     tenant, hand = tenant_of(who, Action.CHANGE_PEOPLE, enterprise), hand_of(parts, who)
     async with parts.database(who, writing=True) as connection:
+        await people.hold(connection, tenant, person)
         before = await _found(connection, hand.master, tenant, person)
         expect_version(if_match, before.recorded.version)
         await people.put_person(connection, hand, tenant, person, change_of(body))
@@ -129,6 +130,7 @@ async def forget_person(
     site, and that it was forgotten, stays."""
     tenant, hand = tenant_of(who, Action.CHANGE_PEOPLE, enterprise), hand_of(parts, who)
     async with parts.database(who, writing=True) as connection:
+        await people.hold(connection, tenant, person)
         before = await _found(connection, hand.master, tenant, person)
         expect_version(if_match, before.recorded.version)
         await people.forget_person(connection, hand, tenant, person)

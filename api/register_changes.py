@@ -2,10 +2,13 @@
 
 J1  All or nothing, and what a plan refuses is answered with each row's reason.
 J2  What a change would make of a thing has to be the asker's too: nobody gives a site to somebody else, or takes one.
+J3  What is read before a change is still so when it is made: whoever changes the register waits for whoever does so
+    already, so of two who saw version 3 one hears that it is version 4.
 """
 
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 
 import psycopg
 import structlog
@@ -30,6 +33,7 @@ from api.problems import (
     problem_answers,
 )
 from api.shapes import Shape
+from storage import outbox
 from storage.database import Connection
 from storage.registry import Imported, apply_rows
 from storage.registry_rows import Fate, Given
@@ -83,6 +87,15 @@ def must_be_own(who: Principal, action: Action, owner: Owner) -> None:
     """J2. Raises Problem."""
     if not scope(who, action).admits(owner):
         raise Problem(NOT_ALLOWED, "What this would make is not your own: say your own enterprise")
+
+
+@contextlib.asynccontextmanager
+async def changing(parts: Parts, who: Principal, owner: Owner | None = None) -> AsyncIterator[Connection]:
+    """J3. A transaction in the asker's name, in which nobody else changes the register. Raises Problem as
+    parts.database does; 503 where somebody's import takes longer than a question may."""
+    async with parts.database(who, owner, writing=True) as connection:
+        await outbox.lock(connection)
+        yield connection
 
 
 async def apply(

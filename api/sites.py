@@ -23,7 +23,7 @@ from api.problems import (
     Problem,
     problem_answers,
 )
-from api.register_changes import BULK, CHANGE, Outcome, apply, change, must_be_own, show_outcome
+from api.register_changes import BULK, CHANGE, Outcome, apply, change, changing, must_be_own, show_outcome
 from api.register_shapes import IfMatch, expect_version, tell_version
 from api.seen import Eyes, owner_of
 from api.site_shapes import (
@@ -101,7 +101,7 @@ async def put_sites(
 ) -> Outcome:
     """Add sites, or change those whose keys are known: what is not named of them stays. With a refused row nothing is
     done, and each row says what would have become of it."""
-    async with parts.database(who, writing=True) as connection:
+    async with changing(parts, who) as connection:
         rows: list[Given] = []
         for given in body.sites:
             before = await registered.site(connection, given.site)
@@ -157,7 +157,7 @@ async def change_site(
     if_match: IfMatch = None,
 ) -> SiteShown:
     """Change what is named of a site, if it is still the version that was seen."""
-    async with parts.database(who, owner_of(subject), writing=True) as connection:
+    async with changing(parts, who, owner_of(subject)) as connection:
         before = await _found(connection, site)
         expect_version(if_match, before.recorded.version)
         await change(parts, connection, who, *_owned(who, *rows_of(body, before.site, before.facts)))
@@ -171,7 +171,7 @@ async def remove_site(
     parts: Shared, who: ChangesRegister, subject: Admitted, site: Key, if_match: IfMatch = None
 ) -> None:
     """It is registered no longer; its past stays. Its devices have to be gone first."""
-    async with parts.database(who, owner_of(subject), writing=True) as connection:
+    async with changing(parts, who, owner_of(subject)) as connection:
         before = await _found(connection, site)
         expect_version(if_match, before.recorded.version)
         await change(parts, connection, who, Leaves("site", site))

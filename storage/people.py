@@ -78,6 +78,13 @@ async def person(connection: Connection, master: MasterKey, tenant: str, key: st
     return found[0] if found else None
 
 
+async def hold(connection: Connection, tenant: str, key: str) -> None:
+    """Whoever changes this person waits for whoever does so already, until that transaction ends."""
+    await connection.execute(
+        "SELECT FROM person WHERE tenant = %s AND key = %s FOR UPDATE", (clean(tenant), clean(key))
+    )
+
+
 async def people_of_number(connection: Connection, master: MasterKey, tenant: str, telephone: str) -> list[ShownPerson]:
     """Whose telephone, or whose contact, this number is; found by its blind index, so that nothing is opened for it."""
     ring = await keyring(connection, master, tenant)

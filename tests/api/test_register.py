@@ -1,5 +1,6 @@
 """The register over HTTP: what is read, changed, and kept of what was."""
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
@@ -288,3 +289,13 @@ async def test_hostile_words_are_taken_as_words_or_refused_and_never_a_failure(s
     assert max(answer.status_code for answer in answers) < 500
     shown = (await stand.http.get("/v1/sites")).json()["sites"]
     assert [one["name"] for one in shown] in ([], [word])
+
+
+async def test_of_two_who_change_the_same_version_at_once_one_hears_of_it(stand: Stand) -> None:
+    await _sites(stand, {"site": "h1"})
+    headers = {"If-Match": '"1"'}
+    asked = [stand.http.patch("/v1/sites/h1", json={"building": str(n)}, headers=headers) for n in range(4)]
+    answers = await asyncio.gather(*asked)
+    assert sorted(answer.status_code for answer in answers) == [200, 412, 412, 412]
+    (done,) = [answer.json() for answer in answers if answer.status_code == 200]
+    assert (await _get(stand, "/v1/sites/h1"))["building"] == done["building"]
