@@ -113,6 +113,11 @@ async def test_the_apis_own_questions_give_a_tenant_its_own_and_nothing_of_other
 
 
 async def test_partitions_and_chunks_are_closed(connection: Connection, roles: Roles) -> None:
+    """Those of the columnstore too, where the server has one; and what is in it is read as before."""
+    if (await (await connection.execute("SELECT mode FROM davy_mode")).fetchone()) == ("timescale-tsl",):
+        await connection.execute("SELECT compress_chunk(chunk) FROM show_chunks('reading') chunk")
+        async with in_the_name_of(connection, roles, tenant(Kind.GAS_COMPANY, "a")):
+            assert await _devices(connection, "reading") == {11, 12}
     cursor = await connection.execute(
         "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
         " WHERE relkind IN ('r', 'p') AND (c.relispartition OR n.nspname = '_timescaledb_internal')"
