@@ -8,6 +8,7 @@ M2  A claim is decided in the name of the gas company whose site it is, whatever
 import os
 from typing import Annotated
 
+import psycopg
 from fastapi import APIRouter, Path, Query
 from pydantic import Field, StringConstraints
 
@@ -114,15 +115,18 @@ async def claim_device(parts: Shared, who: ClaimsDevices, body: DeviceClaimed) -
     again is answered as the first time; a second use from elsewhere is refused, and both are recorded."""
     allowed = scope(who, Action.CLAIM_DEVICE)
     installer = min(allowed.installers, default="")
-    async with parts.database(Standing.PLATFORM, writing=True) as connection:
-        with translated():
-            if not await _may_claim_for(connection, allowed, body.site):
-                raise Problem(NOT_FOUND, f"there is no site {body.site}")
-            used = await stored.use(
-                *(connection, Use(body.code, body.site, who.name, installer)),
-                now_us=parts.config.now_us(),
-                random_bytes=os.urandom,
-            )
+    try:
+        async with parts.database(Standing.PLATFORM, writing=True) as connection:
+            with translated():
+                if not await _may_claim_for(connection, allowed, body.site):
+                    raise Problem(NOT_FOUND, f"there is no site {body.site}")
+                used = await stored.use(
+                    *(connection, Use(body.code, body.site, who.name, installer)),
+                    now_us=parts.config.now_us(),
+                    random_bytes=os.urandom,
+                )
+    except ClaimRefused as refused:  # where nobody has to approve it, and it cannot be registered
+        raise Problem(CONFLICT, str(refused)) from refused
     if used.claim is None:
         raise Problem(CONFLICT, used.refused)
     token = used.done.tokens[0][1] if used.done and used.done.tokens else None
@@ -161,6 +165,9 @@ async def approve_claim(parts: Shared, who: DecidesClaims, claim: Annotated[Clai
                 )
     except ClaimRefused as refused:
         raise Problem(CONFLICT, str(refused)) from refused
+    except psycopg.errors.UniqueViolation as taken:
+        # Whose it is, is not said: the asker may not know that there is such a thing.
+        raise Problem(CONFLICT, "this device cannot be registered here; ask whoever offered it") from taken
     return Claimed(claim=_shown(who, done), token=imported.tokens[0][1] if imported.tokens else None)
 
 

@@ -203,6 +203,8 @@ async def approve(
 ) -> tuple[Claim, Imported]:
     """Register the claimed device at its site, with a token (L3). Raises ClaimRefused with the reasons."""
     claim = await _waiting(connection, id_)
+    if await _exists(connection, "SELECT FROM device WHERE identity = %s AND gone IS NULL", claim.identity):
+        raise ClaimRefused(f"device {claim.identity} was registered already since it was offered")
     device = DeviceGiven(
         claim.vendor,
         claim.serial,

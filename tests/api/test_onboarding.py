@@ -159,3 +159,18 @@ async def test_people_come_in_and_go_out_masked_and_in_clear_only_for_a_purpose_
     said = (await ask(stand, "GET", "/v1/enterprises/gas/audit"))["entries"]
     (entry,) = [one for one in said if one["kind"] == "unmasking"]
     assert "13800000000" not in json.dumps(entry)
+
+
+async def test_a_claim_that_nobody_has_to_approve_and_that_cannot_be_registered_is_refused_with_the_reason(
+    stand: Stand,
+) -> None:
+    await imported(stand, PARTIES)
+    await ask(stand, "PUT", "/v1/claims/policies/gas", {"approval": False})
+    offer = {"vendor": "davysim", "serial": "D8", "model": DETECTOR}
+    label = await ask(stand, "POST", "/v1/claims/offers", offer, 201)
+    device = f"kind,vendor,serial,model,site\ndevice,davysim,D8,{DETECTOR},home-2\n"
+    await imported(stand, device.encode())
+    await ask(stand, "PATCH", "/v1/devices/davysim/D8", {"site": "home-2"}, 428)
+    at_once = await ask(stand, "POST", "/v1/claims", {"code": label["code"], "site": "home-1"}, 409)
+    assert "registered already" in at_once["detail"]
+    assert (await ask(stand, "GET", "/v1/devices/davysim/D8"))["site"] == "home-2"
