@@ -178,6 +178,7 @@ def _parts(config: ApiConfig) -> Parts:
         known=known,
         passwords=Passwords(),
         throttle=Throttle(time.monotonic),
+        strangers=Rates(limits.strangers_per_s, limits.strangers_at_once, MOST_SENDERS, time.monotonic),
         people=Rates(limits.people_per_s, limits.people_at_once, MOST_SENDERS, time.monotonic),
         unmaskings=Rates(UNMASKINGS_PER_S, UNMASKINGS_AT_ONCE, MOST_SENDERS, time.monotonic),
         complaints=Rates(catalogue.COMPLAINTS_PER_S, catalogue.COMPLAINTS_AT_ONCE, MOST_SENDERS, time.monotonic),

@@ -32,6 +32,8 @@ class Limits:
         most, and a gateway puts up to 1,000 readings into one push.
     people_per_s, people_at_once: requests of one person or key; above it 429. Closing a valve and acknowledging an
         alarm are never held up.
+    strangers_per_s, strangers_at_once: requests of one network to what needs no account; above it 429. Behind a proxy
+        everybody is one network.
     streams: open alarm streams; above it 429.
     connections: connections at a time; one above it is answered 503 and closed, above twice as many they are closed
         unheard. Far more than streams and pushes together, so that a person's CLOSE finds room beside them.
@@ -55,6 +57,8 @@ class Limits:
     requests_at_once: int = 200
     people_per_s: float = 300.0
     people_at_once: int = 600
+    strangers_per_s: float = 100.0
+    strangers_at_once: int = 400
     streams: int = 256
     connections: int = 4_096
     answer_within_s: float = 10.0

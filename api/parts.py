@@ -51,7 +51,7 @@ AS_THEY_ARE = Judges()
 
 @dataclass(slots=True)
 class Parts:
-    """requests: how often each device may ask; people: each person and key; complaints: each
+    """requests: how often each device may ask; people: each person and key; strangers: each network without an account; complaints: each
     address without an account. known: who may sign in. external: the
     provider that signs people in."""
 
@@ -71,6 +71,7 @@ class Parts:
     passwords: Passwords
     throttle: Throttle
     people: Rates
+    strangers: Rates
     unmaskings: Rates
     files: FileJobs
     complaints: Rates

@@ -145,8 +145,15 @@ class OpenPermit:
     async def __call__(self, request: Request) -> Principal:
         return _admitted(request)
 
-    async def admit(self, _: Request) -> Principal:
+    async def admit(self, request: Request) -> Principal:
+        """Raises Problem (429) for one request too many of a network; whoever watches our health is let through."""
         authorize(Anonymous(), self.action, Platform())
+        if self.action is not Action.WATCH_HEALTH:
+            network, strangers = network_of(request.client.host if request.client else ""), parts_of(request).strangers
+            wait_s = strangers.wait_s(network)
+            if wait_s > 0.0:
+                raise Problem(TOO_MANY, "Too many requests from this address", retry_after_s=math.ceil(wait_s))
+            strangers.take(network)
         return Anonymous()
 
 
@@ -183,6 +190,8 @@ class GuardedRoute(APIRoute):
             about_one = (NOT_FOUND, ENGINE_AWAY, *DATABASE_PROBLEMS) if "{" in path else ()
             said = problem_answers(NOT_SIGNED_IN, NOT_ALLOWED, TOO_MANY, *about_one)
             self.responses = {**said, **self.responses}
+        elif self.permit.action is not Action.WATCH_HEALTH:
+            self.responses = {**problem_answers(TOO_MANY), **self.responses}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] in (self.methods or ()):  # else the answer is 405, to anybody

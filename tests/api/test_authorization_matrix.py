@@ -31,7 +31,7 @@ ACTIONS = {
     for context in iter_route_contexts(create_app(config_of(Path("/nowhere"))).routes)
     for method in context.original_route.methods or ()  # type: ignore[union-attr]
 }
-_QUICK = replace(Limits(), people_per_s=1e6, people_at_once=10**6)
+_QUICK = replace(Limits(), people_per_s=1e6, people_at_once=10**6, strangers_per_s=1e6, strangers_at_once=10**6)
 
 
 def test_every_route_has_a_row_in_the_table() -> None:

@@ -47,6 +47,9 @@ def test_the_bounds_in_the_document_are_those_of_the_code() -> None:
     assert f"{limits.pushes_of_one} pushes of one sender" in bounds
     assert f"{limits.requests_per_s:g} requests a second of it, {limits.requests_at_once} at once" in bounds
     assert f"{FAILURES_AT_ONCE} wrong device tokens of one network address, then {FAILURES_PER_S:g} a second" in bounds
+    assert f"{limits.people_per_s:g} requests a second of one person or key, {limits.people_at_once} at once" in bounds
+    strangers = f"{limits.strangers_per_s:g} requests a second of one network without an account"
+    assert f"{strangers}, {limits.strangers_at_once} at once" in bounds
     assert f"{limits.streams} alarm streams" in bounds
     assert f"{limits.explanations} explanations and 1 backtest" in bounds
     assert f"The last {limits.backtests_kept} are kept" in _TEXT

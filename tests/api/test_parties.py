@@ -123,6 +123,15 @@ async def test_who_asks_too_much_waits_but_closes_valves_and_acknowledges(world:
         assert (await stand.bare.post(url, headers=headers, json={"reason": "a smell"})).status_code == 202
 
 
+async def test_strangers_wait_by_network_and_health_is_always_answered(world: Parties) -> None:
+    limits = replace(Limits(), strangers_per_s=0.001, strangers_at_once=2)
+    async with serving(config_of(world.engine.path, world.url, limits)) as stand:
+        url = "/v1/session/provider/challenge"
+        assert [(await stand.bare.post(url)).status_code for _ in range(4)] == [404, 404, 429, 429]
+        assert (await stand.bare.get("/healthz")).status_code == 200
+        assert (await stand.http.get("/v1/alarms")).status_code == 200
+
+
 @pytest.mark.parametrize("resource", _SHAPES)
 def test_what_is_not_shown_may_be_null(resource: Resource) -> None:
     for role in ALLOWED[resource]:
