@@ -46,7 +46,8 @@ INSERT INTO site_role (tenant, person, site, role) VALUES ('gas_company-' || %(w
     'owner');
 
 -- table: tenant_key
-INSERT INTO tenant_key VALUES ('gas_company-' || %(w)s, 1, '', now());
+INSERT INTO tenant_key SELECT k || '-' || %(w)s, 1, '', now()
+    FROM unnest(ARRAY['gas_company', 'vendor', 'installer', 'property_manager', 'regulator']) k;
 
 -- table: registry_outbox
 INSERT INTO registry_outbox (number, sha256, body) VALUES (%(no)s, '-' || %(w)s, '');
@@ -207,8 +208,30 @@ INSERT INTO complaint VALUES (repeat('0', 18) || '-' || %(w)s, 'vendor-' || %(w)
 -- table: complaint_step
 INSERT INTO complaint_step (number, at, state) VALUES (repeat('0', 18) || '-' || %(w)s, now(), 'received');
 
+-- table: sharing_grant
+INSERT INTO sharing_grant (grant_key, grantor, receiver, fields, begins, purpose, made, made_by) VALUES
+    (repeat('0', 18) || '-' || %(w)s, 'gas_company-' || %(w)s, 'vendor-' || %(w)s, '{}', now(), 'p', now(), '');
+
+-- table: webhook
+INSERT INTO webhook (webhook, enterprise, grant_key, url, secret, place, made, made_by) VALUES
+    (repeat('1', 18) || '-' || %(w)s, 'vendor-' || %(w)s, repeat('0', 18) || '-' || %(w)s, 'u', '', '{}', now(), '');
+
+-- table: webhook_delivery
+INSERT INTO webhook_delivery (webhook, id, body, made) VALUES (repeat('1', 18) || '-' || %(w)s, 'i', 'b', now());
+
 -- table: notice
 INSERT INTO notice (at, kind, area) VALUES (now(), 'k', %(area)s);
 
 -- table: audit_vouched
 INSERT INTO audit_vouched VALUES ('gas_company-' || %(w)s, 1);
+
+-- table: sharing_grant
+INSERT INTO sharing_grant (grant_key, grantor, receiver, fields, begins, purpose, made, made_by)
+    VALUES (repeat('0', 18) || '-' || %(w)s, 'gas_company-' || %(w)s, 'regulator-' || %(w)s, '{}', now(), 'p', now(), '');
+
+-- table: webhook
+INSERT INTO webhook (webhook, enterprise, grant_key, url, secret, place, made, made_by) VALUES (repeat('0', 18) || '-' || %(w)s,
+    'regulator-' || %(w)s, repeat('0', 18) || '-' || %(w)s, '', '', '{}', now(), '');
+
+-- table: webhook_delivery
+INSERT INTO webhook_delivery (webhook, id, body, made) VALUES (repeat('0', 18) || '-' || %(w)s, '', '', now());
