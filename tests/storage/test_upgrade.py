@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from devices.models import load_catalogue
-from devices.sites import decode_registry, registry_faults
+from devices.sites import registry_faults
 from rules.decisions import AlarmState, Outcome
 from storage import alarms, commands
 from storage import devices as registered
@@ -13,10 +13,11 @@ from storage.migrate import migrate, migrations
 from storage.registry import import_registry
 from storage.registry_rows import Fate
 from storage.registry_source import parse_source
+from storage.registry_whole import whole_registry
 from tests.storage.cycles import HOUR, SECOND, T0, cycle, readings
 from tests.storage.ledgers import balanced
 from tests.storage.test_decided import ALARM, CLOSE
-from tests.storage.writing import one, write
+from tests.storage.writing import write
 
 #: A home as it was imported then, an alarm and a closing as they were followed.
 _WRITTEN_AT_0005 = f"""
@@ -106,7 +107,7 @@ async def test_an_import_keeps_every_number_and_puts_the_home_on_a_bus_beside(up
     assert [fate.fate for fate in done.fates if fate.kind != "model"] == [Fate.CHANGED, Fate.UNCHANGED, Fate.ADDED]
     # Above what the engine had before.
     assert done.number == 4
-    registry = decode_registry(bytes(await one(connection, "SELECT body FROM registry_outbox")))
+    registry = await whole_registry(connection)
     assert registry_faults(registry) == []
     assert [(d.device_no, d.serial, d.address) for d in registry.devices] == [
         (1, "D1", ""),

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from devices.commands import Verb
 from devices.models import load_catalogue
-from devices.sites import decode_registry, registry_faults
+from devices.sites import registry_faults
 from rules.decisions import AlarmState, Outcome, Priority
 from storage import alarms, commands, incidents
 from storage import devices as registered
@@ -16,6 +16,7 @@ from storage.registry import import_registry
 from storage.registry_models import model_document
 from storage.registry_rows import Fate
 from storage.registry_source import parse_source
+from storage.registry_whole import whole_registry
 from storage.rule_packs import rules_at
 from tests.storage.cycles import HOUR, SECOND, T0, cycle, readings
 from tests.storage.ledgers import balanced
@@ -119,8 +120,7 @@ async def test_the_file_of_last_year_changes_nothing_and_that_of_today_says_wher
     assert await _imported(connection, ",area,riser", ",310115,R2") == [
         ("site", Fate.CHANGED, "area: '' -> '310115', riser: '' -> 'R2'")
     ]
-    body = await one(connection, "SELECT body FROM registry_outbox ORDER BY number DESC LIMIT 1")
-    registry = decode_registry(bytes(body))
+    registry = await whole_registry(connection)
     assert registry_faults(registry) == []
     assert [(d.device_no, d.identity, d.installed) for d in registry.devices] == [
         (1, "davysim/D1", ""),
