@@ -65,12 +65,8 @@ async def run_engine(settings: Settings, stop: asyncio.Event, *, restored: bool 
 
         journal = JournalReader(settings.engine_store)
         down.callback(journal.close)
-        feed = Feed(
-            store.engine,
-            journal,
-            lambda device_no: memory.fleet.identity(device_no),
-            Owners(lambda: memory.state).of,
-        )
+        owners = Owners(lambda: memory.state).of
+        feed = Feed(store.engine, journal, lambda device_no: memory.fleet.identity(device_no), owners)
         cycle.on_committed.append(feed.publish)
         gauges = _gauges(cycle, ways_in, feed)
         door = Door(cycle, ways_in.pushes, feed, settings.door, ways_in.directory, gauges)

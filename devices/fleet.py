@@ -178,9 +178,7 @@ def build_fleet(
     """Lay a registry out; devices that `before` knew keep their slots, new ones follow in registry order.
     `order`, `left`: of an earlier process's fleet (device numbers by slot), instead of `before`.
     Raises ValueError with every fault when the registry may not be used."""
-    faults = registry_faults(registry)
-    if faults:
-        raise ValueError("registry refused: " + "; ".join(faults))
+    _require_faultless(registry)
     order, devices = _slots(registry, list(order) if before is None else [int(no) for no in before.device_no])
     models = {model.key: model for model in registry.models}
     sites = {site.key: site for site in registry.sites}
@@ -188,7 +186,6 @@ def build_fleet(
     site_by_slot = tuple(sites[d.site] if d else None for d in devices)
     slot_by_identity = {device.identity: slot for slot, device in enumerate(devices) if device}
     decoders = tuple(compile_map(model) for _, model in sorted(models.items()) if model.modbus is not None)
-    decoder_of = {decoder.model: at for at, decoder in enumerate(decoders)}
     valves = {one.slot: one for one in commanded(ShutOffValve, DeviceKind.SHUT_OFF_VALVE, devices, model_by_slot)}
     fans = {one.slot: one for one in commanded(Fan, DeviceKind.FAN, devices, model_by_slot)}
     links, watches = _linked(registry, slot_by_identity, valves)
@@ -209,7 +206,7 @@ def build_fleet(
         model_by_slot=model_by_slot,
         site_by_slot=site_by_slot,
         decoders=decoders,
-        decoder_by_slot=np.array([decoder_of.get(m.key, -1) if m else -1 for m in model_by_slot], np.int32),
+        decoder_by_slot=decoders_of(decoders, model_by_slot),
         place_by_slot=places_of(devices, model_by_slot),
         gateways=frozenset(device.gateway for device in registry.devices if device.gateway),
         classes=classify(devices, model_by_slot, site_by_slot),
@@ -225,6 +222,18 @@ def build_fleet(
         left=_left(before, sites, devices) if before is not None else left or Left(),
         whole=lambda: registry,
     )
+
+
+def decoders_of(decoders: Sequence[FrameDecoder], models: Sequence[DeviceModel | None]) -> NDArray[np.int32]:
+    """`decoder_by_slot` of a Fleet, or of some slots of it."""
+    numbers = {decoder.model: at for at, decoder in enumerate(decoders)}
+    return np.array([numbers.get(model.key, -1) if model else -1 for model in models], np.int32)
+
+
+def _require_faultless(registry: Registry) -> None:
+    faults = registry_faults(registry)
+    if faults:
+        raise ValueError("registry refused: " + "; ".join(faults))
 
 
 def _left(before: Fleet, sites: dict[str, Site], devices: tuple[Device | None, ...]) -> Left:

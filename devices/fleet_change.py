@@ -20,6 +20,7 @@ from devices.fleet import (
     ShutOffValve,
     build_fleet,
     commanded,
+    decoders_of,
     effects_of,
     life_end_us,
     microseconds,
@@ -107,7 +108,7 @@ class _Changing:
             slot_by_identity=self.slot_by_identity,
             model_by_slot=_replaced(before.model_by_slot, touched, models),
             site_by_slot=_replaced(before.site_by_slot, touched, sites),
-            decoder_by_slot=_column(before.decoder_by_slot, touched, self._decoders()),
+            decoder_by_slot=_column(before.decoder_by_slot, touched, decoders_of(before.decoders, models)),
             place_by_slot=_column(before.place_by_slot, touched, self._places()),
             gateways=self._gateways(),
             classes=_classes(before.classes, touched),
@@ -248,10 +249,6 @@ class _Changing:
             return self.before.matrix
         rows = _edited(self.book.matrix, change.gone.matrix, {row.id: row for row in change.put.matrix})
         return effects_of(rows.values(), self.slot_by_identity, self.valves, self.fans)
-
-    def _decoders(self) -> NDArray[np.int32]:
-        numbers = {decoder.model: at for at, decoder in enumerate(self.before.decoders)}
-        return np.array([numbers.get(model.key, -1) if model else -1 for model in self.touched.models], np.int32)
 
     def _places(self) -> NDArray[np.uint64]:
         """With their gateways beside them, which say where the bus is."""

@@ -71,7 +71,7 @@ class Changes:
         store, memory = self.cycle.store, self.cycle.memory
         whole = await asyncio.to_thread(lambda: packed(encode_registry(memory.book.registry())))
         doc = document(REGISTRY, whole, memory.registry_number)
-        store.replace_base(doc)
+        store.keep_as_one(doc)
         memory.registry_sha256, memory.registry_changes, self._changed_bytes = doc.sha256, [], 0
 
     async def replace_rules(self, by: str, body: bytes) -> int:

@@ -232,7 +232,7 @@ class Store:
         self.used_bytes = self._used()
         return cycle
 
-    def replace_base(self, doc: Document) -> None:
+    def keep_as_one(self, doc: Document) -> None:
         """`doc` is the registry in force as one document: it stands for the one before and all changes since (S6).
         Raises CommitFailed."""
         try:
