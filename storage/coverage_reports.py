@@ -81,7 +81,7 @@ async def headers(
     area: str | None = None,
     policy: str | None = None,
     published: bool | None = None,
-    after: tuple[int] | None = None,
+    after: tuple[int, ...] | None = None,
 ) -> list[Header]:
     """Newest first. area: reports on exactly this one."""
     query: LiteralString = _HEADERS + "WHERE true"

@@ -14,6 +14,7 @@ from devices.fleet import life_days
 from devices.models import DeviceModel
 from devices.register import Neighbourhood
 from storage.coverage_rules import Ruled
+from storage.coverage_sql import BETWEEN
 from storage.times import HOUR_US
 
 
@@ -43,7 +44,7 @@ class SiteKinds:
 
     row: dict[str, int]
     kind: "array[int]"
-    all: tuple[tuple[str, str, str, tuple[str, ...]], ...]
+    all: tuple[tuple[str, str, str, str], ...]
 
 
 class SiteColumns:
@@ -54,7 +55,7 @@ class SiteColumns:
         self._flags = tuple(array("b") for _ in range(4))
         self._height, self._gas_on = array("f"), array("i")
         self._words = {name: _Coded() for name in ("supply", "area", "department", "enterprise", "manager")}
-        self._kinds: dict[tuple[str, str, str, tuple[str, ...]], int] = {}
+        self._kinds: dict[tuple[str, str, str, str], int] = {}
         self._kind = array("i")
 
     def add(self, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -67,12 +68,12 @@ class SiteColumns:
         old.extend([one == Neighbourhood.OLD for one in stock])
         new.extend([one == Neighbourhood.NEW for one in stock])
         hard.extend(hardship)
-        self._height.extend([float("nan") if one is None else one for one in height])
-        self._gas_on.extend(_days(gas_on))
+        self._height.extend(height)
+        self._gas_on.extend(gas_on)
         for name, column in zip(self._words, (supply, area, department, enterprise, manager), strict=True):
             self._words[name].add(column)
         kinds = self._kinds
-        for one in zip(of_class, enterprise, area, map(tuple, tags), strict=True):
+        for one in zip(of_class, enterprise, area, tags, strict=True):
             self._kind.append(kinds.setdefault(one, len(kinds)))
 
     def done(self, contacts: Mapping[str, int]) -> tuple[Sites, SiteKinds]:
@@ -103,7 +104,7 @@ class DeviceColumns:
         self._days = tuple(array("i") for _ in range(7))
         self._seen = array("q")
         self._model, self._life = _Coded(), array("i")
-        self._known: dict[tuple[str, int, tuple[str, ...]], tuple[bool, int]] = {}
+        self._known: dict[tuple[str, int, str], tuple[bool, int]] = {}
 
     def add(self, rows: Sequence[tuple[Any, ...]]) -> None:
         identity, site, model, tags, *days, seen, closed = zip(*rows, strict=True)
@@ -112,23 +113,22 @@ class DeviceColumns:
         self._site.extend(places)
         self._model.add(model)
         for column, values in zip(self._days, (*days, closed), strict=True):
-            column.extend(_days(values))
-        self._seen.extend([one or 0 for one in seen])
-        of_site = self._kinds.kind
-        for one, place, tagged in zip(model, places, tags, strict=True):
-            attached, life = self._of(one, of_site[place], tuple(tagged))
-            self._attached.append(attached)
-            self._life.append(life)
+            column.extend(values)
+        self._seen.extend(seen)
+        of_site, known = self._kinds.kind, self._known
+        for key in zip(model, [of_site[place] for place in places], tags, strict=True):
+            found = known.get(key)
+            if found is None:
+                found = known[key] = self._of(*key)
+            self._attached.append(found[0])
+            self._life.append(found[1])
 
-    def _of(self, model: str, kind: int, tags: tuple[str, ...]) -> tuple[bool, int]:
+    def _of(self, model: str, kind: int, tags: str) -> tuple[bool, int]:
         """Whether a rule looks at such a device, and its life in days, 0 where nobody knows."""
-        known = self._known.get((model, kind, tags))
-        if known is None:
-            site_class, enterprise, area, site_tags = self._kinds.all[kind]
-            one = self._models[model]
-            attached = self._ruled.looks_at(one, enterprise, area, site_class or HOUSEHOLD, (*tags, *site_tags))
-            known = self._known[model, kind, tags] = attached, life_days(one, site_class)
-        return known
+        site_class, enterprise, area, site_tags = self._kinds.all[kind]
+        one, every = self._models[model], (*_apart(tags), *_apart(site_tags))
+        attached = self._ruled.looks_at(one, enterprise, area, site_class or HOUSEHOLD, every)
+        return attached, life_days(one, site_class)
 
     def done(self, at: AsOf) -> Devices:
         model, n = self._model.done(), len(self._identities)
@@ -165,5 +165,5 @@ def _hours(seen_us: NDArray[np.int64], until_us: int) -> NDArray[np.int64]:
     return np.where(seen_us > 0, np.minimum(seen_us // HOUR_US * HOUR_US + HOUR_US, until_us), 0)
 
 
-def _days(values: Sequence[int | None]) -> list[int]:
-    return [NO_DAY if one is None else one for one in values]
+def _apart(tags: str) -> list[str]:
+    return tags.split(BETWEEN) if tags else []

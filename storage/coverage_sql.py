@@ -10,17 +10,28 @@ E3  A reading counts by the hour in which it was taken, so that the same answer 
 """
 # ruff: noqa: S608 - the parts are constants of this file; values are parameters
 
+from devices.coverage_columns import NO_DAY
 from devices.quantities import GAS_QUANTITIES, Flag, quality_shift
 
 _AS_OF = "recorded <= %(known)s AND (superseded IS NULL OR superseded > %(known)s)"
 _THERE = "(gone IS NULL OR gone > %(until)s)"
 _IN_AREA = f"area LIKE %(area)s AND simulated = %(simulated)s AND {_AS_OF} AND {_THERE}"
 _EPOCH = "DATE '1970-01-01'"
+#: What stands between tags that leave as one text: a million small arrays are slow to read. No tag has it: files of the
+#: registry take no U+001F.
+BETWEEN = "\x1f"
+_BETWEEN = "chr(31)"
+
+
+def _day(of: str) -> str:
+    """A day as a number, NO_DAY for none, so that nothing has to be looked at one by one in Python."""
+    return f"coalesce({of} - {_EPOCH}, {NO_DAY})"
+
 
 #: Days are numbers since 1970 in all of them.
 SITES = f"""
-SELECT key, site_class, neighbourhood, hardship <> '', building_height_m, gas_on - {_EPOCH}, gas_supply, area,
-    department, enterprise, manager, tags
+SELECT key, site_class, neighbourhood, hardship <> '', coalesce(building_height_m, 'NaN'), {_day("gas_on")}, gas_supply,
+    area, department, enterprise, manager, array_to_string(tags, {_BETWEEN})
 FROM site_ever WHERE {_IN_AREA} ORDER BY key COLLATE "C\""""
 
 #: Of each site the last day on which somebody with a role there was reached (E2).
@@ -67,11 +78,11 @@ w AS (
     SELECT key, max(seen) AS worked
     FROM installation_ever CROSS JOIN LATERAL (VALUES (inspected), (gas_on_check)) v(seen)
     WHERE recorded <= %(known)s AND seen <= %(day)s GROUP BY key)
-SELECT d.identity, coalesce(i.site, d.site), d.model, d.tags, coalesce(i.since, d.installed) - {_EPOCH},
-    coalesce(d.installed, i.since) - {_EPOCH}, d.calibration_due - {_EPOCH}, d.life_end - {_EPOCH},
-    w.worked - {_EPOCH}, greatest(w.worked, i.proof) - {_EPOCH},
-    davy_us(coalesce(l.ts, CASE WHEN %(raw_from)s::timestamptz IS NOT NULL THEN {_RAW} END, {_HOUR})),
-    CASE WHEN d.model = ANY(%(valves)s) THEN ({_CLOSED} AT TIME ZONE %(timezone)s)::date - {_EPOCH} END
+SELECT d.identity, coalesce(i.site, d.site), d.model, array_to_string(d.tags, {_BETWEEN}),
+    {_day("coalesce(i.since, d.installed)")}, {_day("coalesce(d.installed, i.since)")}, {_day("d.calibration_due")},
+    {_day("d.life_end")}, {_day("w.worked")}, {_day("greatest(w.worked, i.proof)")},
+    coalesce(davy_us(coalesce(l.ts, CASE WHEN %(raw_from)s::timestamptz IS NOT NULL THEN {_RAW} END, {_HOUR})), 0),
+    {_day("CASE WHEN d.model = ANY(%(valves)s) THEN (" + _CLOSED + " AT TIME ZONE %(timezone)s)::date END")}
 FROM (SELECT * FROM device_ever WHERE {_AS_OF} AND {_THERE} AND model = ANY(%(models)s)) d
 LEFT JOIN i USING (identity) LEFT JOIN w ON w.key = i.key LEFT JOIN {_LATEST} l ON l.device_no = d.device_no
 WHERE coalesce(i.covers, d.installed IS NULL OR d.installed <= %(day)s)
