@@ -12,7 +12,7 @@ from typing import Any, LiteralString
 
 from access.ownership import EVERYTHING, Scope
 from devices.areas import FIRST_DAY, prefix
-from storage.scoped import OwnerColumns, condition, lies_within
+from storage.scoped import OwnerColumns, condition
 from storage.text import clean
 from storage.times import as_datetime, as_microseconds
 
@@ -63,8 +63,9 @@ class Asked:
     def within(self, column: LiteralString, area: str | None) -> None:
         """`column` is a code that lies in `area` (devices/areas.py A1); None or empty: not asked."""
         if area and (first := prefix(clean(area))):
-            within, values = lies_within(column, first)
-            self.where(within, *values)
+            # A range, and not first digits as of a scope: a company's own sites are found by it (enterprise, area).
+            after = first[:-1] + chr(ord(first[-1]) + 1)
+            self.where("(" + column + " ~>=~ %s AND " + column + " ~<~ %s)", first, after)
 
     def scoped(self, scope: Scope, of: OwnerColumns) -> None:
         if scope != EVERYTHING:
