@@ -92,17 +92,17 @@ async def _measured(connection: Connection, body: bytes, where: Path | None) -> 
 
 async def _timed(connection: Connection, work: Awaitable[float]) -> Run:
     """Beside the seconds, the processor time of both sides: it is the same on a busy machine."""
-    began, own, server = time.perf_counter(), time.process_time(), _processor_s(connection)
+    began, own, server = time.perf_counter(), time.process_time(), _cpu_s(connection)
     rows = await work
     notes = {
         "rows": rows,
         "own processor time, s": time.process_time() - own,
-        "server's processor time, s": _processor_s(connection) - server,
+        "server's processor time, s": _cpu_s(connection) - server,
     }
     return Run(time.perf_counter() - began, notes=notes)
 
 
-def _processor_s(connection: Connection) -> float:
+def _cpu_s(connection: Connection) -> float:
     """Of the server's process for this connection (proc(5): utime and stime, in clock ticks); 0 where there is no such
     file."""
     try:
