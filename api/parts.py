@@ -51,9 +51,9 @@ AS_THEY_ARE = Judges()
 
 @dataclass(slots=True)
 class Parts:
-    """requests: how often each device may ask; people: each person and key; strangers: each network without an account; complaints: each
-    address without an account. known: who may sign in. external: the
-    provider that signs people in."""
+    """requests: how often each device may ask; people: each person and key; strangers: each network without an
+    account; complaints: each address without one. known: who may sign in. external: the provider that signs people
+    in."""
 
     config: ApiConfig
     door: Door
