@@ -53,8 +53,8 @@ async def rotate(
     old = await keyring(connection, master, tenant)
     key = await _make(connection, master, tenant, now_us, random_bytes)
     resealing = _Resealing(old, key, random_bytes)
-    for table, keys, columns in _SEALED:
-        await resealing.table(connection, table, keys, columns)
+    for table, tenants, keys, columns in _SEALED:
+        await resealing.table(connection, table, tenants, keys, columns)
     await connection.execute("DELETE FROM tenant_key WHERE tenant = %s AND version < %s", (clean(tenant), key.version))
     return Rotated(key.version, resealing.sealed, resealing.unreadable)
 
@@ -69,6 +69,11 @@ async def destroy(connection: Connection, tenant: str) -> int:
 def contact_place(tenant: str, person: str, channel: str, rank: int) -> Place:
     """Where the address of a contact belongs."""
     return Place(tenant, person, f"contact/{channel}/{rank}")
+
+
+def webhook_place(tenant: str, webhook: str) -> Place:
+    """Where a webhook's secret belongs, and the one before it."""
+    return Place(tenant, f"webhook/{webhook}", "secret")
 
 
 def contact_kind(channel: str) -> str:
@@ -92,14 +97,22 @@ def _of_person(field: str, *, indexed: bool = True) -> _Column:
 
 
 _ADDRESS = _Column("address", lambda tenant, keys: contact_place(tenant, *keys), lambda keys: contact_kind(keys[1]))
-#: Tables with sealed columns, and what names a row of each. The past comes last: to change a row of today makes one.
-_SEALED: tuple[tuple[str, tuple[str, ...], tuple[_Column, ...]], ...] = tuple(
-    (table + past, keys, columns)
-    for past in ("", "_past")
-    for table, keys, columns in (
-        ("person", ("key",), (_of_person("name", indexed=False), _of_person("telephone"), _of_person("id_number"))),
-        ("contact", ("person", "channel", "rank"), (_ADDRESS,)),
-    )
+
+
+def _of_webhook(name: str) -> _Column:
+    return _Column(name, lambda tenant, keys: webhook_place(tenant, keys[0]), lambda _: name, indexed=False)
+
+
+_PEOPLE = (
+    ("person", ("key",), (_of_person("name", indexed=False), _of_person("telephone"), _of_person("id_number"))),
+    ("contact", ("person", "channel", "rank"), (_ADDRESS,)),
+)
+#: Tables with sealed columns, which other column names the tenant, and what names a row beside it. The past comes last:
+#: to change a row of today makes one.
+_SEALED: tuple[tuple[str, str, tuple[str, ...], tuple[_Column, ...]], ...] = (
+    ("webhook", "enterprise", ("webhook",), (_of_webhook("secret"), _of_webhook("former"))),
+    *((table, "tenant", keys, columns) for table, keys, columns in _PEOPLE),
+    *((f"{table}_past", "tenant", keys, columns) for table, keys, columns in _PEOPLE),
 )
 
 
@@ -114,11 +127,11 @@ class _Resealing:
     unreadable: int = 0
 
     async def table(
-        self, connection: Connection, table: str, keys: tuple[str, ...], columns: tuple[_Column, ...]
+        self, connection: Connection, table: str, tenants: str, keys: tuple[str, ...], columns: tuple[_Column, ...]
     ) -> None:
         """Rows are known by ctid, because a past version has no key of its own."""
         names = ", ".join((*keys, *(column.name for column in columns)))
-        query = f"SELECT ctid::text, {names} FROM {table} WHERE tenant = %s"  # noqa: S608
+        query = f"SELECT ctid::text, {names} FROM {table} WHERE {tenants} = %s"  # noqa: S608
         cursor = await connection.execute(query.encode(), (clean(self.old.tenant),))
         sets = ", ".join(
             f"{name} = coalesce(%s, {name})"

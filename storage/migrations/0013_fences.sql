@@ -358,7 +358,7 @@ BEGIN
     END LOOP;
 END $do$;
 CALL davy_fence('tenant_key');
-CALL davy_admit('tenant_key', 'gas_company', 'SELECT, INSERT', 'tenant = (SELECT davy_company())');
+CALL davy_admit('tenant_key', 'tenants', 'SELECT, INSERT', 'tenant = (SELECT davy_tenant())');
 -- What a gas company changes itself. The past is written by triggers, which are the owner's.
 CALL davy_admit('site', 'gas_company', 'INSERT, UPDATE, DELETE', 'enterprise = (SELECT davy_company())');
 CALL davy_admit('device', 'gas_company', 'INSERT, UPDATE, DELETE',
@@ -551,6 +551,12 @@ END $do$;
 CALL davy_fence('sharing_grant');
 CALL davy_admit('sharing_grant', 'tenants', 'SELECT, UPDATE', 'grantor = (SELECT davy_tenant()) OR receiver = (SELECT davy_tenant())');
 CALL davy_admit('sharing_grant', 'tenants', 'INSERT', 'grantor = (SELECT davy_tenant())');
+-- A grant is accepted and ended; what it is of never changes, least of all by its receiver.
+DO $do$
+BEGIN
+    EXECUTE format('REVOKE UPDATE ON sharing_grant FROM %I', davy_role('writer'));
+    EXECUTE format('GRANT UPDATE (accepted, accepted_by, ended, ended_by) ON sharing_grant TO %I', davy_role('writer'));
+END $do$;
 CALL davy_fence('webhook');
 CALL davy_admit('webhook', 'tenants', 'SELECT, INSERT, UPDATE, DELETE', 'enterprise = (SELECT davy_tenant())');
 CALL davy_fence('webhook_delivery');

@@ -69,6 +69,22 @@ def test_no_tenant_can_write_what_is_anothers(owner: Owner, roles: Roles) -> Non
     assert [owner.execute(statement).rowcount for statement in quiet] == [0] * len(quiet)
 
 
+def test_the_receiver_of_a_grant_cannot_make_it_wider(owner: Owner, roles: Roles) -> None:
+    enter(owner, roles, tenant(Kind.VENDOR, "a"))
+    assert owner.execute("UPDATE sharing_grant SET accepted = now(), accepted_by = 'x'").rowcount == 1
+    changes: tuple[LiteralString, ...] = (
+        "UPDATE sharing_grant SET fields = '{\"people\": []}'",
+        "UPDATE sharing_grant SET area = ''",
+        "UPDATE sharing_grant SET grantor = 'gas_company-b'",
+        "UPDATE sharing_grant SET ends = NULL",
+        "INSERT INTO sharing_grant (grant_key, grantor, receiver, fields, begins, purpose, made, made_by)"
+        " VALUES (repeat('1', 20), 'gas_company-b', 'vendor-a', '{}', now(), 'p', now(), '')",
+    )
+    for statement in changes:
+        with pytest.raises(NOT_ALLOWED):
+            owner.execute(statement)
+
+
 def test_a_gas_company_writes_its_own(owner: Owner, roles: Roles) -> None:
     enter(owner, roles, tenant(Kind.GAS_COMPANY, "a"))
     own: tuple[LiteralString, ...] = (

@@ -224,14 +224,3 @@ INSERT INTO notice (at, kind, area) VALUES (now(), 'k', %(area)s);
 
 -- table: audit_vouched
 INSERT INTO audit_vouched VALUES ('gas_company-' || %(w)s, 1);
-
--- table: sharing_grant
-INSERT INTO sharing_grant (grant_key, grantor, receiver, fields, begins, purpose, made, made_by)
-    VALUES (repeat('0', 18) || '-' || %(w)s, 'gas_company-' || %(w)s, 'regulator-' || %(w)s, '{}', now(), 'p', now(), '');
-
--- table: webhook
-INSERT INTO webhook (webhook, enterprise, grant_key, url, secret, place, made, made_by) VALUES (repeat('0', 18) || '-' || %(w)s,
-    'regulator-' || %(w)s, repeat('0', 18) || '-' || %(w)s, '', '', '{}', now(), '');
-
--- table: webhook_delivery
-INSERT INTO webhook_delivery (webhook, id, body, made) VALUES (repeat('0', 18) || '-' || %(w)s, '', '', now());
