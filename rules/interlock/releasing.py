@@ -164,6 +164,7 @@ def put(state: State, out: Out, one: Held, at: int, why: str) -> None:
     if before is not None and before.unheard == one.unheard:
         if worst_by(state.compiled.pack, state.compiled.by_id[one.rule]).worse(one.value, before.value):
             held.wait(state, msgspec.structs.replace(one, since=before.since))
+            held.page(state, out, at)
         return
     held.wait(state, one)
     line = held.line_of(state, one)

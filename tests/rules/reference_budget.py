@@ -153,6 +153,7 @@ class Budget(Matrix):
         if before is not None and before.unheard == one.unheard:
             if self.by(one.number).worse(one.value, before.value):
                 self.held[one.number, one.target] = one
+                self.page(at)
             return
         self.held[one.number, one.target] = one
         self.tell_held(one, HeldChange.HELD, at, reason=why)

@@ -289,6 +289,15 @@ def test_people_read_what_the_worst_says_by_now() -> None:
     assert "the worst 45 at davysim/a2" in alarm.note
 
 
+def test_nor_do_they_have_to_wait_until_something_else_happens_to_read_of_a_worse_second_one() -> None:
+    world = shared()
+    leaks(world, {"c0": 20}, 2)
+    leaks(world, {"c1": 40}, 70)
+    alarm = world.alarm("c0", "shut-off-held")
+    assert alarm is not None
+    assert "the worst 40 at davysim/c1" in alarm.note
+
+
 def test_a_milder_second_one_does_not_take_its_place() -> None:
     world = shared()
     leaks(world, {"c0": 40, "c1": 20}, 2)
