@@ -57,10 +57,7 @@ async def evidence(
         papers = await cursor.fetchall()
     return Evidence(
         devices=devices,
-        papers=Papers(
-            frozenset(str(scheme) for scheme, good, _ in papers if good),
-            {str(scheme): str(expires) for scheme, good, expires in papers if not good},
-        ),
+        papers=_papers(papers),
         claims=frozenset(claims),
         reported=Share(heard, devices),
         sent={"combustible_lel": Share(lel, heard), "co_ppm": Share(co, heard)},
@@ -73,6 +70,13 @@ async def evidence(
         linked_reports=Share(linked_seen, linked),
         identifiers={"passive": Share(identified, devices), "active": Share(active, devices)},
         latencies_ms=tuple(sorted(int(ms) for _, ms in closings if ms >= 0)),
+    )
+
+
+def _papers(rows: Sequence[tuple[Any, ...]]) -> Papers:
+    return Papers(
+        frozenset(str(scheme) for scheme, good, _ in rows if good),
+        {str(scheme): str(expires) for scheme, good, expires in rows if not good},
     )
 
 
