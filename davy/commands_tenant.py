@@ -1,6 +1,7 @@
 """`davy tenant`: tenants as roles of the database, their logins for Grafana, and the keys of their personal data."""
 
 import asyncio
+import json
 import os
 import secrets
 import time
@@ -84,16 +85,16 @@ def _data_source(login: "Login", password: str, connections: int) -> str:
     lines = [
         "apiVersion: 1",
         "datasources:",
-        f"  - name: Davy {login.enterprise}",
+        f"  - name: {_quoted(f'Davy {login.enterprise}')}",
         "    type: grafana-postgresql-datasource",
-        f"    url: {url}",
+        f"    url: {_quoted(url)}",
         f"    user: {login.role}",
         "    jsonData:",
-        f"      database: {login.database}",
+        f"      database: {_quoted(login.database)}",
         "      sslmode: " + ("disable" if login.host.startswith("/") else "verify-full"),
         f"      maxOpenConns: {connections}",
         "    secureJsonData:",
-        f"      password: {password}",
+        f"      password: {_quoted(password)}",
     ]
     if login.host.startswith("/"):
         lines.append(
@@ -101,6 +102,11 @@ def _data_source(login: "Login", password: str, connections: int) -> str:
             " trusted.\n# For Grafana point DAVY_DATABASE_URL at a server."
         )
     return "\n".join(lines)
+
+
+def _quoted(text: str) -> str:
+    """As YAML takes any text: what JSON writes."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 async def _make(settings: Settings, enterprise: str, password: str, connections: int) -> "Login":
