@@ -119,7 +119,7 @@ def replied(state: State, out: Out, command: str, device_no: int, position: Valv
     """The device answered: proof of delivery, and where its valve stands."""
     found = find(state, command)
     slot = int(state.fleet.slot_of[device_no]) if 0 <= device_no < len(state.fleet.slot_of) else -1
-    if found is not None and found[0].slot != slot:
+    if slot < 0 or (found is not None and found[0].slot != slot):
         return  # a device may only answer for its own valve
     if found is None and slot in state.wanted_by_slot:
         return  # an answer to an older command says nothing of the closing that is wanted now (G7)
@@ -131,13 +131,12 @@ def replied(state: State, out: Out, command: str, device_no: int, position: Valv
         permits.stepped(state, out, command, Step.ACKNOWLEDGED, at, said, slot=slot)
     else:
         acknowledged(state, out, command, at, said)
-    if slot >= 0:
-        sleeping.woke(state, slot, at)
-    under_way = slot >= 0 and (found is not None or not state.watched[slot])  # V7
+    sleeping.woke(state, slot, at)
+    under_way = found is not None or not state.watched[slot]  # V7
     if under_way and position is not ValvePosition.UNKNOWN:
         _stands(state, slot, position, at)
         observed(state, out, slot, position, at)
-    if slot >= 0 and state.sleeps[slot]:
+    if state.sleeps[slot]:
         sleeping.follow(state, out, slot, at)
 
 

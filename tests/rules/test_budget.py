@@ -193,6 +193,15 @@ def test_an_edit_refills_no_budget_and_a_larger_one_has_room_at_once() -> None:
     assert closed(reshape(world.state, world.fleet, compile_pack(three, world.fleet), at(903))) == ["b2"]
 
 
+def test_a_budget_that_is_less_now_than_what_was_spent_has_no_room() -> None:
+    world = street(7, budget=BUDGET.replace("least = 2", "least = 4"))
+    leaks(world, {"a0": 12, "a1": 13, "a2": 14})
+    reshape(world.state, world.fleet, compile_pack(rules(CLOSES + BUDGET), world.fleet), at(2))
+    assert held(leaks(world, {"a3": 15, "a4": 16}, 3)) == ["b3", "b4"]
+    assert not of(CloseWanted, world.tick(600.9))
+    assert closed(world.tick(601)) == ["b4", "b3"]
+
+
 def test_what_a_rule_that_is_gone_has_spent_is_known_while_its_window_lasts() -> None:
     world = street()
     leaks(world, {"a0": 12, "a1": 13})

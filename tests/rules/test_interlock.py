@@ -301,6 +301,15 @@ def test_a_reply_with_any_other_position_is_an_acknowledgement_and_no_more(posit
     assert steps(world.tell(said)) == [(command("v2"), Step.ACKNOWLEDGED)]
 
 
+def test_a_reply_says_where_the_valve_stands_or_nothing_of_it() -> None:
+    world = leaking()
+    v2 = world.fleet.slot_of[NUMBERS["v2"]]
+    for t, said, known in ((2, "OPEN", "OPEN"), (3, "UNKNOWN", "OPEN"), (4, "CLOSING", "CLOSING")):
+        reply = Replied(at=at(t), command=command("v2"), device_no=NUMBERS["v2"], valve=ValvePosition[said])
+        world.tell(reply)
+        assert ValvePosition(world.state.position[v2]).name == known
+
+
 def test_an_acknowledgement_never_confirms() -> None:
     world = leaking()
     world.tell(AttemptSent(at=at(1.1), command=command("v2")))

@@ -78,6 +78,8 @@ def story(world: World) -> Iterator[list[Decision]]:
     hear("d5", 10, flags=Flag.HIGH_ALARM)  # z1 sleeps
     tell(AttemptFailed(at=at(11), command=command("z1"), reason="asleep"))
     tell(Connected(at=at(12), device_no=NUMBERS["z1"]))
+    again = command("z1", attempt=2)
+    tell(Replied(at=at(12.5), command=again, device_no=NUMBERS["z1"], valve=ValvePosition.CLOSING))
     hear("z1", 13, valve=OPEN)
     told.append(world.tick(40))  # silences
     hear("d1", 41, combustible_lel=0.0)

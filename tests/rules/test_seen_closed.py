@@ -53,6 +53,7 @@ def test_a_valve_that_falls_silent_when_its_alarm_has_returned_is_not_told() -> 
     world = relied_on()
     world.hear("d2", 20, combustible_lel=0)
     assert not of(CloseWanted, world.tick(3 + SILENT_S))
+    assert not world.state.relied
     (wanted,) = of(CloseWanted, world.hear("d2", 1_000, flags=Flag.HIGH_ALARM))
     assert wanted.epoch == 2
 

@@ -5,6 +5,7 @@ from devices.quantities import Flag
 from rules.decisions import Decision, HeldChange, RuleNoted, ShutOffHeld
 from rules.documents.document import RulePack, load_pack
 from rules.evaluation.kernels import compile_pack
+from rules.interlock.canary import in_canary
 from rules.stepping.reshape import reshape
 from tests.rules.street import BUDGET, CLOSES, RISES, Street, registry, rules
 from tests.rules.world import OF_A_CLOSING, at, of
@@ -85,6 +86,19 @@ def test_what_the_device_says_itself_leaves_what_waits_of_a_rule_that_proves_its
     decided = world.hear("a3", 3, 30, Flag.HIGH_ALARM)
     assert not [one for one in of(ShutOffHeld, decided) if one.change is HeldChange.OVER]
     assert len(world.state.held) == 1
+
+
+def test_a_canary_that_is_taken_back_as_it_comes_into_force_everywhere_leaves_nothing_waiting() -> None:
+    canary = rules(CLOSES + '\nstate = "canary"\ncanary_pct = 50.0' + BUDGET)
+    world = Street(canary, registry(70))
+    inside = [n for n in range(70) if in_canary(canary.rules[0], f"home{n}")]
+    outside = [n for n in range(70) if n not in inside]
+    for n in (*inside[:3], *outside[:21]):
+        world.hear(f"a{n}", 1, 30)
+    assert len(world.state.held) == 1
+    decided = edit(world, rules(CLOSES + BUDGET), 2)
+    assert taken_back(decided) == ["rises"]
+    assert [one.change for one in of(ShutOffHeld, decided)] == [HeldChange.OVER]
 
 
 def test_where_a_device_has_left_an_edited_rule_proves_itself_all_the_same() -> None:
