@@ -30,6 +30,19 @@ class RemovalReason(StrEnum):
     OTHER = "other"
 
 
+class EntryState(StrEnum):
+    OFFERED = "offered"
+    ADMITTED = "admitted"
+    REMOVED = "removed"
+
+
+class ComplaintState(StrEnum):
+    RECEIVED = "received"
+    EXAMINED = "examined"
+    UPHELD = "upheld"
+    REJECTED = "rejected"
+
+
 class ComplaintSubject(StrEnum):
     QUALITY = "quality"
     PRICE = "price"
@@ -39,7 +52,12 @@ class ComplaintSubject(StrEnum):
     OTHER = "other"
 
 
-class ProductGiven(Asked):
+class ProductGiven(
+    Asked,
+    json_schema_extra=example(
+        model="acme_home_2", name="Home 2", kind="detector", tier="mid", price_cny="398.00", service=""
+    ),
+):
     """A product as it is sold."""
 
     model: Name = Field(description="A key of the device catalogue, or the vendor's own word")
@@ -122,7 +140,7 @@ class EntryShown(Shape):
     name: str
     name_en: str
     area: str
-    state: Literal["offered", "admitted", "removed"]
+    state: EntryState
     qualification: str
     contact: str
     service: str
@@ -154,7 +172,7 @@ class CatalogueShown(Shape):
 
 class StepShown(Shape):
     at: Utc
-    state: Literal["received", "examined", "upheld", "rejected"]
+    state: ComplaintState
     answer: str
 
 
@@ -191,7 +209,7 @@ def show_entry(entry: Entry) -> EntryShown:
         name=entry.name,
         name_en=entry.name_en,
         area=entry.area,
-        state=entry.state,
+        state=EntryState(entry.state),
         qualification=entry.qualification,
         contact=entry.contact,
         service=entry.service,
@@ -223,7 +241,7 @@ def follow(one: Complaint) -> ComplaintFollowed:
         area=one.area,
         received=one.received,
         subject=ComplaintSubject(one.subject),
-        steps=[StepShown(at=step.at, state=step.state, answer=step.answer) for step in one.steps],
+        steps=[StepShown(at=step.at, state=ComplaintState(step.state), answer=step.answer) for step in one.steps],
     )
 
 

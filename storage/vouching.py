@@ -1,8 +1,8 @@
 """The heads of the record, signed and published as time goes by: a task beside the follower, with a connection of its
 own. What is in its way is told, and tried again; it never ends by itself.
 
-A document is due `every_s` after the last one when a chain grew since. At the end of a process nothing is signed: what no
-head covers yet is said by whoever verifies.
+A document is due `every_s` after the last one when a chain grew since. At the end of a process nothing is signed: what
+no head covers yet is said by whoever verifies.
 """
 
 import asyncio
