@@ -32,6 +32,7 @@ from api import (
     devices,
     enterprises,
     explain,
+    grants,
     health,
     held,
     imports,
@@ -46,7 +47,9 @@ from api import (
     rules,
     service,
     sessions,
+    shared,
     sites,
+    standard,
     telemetry,
     tokens_of_devices,
     unmask,
@@ -96,6 +99,7 @@ _OF_CUSTOMERS = (persons, people_at_sites, unmask)
 _OF_RULES = (rules, backtests, explain)
 _OF_PEOPLE = (sessions, accounts, keys)
 _OF_COVERAGE = (coverage, coverage_changes, coverage_downloads)
+_OF_SHARING = (grants, shared)
 _ROUTES = (
     telemetry,
     health,
@@ -111,6 +115,8 @@ _ROUTES = (
     audit,
     catalogue,
     *_OF_COVERAGE,
+    *_OF_SHARING,
+    standard,
     description,
 )
 

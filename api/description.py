@@ -22,6 +22,9 @@ _UNSEEN: tuple[type[BaseModel], ...] = (ProblemDocument, *EVENTS)
 class DescribedApi(FastAPI):
     """FastAPI, with the unseen shapes among the components."""
 
+    #: The description in UTF-8, once somebody asked for it.
+    encoded: bytes = b""
+
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
             document = super().openapi()
@@ -49,3 +52,11 @@ async def get_description(request: Request, who: ReadsDescription) -> dict[str, 
     app = request.app
     assert isinstance(app, FastAPI)
     return app.openapi()
+
+
+def described(app: FastAPI) -> bytes:
+    """The description as it is sent; encoded once, because it is large and anybody may ask."""
+    assert isinstance(app, DescribedApi)
+    if not app.encoded:
+        app.encoded = json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":")).encode()
+    return app.encoded
