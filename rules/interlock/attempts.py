@@ -22,25 +22,25 @@ LEAST_PAUSE_US = 1_000_000
 MOST_STEPS = 1_000
 
 
-def begin(state: State, out: Out, wanted: Wanted, at: int) -> Wanted:
+def begin(state: State, out: Out, wanted: Wanted, at: int) -> None:
     """The first attempt: at once, unless the last one at this device, for a wanted position that has ended since, left
     less than LEAST_PAUSE_US ago; then when that has passed. A valve that is opened as often as it is closed cannot make
     more than that of it. (One of which the ended position is no longer known is attempted at once.)"""
     before = state.ended.get(wanted_id(wanted.device_no, wanted.epoch - 1))
     due = before.last_attempt + LEAST_PAUSE_US if before is not None else 0
     if before is None or due <= at:
-        return attempt(state, out, wanted, at)
+        attempt(state, out, wanted, at)
+        return
     wanted = msgspec.structs.replace(wanted, last_attempt=before.last_attempt, next_attempt=due)
     state.wanted_by_slot[wanted.slot] = wanted
     state.remind(due, Timer.ATTEMPT, wanted.slot, wanted.epoch)
-    return wanted
 
 
-def attempt(state: State, out: Out, wanted: Wanted, at: int) -> Wanted:
+def attempt(state: State, out: Out, wanted: Wanted, at: int) -> None:
     """Send one CLOSE now, and plan the next."""
     actuator = state.fleet.actuator(wanted.slot)
     if actuator is None:
-        return wanted
+        return
     number = wanted.attempts[-1].number + 1 if wanted.attempts else 1
     expires = at + round(actuator.attempt_expires_s * MICROSECONDS)
     made = Attempt(command_id(wanted.wanted, number), number, expires)
@@ -70,7 +70,6 @@ def attempt(state: State, out: Out, wanted: Wanted, at: int) -> Wanted:
             verb=wanted.verb,
         )
     )
-    return wanted
 
 
 def _remembered(state: State, attempts: tuple[Attempt, ...]) -> tuple[Attempt, ...]:

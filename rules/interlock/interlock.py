@@ -203,9 +203,9 @@ def closed_by_a_person(state: State, out: Out, valve: ShutOffValve, *, at: int, 
     if before is not None:
         attempts.soon(state, out, before, at)
         return before.wanted
-    wanted = want_closed(state, out, valve, at=at, reason=reason, by=by)
+    want_closed(state, out, valve, at=at, reason=reason, by=by)
     releasing.closed(state, out, valve.slot, at)
-    return wanted.wanted
+    return state.wanted_by_slot[valve.slot].wanted
 
 
 def reachable(state: State, out: Out, device_no: int, at: int) -> None:

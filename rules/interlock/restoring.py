@@ -39,7 +39,6 @@ def restored(state: State, out: Out, at: int, least_epoch: int) -> None:
         _anew(state, out, wanted, at)
     for one in waited:
         _still_waits(state, out, one, at)
-    held.page(state, out, at)
 
 
 def _anew(state: State, out: Out, wanted: Wanted, at: int) -> None:

@@ -61,11 +61,10 @@ def unseen_at(state: State, slot: int) -> int:
 
 def want_closed(
     state: State, out: Out, valve: ShutOffValve, *, at: int, reason: str, alarm: str = "", by: str = ""
-) -> Wanted:
+) -> None:
     """Want it closed; the wanted position that is open already is kept."""
-    before = state.wanted_by_slot.get(valve.slot)
-    if before is not None:
-        return before
+    if valve.slot in state.wanted_by_slot:
+        return
     device = valve.device
     permits.closing(state, out, valve.slot, at)
     confirm_by = at + round(valve.actuator.confirm_within_s * MICROSECONDS)
@@ -93,7 +92,7 @@ def want_closed(
     )
     if wanted.hears_by:
         sleeping.tell(state, out, valve, at)
-    return attempts.begin(state, out, wanted, at)
+    attempts.begin(state, out, wanted, at)
 
 
 def want_running(state: State, out: Out, fan: Fan, *, at: int, reason: str, alarm: str) -> None:
@@ -105,7 +104,6 @@ def want_running(state: State, out: Out, fan: Fan, *, at: int, reason: str, alar
         confirm_by=at + round(fan.actuator.confirm_within_s * MICROSECONDS),
         verb=Verb.FAN_ON,
     )
-    state.wanted_by_slot[fan.slot] = wanted
     state.remind(wanted.confirm_by, Timer.CONFIRM, fan.slot, wanted.epoch)
     number, epoch = fan.device.device_no, wanted.epoch
     out.append(FanWanted(at=at, wanted=wanted.wanted, device_no=number, epoch=epoch, reason=reason, alarm=alarm))

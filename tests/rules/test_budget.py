@@ -12,6 +12,8 @@ from rules.stepping.reshape import reshape
 from tests.rules.street import BUDGET, CLOSES, Street, names_of, number, registry, row, rules
 from tests.rules.world import at, of
 
+OTHER = 'id = "other"\nquantity = "co_ppm"\nat_or_above = 40.0\nclear_below = 30.0\n'
+
 
 def street(homes: int = 6, *, labs: int = 0, budget: str = BUDGET) -> Street:
     return Street(rules(CLOSES + budget), registry(homes, labs=labs))
@@ -118,7 +120,7 @@ def test_an_alarm_that_ends_while_it_waits_is_over_and_leaves_nothing() -> None:
 
 def test_people_release_one_or_all_worst_first_without_spending_the_budget() -> None:
     world = street()
-    leaks(world, {"a0": 12, "a1": 13, "a2": 14, "a3": 40, "a4": 30})
+    leaks(world, {"a0": 12, "a1": 13, "a2": 14, "a4": 30, "a3": 40})
     one = world.tell(ReleaseHeld(at=at(2), id="r1", by="anna", rule="rises", device_no=number("b2")))
     assert closed(one) == ["b2"]
     assert [(r.by, r.change) for r in of(ShutOffHeld, one)] == [("anna", HeldChange.RELEASED)]
@@ -213,6 +215,15 @@ def test_what_a_rule_that_is_gone_has_spent_is_known_while_its_window_lasts() ->
             assert not closed(world.hear("a2", t, 30))
     reshape(world.state, world.fleet, compile_pack(rules(), world.fleet), at(700))
     assert not world.state.tokens
+
+
+def test_of_a_rule_that_is_gone_the_last_shut_off_decides_how_long_that_is_known() -> None:
+    world = street()
+    leaks(world, {"a0": 12}, 1)
+    leaks(world, {"a1": 13}, 500)
+    for t, edited in ((550, rules(OTHER)), (700, rules(OTHER + "latch = true")), (701, rules(CLOSES + BUDGET))):
+        reshape(world.state, world.fleet, compile_pack(edited, world.fleet), at(t))
+    assert closed(leaks(world, {"a2": 14, "a3": 15}, 702)) == ["b2"]
 
 
 def test_a_rule_that_is_not_edited_keeps_what_it_has_spent_when_others_are() -> None:
@@ -349,6 +360,16 @@ def test_what_had_been_asked_for_with_the_vote_of_another_rule_is_over_without_i
     world.hear("c0", 2, flags=Flag.FAULT)
     assert held(world.hear("c1", 3, 20)) == ["e0"]
     assert held(world.hear("c0", 4, 1), HeldChange.OVER) == ["e0"]
+
+
+def test_who_is_out_of_service_at_its_turn_leaves_it_to_the_first_other_that_asks() -> None:
+    world = Street(rules(CLOSES + BUDGET), registry(4, rows=[row("r", "c0 c1 c2", valves="e0")]))
+    leaks(world, {"a0": 12, "a1": 13})
+    leaks(world, {"c0": 40, "c1": 20, "c2": 30}, 2)
+    out = TakeOutOfService(at=at(3), id="o", by="anna", device_no=number("c0"), until=at(3600), reason="test gas")
+    world.tell(out)
+    (wanted,) = of(CloseWanted, world.tick(601))
+    assert wanted.alarm == world.alarm("c1", "rises").alarm  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("detector", ["c0", "c1"])

@@ -6,7 +6,7 @@ from devices.quantities import Flag, ValvePosition
 from rules.decisions import CommandStepped, Outcome, Step, WantedEnded, command_id, wanted_id
 from rules.evaluation.kernels import compile_pack
 from rules.events import AttemptAcknowledged, AttemptSent, Event, Replied
-from rules.instructions import CancelClose, CloseValve
+from rules.instructions import Acknowledge, CancelClose, CloseValve, Reset
 from rules.stepping.reshape import reshape
 from tests.rules.street import RISES, Street, number, registry, row, rules
 from tests.rules.world import NUMBERS, OF_A_CLOSING, World, at, changed, of, pack, raised, reading
@@ -127,6 +127,21 @@ def test_a_person_who_closed_a_valve_has_seen_it_closed_and_what_it_says_then_is
     assert world.state.matters(said, slots).all()
     world.tell(AttemptSent(at=at(2), command=command("v2")))
     world.hear("v2", 2.5, valve=ValvePosition.CLOSED)
+    assert not world.state.matters(said, slots).any()
+
+
+def test_what_a_valve_says_matters_until_the_alarm_that_closed_it_is_over() -> None:
+    world = World()
+    world.hear("d2", 1, flags=Flag.HIGH_ALARM)
+    world.tell(AttemptSent(at=at(2), command=command("v2")))
+    world.hear("v2", 3, valve=ValvePosition.CLOSED)
+    said = reading("v2", 4, valve=ValvePosition.OPEN)
+    slots = world.fleet.slots(said["device_no"])
+    world.hear("d2", 5, combustible_lel=0)
+    assert world.state.matters(said, slots).all()
+    (gas,) = (one for one in world.state.alarms() if one.rule == "ch4-high")
+    world.tell(Acknowledge(at=at(6), id="k", by="anna", alarm=gas.alarm))
+    world.tell(Reset(at=at(7), id="z", by="anna", alarm=gas.alarm))
     assert not world.state.matters(said, slots).any()
 
 

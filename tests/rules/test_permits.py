@@ -19,7 +19,7 @@ from rules.decisions import (
     permit_id,
 )
 from rules.evaluation.kernels import compile_pack
-from rules.events import AttemptFailed, AttemptSent, Replied, Restored
+from rules.events import AttemptAcknowledged, AttemptFailed, AttemptSent, Replied, Restored
 from rules.instructions import (
     Acknowledge,
     ApprovePermit,
@@ -120,9 +120,11 @@ def test_what_became_of_the_command_is_kept_as_its_steps() -> None:
     world = granted()
     name = command_id(permit_id(B0, at(1)), 1)
     sent = world.tell(AttemptSent(at=at(3), command=name))
+    known = world.tell(AttemptAcknowledged(at=at(3.5), command=name))
     failed = world.tell(AttemptFailed(at=at(4), command=name, reason="the valve is not connected"))
-    assert [(s.command, s.step, s.note) for s in of(CommandStepped, sent + failed)] == [
+    assert [(s.command, s.step, s.note) for s in of(CommandStepped, sent + known + failed)] == [
         (name, Step.SENT, ""),
+        (name, Step.ACKNOWLEDGED, ""),
         (name, Step.FAILED, "the valve is not connected"),
     ]
     assert not opened(world.tick(600))

@@ -12,6 +12,7 @@ from rules.decisions import (
     Decision,
     FanWanted,
     HeldChange,
+    Outcome,
     ShutOffHeld,
     WantedEnded,
 )
@@ -152,7 +153,9 @@ def test_people_read_what_becomes_of_each_closing() -> None:
     world.hear("a0", 1, 30)
     assert why(back(world)) == ["what software judged waits until its detector is heard"]
     world.hear("a1", HOUR + 1, 30, Flag.HIGH_ALARM)
-    assert why(back(world, HOUR + 2)) == ["it is wanted anew"]
+    decided = back(world, HOUR + 2)
+    assert why(decided) == ["it is wanted anew"]
+    assert {one.outcome for one in of(WantedEnded, decided)} == {Outcome.CANCELLED}
 
 
 def test_a_fan_that_a_devices_own_alarm_asked_for_runs_anew_and_one_that_nothing_asks_for_does_not() -> None:
@@ -176,6 +179,34 @@ def test_a_closing_waits_to_hear_of_the_detector_whose_alarm_is_active() -> None
     assert held(back(world)) == ["e0"]
     (one,) = world.state.held.values()
     assert one.detector == world.slot("c1")
+
+
+def test_a_closing_waits_to_hear_of_the_detector_whose_alarm_is_latched_where_none_is_active() -> None:
+    world = street(LATCHES + WIDE, rows=[row("r", "c0 c1", valves="e0")])
+    world.hear("c1", 1, 30)
+    world.hear("c1", 2, 1)
+    assert held(back(world)) == ["e0"]
+    (one,) = world.state.held.values()
+    assert one.detector == world.slot("c1")
+
+
+def test_closings_of_one_detector_that_outlived_its_alarm_all_wait_to_hear_of_it() -> None:
+    world = street(rows=[row("r", "c0", valves="e0 e1")])
+    world.hear("c0", 1, 30)
+    world.hear("c0", 2, 1)
+    acknowledged(world, "c0", 3)
+    assert held(back(world)) == ["e0", "e1"]
+
+
+def test_a_latched_closing_of_a_device_out_of_service_is_over_when_it_is_heard() -> None:
+    world = street(LATCHES + WIDE)
+    world.hear("a0", 1, 30)
+    world.hear("a0", 5, 1)
+    back(world)
+    out = TakeOutOfService(at=at(HOUR + 1), id="o", by="li", device_no=number("a0"), until=at(9 * HOUR), reason="test")
+    world.tell(out)
+    decided = world.hear("a0", HOUR + 2, 1)
+    assert (closed(decided), held(decided, HeldChange.OVER)) == ([], ["b0"])
 
 
 def test_a_closing_whose_rule_is_gone_by_then_is_wanted_anew() -> None:

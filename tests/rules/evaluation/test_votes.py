@@ -203,6 +203,17 @@ def test_a_vote_that_nobody_knows_is_remembered_as_none() -> None:
     assert (changes.tolist(), hot.tolist()) == ([False, False], [False, False])
 
 
+def test_who_falls_silent_is_remembered_as_unknown_and_who_is_no_member_not_at_all() -> None:
+    desk = Desk.of("any(riser, combustible_lel >= 20 %LEL)")
+    hear(desk, ("m1", AIR))
+    desk.windows.silent(slots("m1"))
+    memory = votes_of(desk)
+    assert not memory.vote.any()
+    memory.put({"vote": np.ones_like(memory.vote)})  # the valves, too
+    assert (memory.vote == memory.member).all()
+    assert memory.yes.tolist() == memory.members.tolist()
+
+
 def test_many_readings_at_once_are_counted_as_one_after_the_other() -> None:
     rng = np.random.default_rng(4)
     names, values = rng.choice(["m1", "m2", "m3", "m4", "bare"], 400), rng.choice([GAS, AIR, BROKEN], 400)
