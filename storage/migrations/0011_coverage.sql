@@ -254,3 +254,81 @@ CREATE TABLE complaint_step (
     answer text        NOT NULL DEFAULT ''
 );
 CREATE INDEX ON complaint_step (number, step);
+
+-- What a gas company published as its promise of response (seed 003, 9.1.1), by the day from which it holds; seconds from
+-- the alarm. There is none by default. One that is said holds from that day at the earliest, so that nobody is judged by
+-- what was written afterwards.
+CREATE TABLE response_promise (
+    enterprise     text        NOT NULL REFERENCES enterprise,
+    since          date        NOT NULL,
+    acknowledged_s integer     CHECK (acknowledged_s > 0),
+    dispatched_s   integer     CHECK (dispatched_s > 0),
+    arrived_s      integer     CHECK (arrived_s > 0),
+    closed_s       integer     CHECK (closed_s > 0),
+    place          text        NOT NULL CHECK (place <> ''),
+    said           timestamptz NOT NULL,
+    said_by        text        NOT NULL DEFAULT '',
+    PRIMARY KEY (enterprise, since),
+    CONSTRAINT something_is_promised CHECK (num_nonnulls(acknowledged_s, dispatched_s, arrived_s, closed_s) > 0),
+    CONSTRAINT nobody_promises_backwards CHECK (since >= (said AT TIME ZONE 'Asia/Shanghai')::date)
+);
+
+-- What an enterprise did in a month, within an area (empty: everywhere); devices/scorecard.py. known: the register as it was
+-- recorded then; until_at: what happened before it counts. promises: those that held in the month, as they were. A draft may
+-- be made anew; what is published stays, and a correction is another card that names it.
+CREATE TABLE scorecard (
+    scorecard    bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    enterprise   text        NOT NULL,
+    kind         text        NOT NULL CHECK (kind IN ('gas_company', 'vendor')),
+    area         text        NOT NULL,
+    month        date        NOT NULL CHECK (extract(day FROM month) = 1),
+    timezone     text        NOT NULL,
+    known        timestamptz NOT NULL,
+    until_at     timestamptz NOT NULL,
+    simulated    boolean     NOT NULL,
+    promises     jsonb       NOT NULL,
+    code         text        NOT NULL,
+    sha256       text        NOT NULL,
+    corrects     bigint      REFERENCES scorecard,
+    published    timestamptz,
+    published_by text        NOT NULL DEFAULT ''
+);
+CREATE INDEX ON scorecard (enterprise, month DESC, scorecard DESC);
+CREATE INDEX ON scorecard (area text_pattern_ops, month DESC);
+CREATE UNIQUE INDEX scorecard_published_once ON scorecard (enterprise, area, month, simulated)
+    WHERE published IS NOT NULL AND corrects IS NULL;
+CREATE UNIQUE INDEX scorecard_corrected_once ON scorecard (corrects) WHERE published IS NOT NULL;
+
+-- counts: devices/scorecard.py, Tally; of the sites of one area. They add up.
+CREATE TABLE scorecard_cell (
+    scorecard  bigint NOT NULL REFERENCES scorecard ON DELETE CASCADE,
+    area       text   NOT NULL,
+    enterprise text   NOT NULL,
+    counts     jsonb  NOT NULL,
+    PRIMARY KEY (scorecard, area)
+);
+
+CREATE FUNCTION davy_keep_scorecard() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.published IS NOT NULL THEN
+        RAISE EXCEPTION 'scorecard % is published: publish a correction beside it', OLD.scorecard
+            USING ERRCODE = 'check_violation';
+    ELSIF TG_OP = 'UPDATE' AND to_jsonb(OLD) - '{published,published_by}'::text[]
+        <> to_jsonb(NEW) - '{published,published_by}'::text[] THEN
+        RAISE EXCEPTION 'a scorecard is made once; make another' USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END $$;
+CREATE TRIGGER published_stays BEFORE UPDATE OR DELETE ON scorecard FOR EACH ROW EXECUTE FUNCTION davy_keep_scorecard();
+CREATE FUNCTION davy_keep_scorecard_cell() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    cell record := CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+BEGIN
+    IF TG_OP = 'UPDATE' OR EXISTS (SELECT FROM scorecard s WHERE s.scorecard = cell.scorecard AND s.published IS NOT NULL) THEN
+        RAISE EXCEPTION 'figures of scorecard % stay', cell.scorecard USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN cell;
+END $$;
+CREATE TRIGGER figures_stay BEFORE INSERT OR UPDATE OR DELETE ON scorecard_cell
+    FOR EACH ROW EXECUTE FUNCTION davy_keep_scorecard_cell();

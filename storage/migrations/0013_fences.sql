@@ -509,6 +509,19 @@ CALL davy_admit('valve_closed', 'gas_company, property_manager, regulator, vendo
 CALL davy_fence('notice');
 CALL davy_admit('notice', 'regulator', 'SELECT', '<area>');
 
+-- What an enterprise did in a month is its own, and the regulators' of the area; of a promise the card has a copy. That of
+-- a vendor says nothing of where its devices are (davy_show_vendor, below).
+CALL davy_fence('response_promise', 'SELECT, INSERT');
+CALL davy_admit('response_promise', 'gas_company', 'SELECT, INSERT', 'enterprise = (SELECT davy_company())');
+CALL davy_fence('scorecard_cell', 'SELECT, INSERT, DELETE');
+CALL davy_admit('scorecard_cell', 'gas_company', 'SELECT', 'enterprise = (SELECT davy_company())');
+CALL davy_admit('scorecard_cell', 'regulator', 'SELECT', '<area>');
+CALL davy_fence('scorecard');
+CALL davy_admit('scorecard', 'gas_company, vendor', 'SELECT', 'enterprise = (SELECT davy_tenant())');
+CALL davy_admit('scorecard', 'regulator', 'SELECT', '<area>'
+    ' OR EXISTS (SELECT FROM scorecard_cell c WHERE c.scorecard = @.scorecard)');
+CALL davy_admit('scorecard', 'regulator', 'UPDATE', '<area>');
+
 -- The catalogue: what is admitted, or was and is removed, is everybody's; an offer is its vendor's and the area's regulator's.
 CALL davy_fence('catalogue_entry');
 CALL davy_admit('catalogue_entry', 'public', 'SELECT', 'state <> ''offered''');
@@ -607,6 +620,7 @@ BEGIN
 END $$;
 CALL davy_show_vendor('site', 'key, timezone, simulated, site_class, gone, version, recorded',
     'EXISTS (SELECT FROM device d WHERE d.site = @.key)');
+CALL davy_show_vendor('scorecard_cell', 'scorecard, enterprise, counts', 'enterprise = (SELECT davy_tenant())');
 CALL davy_show_vendor('alarm_event', 'engine, cycle, n, alarm, at, change, state, priority, trial, until, resolution',
     'EXISTS (SELECT FROM alarm a WHERE a.alarm = @.alarm)');
 

@@ -222,5 +222,17 @@ INSERT INTO webhook_delivery (webhook, id, body, made) VALUES (repeat('1', 18) |
 -- table: notice
 INSERT INTO notice (at, kind, area) VALUES (now(), 'k', %(area)s);
 
+-- table: response_promise
+INSERT INTO response_promise (enterprise, since, arrived_s, place, said)
+    VALUES ('gas_company-' || %(w)s, now() + INTERVAL '2 days', 1800, 'p', now());
+
+-- table: scorecard
+INSERT INTO scorecard (enterprise, kind, area, month, timezone, known, until_at, simulated, promises, code, sha256)
+    SELECT kind || '-' || %(w)s, kind, %(area)s, '2026-01-01', 'UTC', now(), now(), false, '[]', '', ''
+    FROM (VALUES ('gas_company'), ('vendor')) v(kind);
+
+-- table: scorecard_cell
+INSERT INTO scorecard_cell SELECT scorecard, area, enterprise, '{}' FROM scorecard WHERE enterprise LIKE '%%-' || %(w)s;
+
 -- table: audit_vouched
 INSERT INTO audit_vouched VALUES ('gas_company-' || %(w)s, 1);

@@ -111,6 +111,9 @@ SEEN: dict[str, frozenset[Kind]] = {
     "coverage_schedule": frozenset({REGULATOR}),
     "coverage_order": frozenset({REGULATOR}),
     "notice": frozenset({REGULATOR}),
+    "response_promise": frozenset({GAS}),
+    "scorecard": frozenset({GAS, VENDOR, REGULATOR}),
+    "scorecard_cell": frozenset({GAS, VENDOR, REGULATOR}),
 }
 #: A past row is seen by whom the row of today is seen by.
 SEEN |= {f"{name}_past": SEEN[name] for name in _PAST} | {"site_past": EVERYBODY - {VENDOR}}
