@@ -278,6 +278,13 @@ def test_it_is_refused_while_an_alarm_that_closes_it_stands(latch: bool) -> None
     assert states(world.tell(request(7))) == [PermitState.REQUESTED]
 
 
+def test_it_is_refused_whatever_rule_stands_before_the_one_whose_alarm_forbids_it() -> None:
+    world = street('id = "tamper"\nflags = ["tamper"]', CLOSES)
+    world.hear("a0", 0.1, 30, Flag.TAMPER)
+    world.seen_closed("b0", 0.2)
+    assert "alarm rises at davysim/a0 stands" in refused(world.tell(request()))
+
+
 def test_an_alarm_of_one_vote_of_its_row_forbids_it_too() -> None:
     world = street()
     world.hear("c1", 0.1, 30)
