@@ -74,3 +74,8 @@ class Action(StrEnum):
     EXPORT_REGISTER = "export_register"
     READ_COVERAGE = "read_coverage"
     GOVERN_COVERAGE = "govern_coverage"
+    READ_GRANTS = "read_grants"
+    CHANGE_GRANTS = "change_grants"
+    READ_SHARED = "read_shared"
+    READ_WEBHOOKS = "read_webhooks"
+    CHANGE_WEBHOOKS = "change_webhooks"

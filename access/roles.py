@@ -34,6 +34,17 @@ DEVICE_ACTIONS = ANONYMOUS_ACTIONS | {Action.PUBLISH_READINGS}
 #: What everybody may do who has signed in as a person or with a key.
 SIGNED_IN_ACTIONS = ANONYMOUS_ACTIONS | {Action.CHANGE_SELF, Action.READ_DESCRIPTION, Action.READ_AREAS}
 
+#: What whoever speaks for a party does: what it lets others see, what others let it see, and where that is sent.
+_SHARES = frozenset(
+    {
+        Action.READ_GRANTS,
+        Action.CHANGE_GRANTS,
+        Action.READ_SHARED,
+        Action.READ_WEBHOOKS,
+        Action.CHANGE_WEBHOOKS,
+    }
+)
+
 _SEES_ALARMS = frozenset({Action.READ_ALARMS, Action.READ_DEVICES, Action.READ_COMMANDS})
 
 _RESIDENT = (
@@ -98,23 +109,28 @@ _OPERATOR = _FIELD_CREW | {
     Action.READ_COVERAGE,
 }
 
-_COMPANY_ADMINISTRATOR = _OPERATOR | {
-    Action.OFFER_DEVICE,
-    Action.CHANGE_TOKENS,
-    Action.READ_MODELS,
-    Action.IMPORT_REGISTER,
-    Action.EXPORT_REGISTER,
-    Action.READ_AUDIT,
-    Action.CHANGE_REGISTER,
-    Action.READ_ACCOUNTS,
-    Action.CHANGE_ACCOUNTS,
-    Action.READ_KEYS,
-    Action.CHANGE_KEYS,
-}
+_COMPANY_ADMINISTRATOR = (
+    _OPERATOR
+    | _SHARES
+    | {
+        Action.OFFER_DEVICE,
+        Action.CHANGE_TOKENS,
+        Action.READ_MODELS,
+        Action.IMPORT_REGISTER,
+        Action.EXPORT_REGISTER,
+        Action.READ_AUDIT,
+        Action.CHANGE_REGISTER,
+        Action.READ_ACCOUNTS,
+        Action.CHANGE_ACCOUNTS,
+        Action.READ_KEYS,
+        Action.CHANGE_KEYS,
+    }
+)
 
 _VENDOR = (
     SIGNED_IN_ACTIONS
     | _SEES_ALARMS
+    | _SHARES
     | {
         Action.READ_CLAIMS,
         Action.OFFER_DEVICE,
@@ -133,6 +149,7 @@ _VENDOR = (
 _INSTALLER = (
     SIGNED_IN_ACTIONS
     | _SEES_ALARMS
+    | _SHARES
     | {
         Action.READ_INSTALLATIONS,
         Action.READ_CLAIMS,
@@ -150,6 +167,7 @@ _INSTALLER = (
 _PROPERTY_MANAGER = (
     SIGNED_IN_ACTIONS
     | _SEES_ALARMS
+    | _SHARES
     | {
         Action.READ_INSTALLATIONS,
         Action.READ_SITES,
@@ -168,6 +186,7 @@ _PROPERTY_MANAGER = (
 _REGULATOR = (
     SIGNED_IN_ACTIONS
     | _SEES_ALARMS
+    | _SHARES
     | {
         Action.READ_INSTALLATIONS,
         Action.READ_SITES,

@@ -31,7 +31,7 @@ ViewT = TypeVar("ViewT")
 OrderT = TypeVar("OrderT", bound=tuple[int | str, ...])
 
 
-def encode_cursor(key: tuple[int | str, ...]) -> str:
+def encode_cursor(key: tuple[object, ...]) -> str:
     return base64.urlsafe_b64encode(msgspec.msgpack.encode(key)).decode().rstrip("=")
 
 

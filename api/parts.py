@@ -25,7 +25,7 @@ from api.passwords import Passwords
 from api.push_places import PushPlaces
 from api.rates import Rates
 from api.readiness import Lookout
-from api.tenancy import fence_of, in_whose_name
+from api.tenancy import as_party, fence_of, in_whose_name
 from api.throttle import Throttle
 from api.tokens import Tokens
 from storage.database import Connection
@@ -105,6 +105,12 @@ class Parts:
         that is asked for, where that is known. Raises Problem: 503 while the database is away or busy."""
         named = who if isinstance(who, Tenant | Standing) else in_whose_name(self.judges.fenced(who), owner)
         return self.stored.asking(named, writing=writing)
+
+    def party(
+        self, who: Principal, enterprise: str, *, writing: bool = False
+    ) -> AbstractAsyncContextManager[Connection]:
+        """The same about a party's own affairs: in the name of this one of `who`'s parties."""
+        return self.stored.asking(as_party(self.judges.fenced(who), enterprise), writing=writing)
 
 
 def parts_of(request: Request) -> Parts:

@@ -36,14 +36,18 @@ from access.subjects import (
 from api.owners import with_owner
 from api.parts import parts_of
 from api.problems import (
+    BAD_PARAMETER,
+    BODY_PROBLEMS,
     DATABASE_PROBLEMS,
+    EDGE_PROBLEMS,
     ENGINE_AWAY,
     NOT_ALLOWED,
     NOT_FOUND,
     NOT_SIGNED_IN,
     TOO_MANY,
+    Kind,
     Problem,
-    problem_answers,
+    with_problems,
 )
 from api.rates import Rates
 from api.tokens import network_of
@@ -186,12 +190,19 @@ class GuardedRoute(APIRoute):
         if len(permits) != 1:
             raise TypeError(f"{path}: a route has exactly one permit, this one has {len(permits)}")
         self.permit = permits[0]
-        if isinstance(self.permit, Permit):  # what its permit may answer needs no word of the route's own
-            about_one = (NOT_FOUND, ENGINE_AWAY, *DATABASE_PROBLEMS) if "{" in path else ()
-            said = problem_answers(NOT_SIGNED_IN, NOT_ALLOWED, TOO_MANY, *about_one)
-            self.responses = {**said, **self.responses}
+        self.responses = with_problems(self.responses, *self._problems())
+
+    def _problems(self) -> Iterator[Kind]:
+        """What may come of its permit, of what is around every route, and of what it reads: no word of its own needed."""
+        if isinstance(self.permit, Permit):
+            yield from (NOT_SIGNED_IN, NOT_ALLOWED, TOO_MANY)
+            if "{" in self.path:
+                yield from (NOT_FOUND, ENGINE_AWAY, *DATABASE_PROBLEMS)
         elif self.permit.action is not Action.WATCH_HEALTH:
-            self.responses = {**problem_answers(TOO_MANY), **self.responses}
+            yield TOO_MANY
+        if self.body_field is not None:
+            yield from (*BODY_PROBLEMS, BAD_PARAMETER)
+        yield from EDGE_PROBLEMS
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] in (self.methods or ()):  # else the answer is 405, to anybody
@@ -275,3 +286,8 @@ ImportsRegister = Annotated[Principal, Depends(Permit(Action.IMPORT_REGISTER))]
 ExportsRegister = Annotated[Principal, Depends(Permit(Action.EXPORT_REGISTER))]
 ReadsCoverage = Annotated[Principal, Depends(Permit(Action.READ_COVERAGE))]
 GovernsCoverage = Annotated[Principal, Depends(Permit(Action.GOVERN_COVERAGE))]
+ReadsGrants = Annotated[Principal, Depends(Permit(Action.READ_GRANTS))]
+ChangesGrants = Annotated[Principal, Depends(Permit(Action.CHANGE_GRANTS))]
+ReadsShared = Annotated[Principal, Depends(Permit(Action.READ_SHARED))]
+ReadsWebhooks = Annotated[Principal, Depends(Permit(Action.READ_WEBHOOKS))]
+ChangesWebhooks = Annotated[Principal, Depends(Permit(Action.CHANGE_WEBHOOKS))]

@@ -38,6 +38,15 @@ def in_whose_name(who: Principal, owner: Owner | None = None) -> As:
             return Standing.PUBLIC
 
 
+def as_party(who: Principal, enterprise: str) -> As:
+    """For the affairs of one party as a whole: in its name where `who` acts for it, else as for anything."""
+    memberships = who.memberships if isinstance(who, Person) else ()
+    for one in memberships:
+        if one.enterprise == enterprise:
+            return _as(one)
+    return in_whose_name(who)
+
+
 def _chosen(memberships: tuple[Membership, ...], owner: Owner | None) -> Membership:
     ordered = sorted(memberships, key=lambda one: (one.role is not Role.PLATFORM_ADMINISTRATOR, one.enterprise))
     if owner is not None:

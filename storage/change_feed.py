@@ -10,8 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
+from access.sharing import ALARMS, COMMANDS
+from engine.times import rfc3339
+from rules.decisions import AlarmState, Priority
 from storage.database import Connection, translated
+from storage.text import clean
+from storage.times import as_datetime
 
+Scalar = str | int | float | None
+_TIMES = frozenset({"onset", "raised"})
+#: 2200-01-01: later than anything that happens.
+LATEST_US = 7_258_118_400_000_000
 #: Engine -> (cycle, n) of the last event that was read.
 Place = Mapping[str, tuple[int, int]]
 
@@ -19,7 +28,8 @@ Place = Mapping[str, tuple[int, int]]
 @dataclass(frozen=True, slots=True)
 class Event:
     """id: `engine:cycle:n`. kind: alarm or command. at: microseconds UTC. what: the change (`raised`, `acknowledged`,
-    `confirmed`, ...). fields: of the alarm or the command as it stands, by the names that grants use."""
+    `confirmed`, ...). fields: of the alarm or the command, by the names that grants use; times as RFC 3339, priority
+    and state as words."""
 
     id: str
     engine: str
@@ -28,46 +38,63 @@ class Event:
     kind: str
     at: int
     what: str
-    fields: dict[str, str | int | float | bool | None]
+    fields: Mapping[str, Scalar]
+
+    @property
+    def of(self) -> str:
+        """The resource it is of, as grants call it."""
+        return f"{self.kind}s"
+
+    @property
+    def type(self) -> str:
+        """As messages call it: `alarm.raised`."""
+        return f"{self.kind}.{self.what}"
 
 
 _ALARMS: LiteralString = """
 SELECT e.engine, e.cycle, e.n, davy_us(e.at), e.change, a.alarm, a.rule, e.priority, e.state, a.site,
-    coalesce(d.identity, ''), coalesce(s.area, ''), davy_us(a.onset), davy_us(a.raised), a.quantity, a.value, e.by,
-    e.comment, e.resolution
-FROM alarm_event e JOIN alarm a USING (alarm) LEFT JOIN device d USING (device_no) LEFT JOIN site s ON s.key = a.site
-WHERE e.engine = %(engine)s AND (e.cycle, e.n) > (%(cycle)s, %(n)s) AND (e.cycle, e.n) <= (%(to_cycle)s, 2147483647)
-    AND NOT e.trial AND coalesce(s.area, '') LIKE %(area)s
+    coalesce(d.identity, ''), a.area, davy_us(a.onset), davy_us(a.raised), a.quantity, a.value, e.by, e.comment,
+    e.resolution
+FROM alarm_event e JOIN alarm a USING (alarm) LEFT JOIN device d USING (device_no)
+WHERE e.engine = %(engine)s AND (e.cycle, e.n) > (%(cycle)s, %(n)s) AND e.cycle <= %(to_cycle)s
+    AND e.at >= %(from)s AND e.at < %(to)s AND NOT e.trial AND starts_with(a.area, %(area)s)
 ORDER BY e.cycle, e.n LIMIT %(limit)s"""
 _COMMANDS: LiteralString = """
-SELECT e.engine, e.cycle, e.n, davy_us(e.at), e.step, c.command, c.verb, c.attempt, coalesce(d.site, ''),
-    coalesce(d.identity, ''), coalesce(s.area, ''), c.reason, e.note
-FROM command_step e JOIN command c USING (command) LEFT JOIN device d ON d.device_no = c.device_no
-LEFT JOIN site s ON s.key = d.site
-WHERE e.engine = %(engine)s AND (e.cycle, e.n) > (%(cycle)s, %(n)s) AND (e.cycle, e.n) <= (%(to_cycle)s, 2147483647)
-    AND coalesce(s.area, '') LIKE %(area)s
+SELECT e.engine, e.cycle, e.n, davy_us(e.at), e.step, c.command, c.verb, c.attempt, w.site, coalesce(d.identity, ''),
+    w.area, c.reason, e.note
+FROM command_step e JOIN command c USING (command) JOIN wanted w ON w.wanted = e.wanted
+LEFT JOIN device d ON d.device_no = c.device_no
+WHERE e.engine = %(engine)s AND (e.cycle, e.n) > (%(cycle)s, %(n)s) AND e.cycle <= %(to_cycle)s
+    AND e.at >= %(from)s AND e.at < %(to)s AND starts_with(w.area, %(area)s)
 ORDER BY e.cycle, e.n LIMIT %(limit)s"""
-_ALARM_FIELDS = (
-    "alarm", "rule", "priority", "state", "site", "device", "area", "onset_us", "raised_us", "quantity", "value", "by",
-    "comment", "resolution",
-)  # fmt: skip
-_COMMAND_FIELDS = ("command", "verb", "attempt", "site", "device", "area", "reason", "note")
-#: What of each kind a grant may name.
-FIELDS: dict[str, tuple[str, ...]] = {"alarms": _ALARM_FIELDS, "commands": _COMMAND_FIELDS}
+#: What of each kind is read; the words are those of access/sharing.py.
+RESOURCES: Mapping[str, tuple[str, ...]] = {"alarms": ALARMS, "commands": COMMANDS}
+_LAST_N = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """What of the feed is asked for. kinds: keys of RESOURCES. area: a prefix of codes, empty: everywhere; it is where
+    the site was at that time. from_us <= at < to_us, microseconds UTC."""
+
+    kinds: frozenset[str]
+    area: str = ""
+    from_us: int = 0
+    to_us: int = LATEST_US
 
 
 async def ends(connection: Connection) -> Place:
     """How far each engine's log is in the database, as the platform's own connection sees it."""
     with translated():
         cursor = await connection.execute("SELECT engine, cycle FROM follower_cursor WHERE follower = 'storage'")
-        return {str(engine): (int(cycle), 2_147_483_647) for engine, cycle in await cursor.fetchall()}
+        return {str(engine): (int(cycle), _LAST_N) for engine, cycle in await cursor.fetchall()}
 
 
 async def events(
-    connection: Connection, kinds: frozenset[str], after: Place, until: Place, *, area: str = "", limit: int = 100
+    connection: Connection, within: Within, after: Place, until: Place, *, limit: int = 100
 ) -> tuple[list[Event], Place]:
     """At most `limit` events after `after` of each engine in `until`, oldest first within each engine, and the place
-    that they lead to. `kinds`: keys of FIELDS. `until`: as `ends` gave it, read before the events were (C1)."""
+    that they lead to. `until`: as `ends` gave it, in a transaction that began before this one (C1)."""
     found: list[Event] = []
     place = dict(after)
     for engine, end in sorted(until.items()):
@@ -75,29 +102,50 @@ async def events(
         if left <= 0:
             break
         begun = place.get(engine, (-1, -1))
-        asked = {
-            "engine": engine,
-            "cycle": begun[0],
-            "n": begun[1],
-            "to_cycle": end[0],
-            "area": area.replace("%", "").replace("_", "") + "%",
-            "limit": left,
-        }
-        mine: list[Event] = []
-        with translated():
-            if "alarms" in kinds:
-                cursor = await connection.execute(_ALARMS, asked)
-                mine += [_event("alarm", row, _ALARM_FIELDS) for row in await cursor.fetchall()]
-            if "commands" in kinds:
-                cursor = await connection.execute(_COMMANDS, asked)
-                mine += [_event("command", row, _COMMAND_FIELDS) for row in await cursor.fetchall()]
-        mine = sorted(mine, key=lambda one: (one.cycle, one.n))[:left]
+        mine = await _of_engine(connection, engine, within, begun, end, left)
         found += mine
         # With fewer than were asked for, all is read up to the end.
         place[engine] = (mine[-1].cycle, mine[-1].n) if len(mine) == left else max(end, begun)
     return found, place
 
 
+async def _of_engine(
+    connection: Connection, engine: str, within: Within, begun: tuple[int, int], end: tuple[int, int], limit: int
+) -> list[Event]:
+    asked = {
+        "engine": clean(engine),
+        "cycle": begun[0],
+        "n": begun[1],
+        "to_cycle": end[0],
+        "from": as_datetime(within.from_us),
+        "to": as_datetime(within.to_us),
+        "area": within.area,
+        "limit": limit,
+    }
+    found: list[Event] = []
+    with translated():
+        if "alarms" in within.kinds:
+            cursor = await connection.execute(_ALARMS, asked)
+            found += [_event("alarm", row, ALARMS) for row in await cursor.fetchall()]
+        if "commands" in within.kinds:
+            cursor = await connection.execute(_COMMANDS, asked)
+            found += [_event("command", row, COMMANDS) for row in await cursor.fetchall()]
+    return sorted(found, key=lambda one: (one.cycle, one.n))[:limit]
+
+
 def _event(kind: str, row: tuple[Any, ...], names: tuple[str, ...]) -> Event:
     engine, cycle, n, at, what, *values = row
-    return Event(f"{engine}:{cycle}:{n}", engine, cycle, n, kind, at, what, dict(zip(names, values, strict=True)))
+    fields = {name: _said(name, value) for name, value in zip(names, values, strict=True)}
+    return Event(f"{engine}:{cycle}:{n}", engine, cycle, n, kind, at, what, fields)
+
+
+def _said(name: str, value: Any) -> Scalar:
+    """As it is said outside."""
+    if value is None:
+        return None
+    if name == "priority":
+        return Priority(value).name.lower()
+    if name == "state":
+        return AlarmState(value).name.lower()
+    shown: Scalar = rfc3339(value) if name in _TIMES else value
+    return shown

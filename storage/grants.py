@@ -85,13 +85,17 @@ async def grant(connection: Connection, key: str) -> Grant | None:
     return _grant(row) if row else None
 
 
-async def grants_of(connection: Connection, enterprise: str, *, limit: int) -> list[Grant]:
-    """Those that an enterprise made or was made, newest first."""
+async def grants_of(
+    connection: Connection, enterprise: str, *, limit: int, after: tuple[int, str] | None = None
+) -> list[Grant]:
+    """Those that an enterprise made or was made, newest first, beginning after (made, key)."""
+    asked: dict[str, Any] = {"who": clean(enterprise), "limit": limit}
+    query: LiteralString = _SELECT + " WHERE (grantor = %(who)s OR receiver = %(who)s)"
+    if after is not None:
+        query += " AND (made < %(made)s OR (made = %(made)s AND grant_key > %(key)s))"
+        asked |= {"made": as_datetime(after[0]), "key": clean(after[1])}
     with translated():
-        cursor = await connection.execute(
-            _SELECT + " WHERE grantor = %(who)s OR receiver = %(who)s ORDER BY made DESC, grant_key LIMIT %(limit)s",
-            {"who": clean(enterprise), "limit": limit},
-        )
+        cursor = await connection.execute(query + " ORDER BY made DESC, grant_key LIMIT %(limit)s", asked)
         return [_grant(row) for row in await cursor.fetchall()]
 
 

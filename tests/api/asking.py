@@ -17,6 +17,8 @@ NOWHERE_AT = {
     **dict.fromkeys(("site", "enterprise", "person"), "nothing"),
     "area": "990000",
 }
+#: The same by the name that a path has for it, where that has a form of its own.
+_USUAL = {"sha256": "0" * 64, **dict.fromkeys(("account", "key", "session"), NOWHERE[:12]), "grant": "A" * 20}
 #: What each sees of the things at a site, by whose they are (tests/api/parties.py). A device that has moved is where it
 #: is now; what happened at it before is where it was.
 SEES = {
@@ -109,7 +111,7 @@ def values(about: str, role: str, found: str) -> dict[str, str]:
 
 def filled(path: str, known: dict[str, str]) -> str:
     for name in [part[1:-1] for part in path.split("/") if part.startswith("{")]:
-        usual = "0" * 64 if name == "sha256" else NOWHERE[:12] if name in ("account", "key", "session") else NOWHERE
+        usual = _USUAL.get(name, NOWHERE)
         path = path.replace(f"{{{name}}}", known.get(name, usual))
     return path
 

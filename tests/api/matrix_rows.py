@@ -90,6 +90,11 @@ decide_model          - - - - - - - - y -
 import_register       - - y - - - - - y -
 export_register       - - y - - - - - y -
 unmask                - y y - - - - - y -
+read_grants           - - y - y y y y y -
+change_grants         - - y - y y y y y -
+read_shared           - - y - y y y y y -
+read_webhooks         - - y - y y y y y -
+change_webhooks       - - y - y y y y y -
 """
 
 
@@ -302,4 +307,17 @@ ROUTES: dict[str, Row] = {
     "GET /v1/coverage/notices": Row(),
     "GET /v1/public/complaints/{number}": _ABSENT,
     "POST /v1/public/complaints": Row(body={}),
+    "GET /v1/enterprises/{enterprise}/grants": Row("enterprise"),
+    "POST /v1/enterprises/{enterprise}/grants": Row(
+        "enterprise",
+        {"receiver": "bureau", "fields": {"alarms": ["alarm"]}, "purpose": "for a test"},
+        also=frozenset({422}),  # the bureau itself
+    ),
+    "GET /v1/enterprises/{enterprise}/grants/{grant}": Row("enterprise", also=_NOT_HERE),
+    "POST /v1/enterprises/{enterprise}/grants/{grant}/accept": Row("enterprise", also=_NOT_HERE),
+    "POST /v1/enterprises/{enterprise}/grants/{grant}/end": Row("enterprise", also=_NOT_HERE),
+    "GET /v1/shared/{grant}/changes": _ABSENT,
+    "GET /v1/shared/{grant}/alarms": _ABSENT,
+    "GET /v1/shared/{grant}/devices": _ABSENT,
+    "GET /v1/shared/{grant}/readings": Row("absent", query="?device=acme/a1d"),
 }

@@ -205,7 +205,7 @@ async def write_register(connection: Connection) -> None:
     await connection.execute("UPDATE device SET installer = 'fit-a' WHERE site = 'site-a1'")
 
 
-async def _write_past(connection: Connection) -> None:
+async def write_past(connection: Connection) -> None:
     writer = Writer(connection, ENGINE, await ready(connection))
     await writer.open()
     await writer.write(assemble([cycle(1, decisions=_decisions(), now=T0 + SECOND)]), T0 + SECOND)
@@ -236,7 +236,7 @@ async def parties(url: str, data: Path, now_us: int) -> AsyncIterator[Parties]:
     connection = await connect(url, name="test")
     try:
         await write_register(connection)
-        await _write_past(connection)
+        await write_past(connection)
         for name, membership in ROLES.items():
             await people.person(connection, name.replace("_", "-"), membership)
         for name, enterprise in (("spare-own", "gas-a"), ("spare-foreign", "gas-b")):
