@@ -1,9 +1,11 @@
 """By what the shut-offs of a rule are compared: the quantity of its limit, or the first that its condition compares."""
 
 import pytest
+from msgspec.structs import replace
 
-from rules.interlock.worst import By, worst_by
-from tests.rules.world import pack
+from devices.quantities import Flag, Quality
+from rules.interlock.worst import By, good, worst_by
+from tests.rules.world import pack, reading
 
 
 @pytest.mark.parametrize(
@@ -36,3 +38,27 @@ def test_of_what_falls_the_lower_is_the_worse_and_an_unknown_value_is_never() ->
     assert sorted([3.0, 1.0, falls.least_bad, 2.0], key=falls.order) == [1.0, 2.0, 3.0, falls.least_bad]
     assert sorted([3.0, 1.0, rises.least_bad, 2.0], key=rises.order) == [3.0, 2.0, 1.0, rises.least_bad]
     assert not any(by.worse(float("nan"), 1.0) for by in (falls, rises))
+
+
+QUANTITIES = ("combustible_lel", "co_ppm", "pressure_kpa")
+
+
+@pytest.mark.parametrize("quantity", QUANTITIES)
+@pytest.mark.parametrize("quality", list(Quality))
+def test_a_value_is_good_by_its_own_quality_alone(quantity: str, quality: Quality) -> None:
+    row = reading("d1", 1, **dict.fromkeys(QUANTITIES, 7.5))
+    assert good(row, quantity) == 7.5
+    others = {one: Quality.SENTINEL for one in QUANTITIES if one != quantity}
+    row = reading("d1", 1, **{quantity: 7.5}, quality={**others, quantity: quality})
+    assert good(row, quantity) == (7.5 if quality is Quality.GOOD else None)
+
+
+def test_of_a_stale_reading_nothing_is_good_and_nothing_that_is_no_number() -> None:
+    assert good(reading("d1", 1, co_ppm=7.5, flags=Flag.LOW_ALARM | Flag.LATE), "co_ppm") == 7.5
+    assert good(reading("d1", 1, co_ppm=7.5, flags=Flag.STALE), "co_ppm") is None
+    assert good(reading("d1", 1, co_ppm=float("nan")), "co_ppm") is None
+
+
+def test_of_rules_that_were_made_without_their_expressions_there_is_nothing_to_compare() -> None:
+    bare = replace(pack('flags = ["fault"]'), parsed=())
+    assert worst_by(bare, 0) == By("", False)
