@@ -4,7 +4,7 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path as FilePath
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response, StreamingResponse
@@ -34,11 +34,20 @@ _CSV = "text/csv; charset=utf-8"
 Language = Annotated[Lang, Query(description="zh: Chinese; en: English")]
 
 
+def _answers(media_type: str, what: str) -> dict[int | str, dict[str, Any]]:
+    return ONE | {200: {"description": what, "content": {media_type: {}}}}
+
+
 def _file(report: int, name: str) -> dict[str, str]:
     return {"content-disposition": f'attachment; filename="coverage-{report}-{name}"'}
 
 
-@router.get("/{report}/figures.csv", operation_id="download_coverage_figures", responses=ONE, response_class=Response)
+@router.get(
+    "/{report}/figures.csv",
+    operation_id="download_coverage_figures",
+    responses=_answers("text/csv", "The figures"),
+    response_class=Response,
+)
 async def download_coverage_figures(
     parts: Shared, who: ReadsCoverage, report: ReportNumber, area: WithinArea = None
 ) -> Response:
@@ -47,7 +56,12 @@ async def download_coverage_figures(
     return Response(figures_csv(found.figures), media_type=_CSV, headers=_file(report, "figures.csv"))
 
 
-@router.get("/{report}/gaps.csv", operation_id="download_coverage_gaps", responses=ONE, response_class=Response)
+@router.get(
+    "/{report}/gaps.csv",
+    operation_id="download_coverage_gaps",
+    responses=_answers("text/csv", "Every user that is not covered"),
+    response_class=Response,
+)
 async def download_coverage_gaps(
     parts: Shared, who: ReadsCoverage, report: ReportNumber, area: WithinArea = None
 ) -> StreamingResponse:
@@ -59,7 +73,12 @@ async def download_coverage_gaps(
     return StreamingResponse(pieces, media_type=_CSV, headers=_file(report, "gaps.csv"))
 
 
-@router.get("/{report}/report.pdf", operation_id="download_coverage_pdf", responses=ONE, response_class=Response)
+@router.get(
+    "/{report}/report.pdf",
+    operation_id="download_coverage_pdf",
+    responses=_answers("application/pdf", "The report on paper"),
+    response_class=Response,
+)
 async def download_coverage_pdf(
     parts: Shared, who: ReadsCoverage, report: ReportNumber, area: WithinArea = None, lang: Language = "zh"
 ) -> Response:
@@ -70,7 +89,12 @@ async def download_coverage_pdf(
     return Response(body, media_type="application/pdf", headers=_file(report, f"{lang}.pdf"))
 
 
-@router.get("/{report}/report.xlsx", operation_id="download_coverage_xlsx", responses=ONE, response_class=Response)
+@router.get(
+    "/{report}/report.xlsx",
+    operation_id="download_coverage_xlsx",
+    responses=_answers(_XLSX, "The workbook"),
+    response_class=Response,
+)
 async def download_coverage_xlsx(
     parts: Shared, who: ReadsCoverage, report: ReportNumber, area: WithinArea = None, lang: Language = "zh"
 ) -> Response:

@@ -193,7 +193,7 @@ class GuardedRoute(APIRoute):
         self.responses = with_problems(self.responses, *self._problems())
 
     def _problems(self) -> Iterator[Kind]:
-        """What may come of its permit, of what is around every route, and of what it reads: no word of its own needed."""
+        """What may come of its permit, of what is around every route, and of what it reads."""
         if isinstance(self.permit, Permit):
             yield from (NOT_SIGNED_IN, NOT_ALLOWED, TOO_MANY)
             if "{" in self.path:

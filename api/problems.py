@@ -55,6 +55,8 @@ DATABASE_PROBLEMS = (DATABASE_AWAY, DATABASE_BUSY)
 CHANGE_PROBLEMS = (ENGINE_AWAY, ANSWER_LOST, ENGINE_BUSY)
 #: What may come of a body, before anybody looks at what it says.
 BODY_PROBLEMS = (BAD_REQUEST, TOO_SLOW, TOO_LARGE)
+#: What may come of any request (api/edge.py).
+EDGE_PROBLEMS = (FAILED, API_FULL)
 
 #: What a client waits before it asks again, seconds: a restarted engine is back within about that time.
 RETRY_AFTER_S = 2
@@ -113,13 +115,49 @@ def problem_response(
     return Response(body, kind.status, headers=headers, media_type=MEDIA_TYPE)
 
 
-def problem_answers(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
-    """What a route declares in OpenAPI; problems that share a status share an entry."""
-    titles: dict[int, list[str]] = {}
+#: What OpenAPI says of the answers of a route.
+Answers = dict[int | str, dict[str, Any]]
+
+
+def problem_answers(*kinds: Kind) -> Answers:
+    """What a route declares in OpenAPI; problems that share a status share an entry, each with its example."""
+    return with_problems({}, *kinds)
+
+
+def with_problems(answers: Answers, *kinds: Kind) -> Answers:
+    """`answers` and these problems, each once."""
+    found = dict(answers)
     for kind in kinds:
-        titles.setdefault(kind.status, []).append(kind.title)
-    schema = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
-    return {status: {"description": "; ".join(words), "content": schema} for status, words in titles.items()}
+        entry = found.get(kind.status, {})
+        contents = entry.get("content", {})
+        told = contents.get(MEDIA_TYPE, {"schema": {"$ref": "#/components/schemas/ProblemDocument"}, "examples": {}})
+        if kind.slug in told["examples"]:
+            continue
+        examples = told["examples"] | {kind.slug: {"$ref": f"#/components/examples/{kind.slug}"}}
+        found[kind.status] = entry | {
+            "description": "; ".join(filter(None, (entry.get("description"), kind.title))),
+            "content": contents | {MEDIA_TYPE: told | {"examples": examples}},
+        }
+    return found
+
+
+def problem_examples() -> dict[str, dict[str, Any]]:
+    """The examples that `problem_answers` refers to, by slug: components of the description."""
+    kinds = (kind for kind in globals().values() if isinstance(kind, Kind))
+    return {kind.slug: {"summary": kind.title, "value": _example_of(kind)} for kind in kinds}
+
+
+def _example_of(kind: Kind) -> dict[str, Any]:
+    faults = [FieldFault(where="query.limit", reason="Input should be less than or equal to 1000")]
+    document = ProblemDocument(
+        type=f"urn:davy:problem:{kind.slug}",
+        title=kind.title,
+        status=kind.status,
+        detail="query.limit: " + faults[0].reason if kind is BAD_PARAMETER else "What was wrong, and what to do",
+        instance="/v1/alarms",
+        errors=faults if kind is BAD_PARAMETER else None,
+    )
+    return document.model_dump(exclude_none=True)
 
 
 def _http_error(request: Request, error: StarletteHTTPException) -> Response:

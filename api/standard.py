@@ -1,11 +1,11 @@
 """The access standard, for everybody, without an account: what a vendor needs to know before it speaks to anybody."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, Query, Request, Response
 from pydantic import Field
 
-from api.description import described
+from api.description import JSON_DOCUMENT, described
 from api.dictionary import Dictionary, Lang, dictionary
 from api.permits import GuardedRoute, ReadsPublic
 from api.problems import BAD_PARAMETER, problem_answers
@@ -17,9 +17,6 @@ router = APIRouter(prefix="/v1/public/standard", route_class=GuardedRoute, tags=
 
 Language = Annotated[Lang, Query(description="zh: Chinese; en: English")]
 _PROBLEMS = problem_answers(BAD_PARAMETER)
-_JSON: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The document", "content": {"application/json": {"schema": {"type": "object"}}}}
-}
 _DICTIONARIES = {lang: dictionary(lang) for lang in ("zh", "en")}
 _ASYNCAPI = wire_document()
 
@@ -58,13 +55,13 @@ async def get_standard(request: Request, who: ReadsPublic, lang: Language = "zh"
     )
 
 
-@router.get("/openapi.json", operation_id="get_standard_openapi", responses=_JSON, response_class=Response)
+@router.get("/openapi.json", operation_id="get_standard_openapi", responses=JSON_DOCUMENT, response_class=Response)
 async def get_standard_openapi(request: Request, who: ReadsPublic) -> Response:
     """The whole HTTP API (OpenAPI 3.1)."""
-    return Response(described(_app(request)), media_type="application/json")
+    return Response(await described(_app(request)), media_type="application/json")
 
 
-@router.get("/asyncapi.json", operation_id="get_standard_asyncapi", responses=_JSON, response_class=Response)
+@router.get("/asyncapi.json", operation_id="get_standard_asyncapi", responses=JSON_DOCUMENT, response_class=Response)
 async def get_standard_asyncapi(who: ReadsPublic) -> Response:
     """How devices speak over MQTT (AsyncAPI 3.0)."""
     return Response(_ASYNCAPI, media_type="application/json")

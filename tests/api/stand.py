@@ -14,6 +14,7 @@ import httpx
 from api.config import ApiConfig
 from api.parts import AS_THEY_ARE, Judges, Parts
 from api.serve import api_server
+from tests.api.declared import require_declared
 from tests.api.homes import ADMIN_TOKEN, TOKENS
 
 ADMIN = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
@@ -105,15 +106,15 @@ async def serving(config: ApiConfig, judges: Judges = AS_THEY_ARE) -> AsyncItera
     port = listening.getsockname()[1]
     server = api_server(config, judges=judges)
     parts = server.config.app.state.parts  # type: ignore[union-attr]
-    base = f"http://127.0.0.1:{port}"
+    base, hooks = f"http://127.0.0.1:{port}", {"response": [require_declared]}
     # What uvicorn's `serve` does, without its signal handling (pytest has its own) and its 0.1 s tick.
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
     await server.startup(sockets=[listening])
     try:
         async with (
-            httpx.AsyncClient(base_url=base, headers=ADMIN, timeout=PATIENCE_S) as http,
-            httpx.AsyncClient(base_url=base, timeout=PATIENCE_S) as bare,
+            httpx.AsyncClient(base_url=base, headers=ADMIN, timeout=PATIENCE_S, event_hooks=hooks) as http,
+            httpx.AsyncClient(base_url=base, timeout=PATIENCE_S, event_hooks=hooks) as bare,
         ):
             yield Stand(http, bare, parts, port)
     finally:
