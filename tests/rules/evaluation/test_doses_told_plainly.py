@@ -5,9 +5,13 @@ import random
 from collections.abc import Iterator
 
 import msgspec
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from devices.fleet import build_fleet
+from rules.evaluation.doses import Dose, Still
 from rules.evaluation.evaluation import EXACT, NOT_KNOWN
 from tests.rules.evaluation.desk import Desk, pack, reading, registry, rule
 
@@ -99,3 +103,47 @@ def test_a_condition_has_lasted_since_the_first_reading_at_which_it_was_true() -
     assert said[:3] == [(0, EXACT), (0, EXACT), (10, EXACT)]
     assert said[3][1] == NOT_KNOWN
     assert said[4:] == [(30, EXACT), (25, EXACT), (90, EXACT)]
+
+
+# ---- many readings of one device ------------------------------------------------------------------------------------
+
+
+def one_device(drawn: random.Random) -> tuple[list[int], list[float]]:
+    """Times and values as readings have them: several within a second, clocks that step back, values that stay."""
+    t, value = 5_000_000_000, 0.0
+    times, values = [], []
+    for _ in range(drawn.randint(1, 60)):
+        t = max(1, t + drawn.choice((0, 1, 400_000, 999_999, 1_000_000, 7_000_000, 95_000_000, -2_500_000)))
+        value = value if drawn.random() < 0.6 else drawn.choice((0.0, 0.3, 30.0, 400.0, 90_000.0, -5.0, math.nan))
+        times.append(t)
+        values.append(float(np.float32(value)))
+    return times, values
+
+
+@given(st.integers(0, 2**32), st.sampled_from([5_000_000, 40_000_000]))
+def test_a_dose_of_many_readings_at_once_is_that_of_one_after_the_other(seed: int, interval_us: int) -> None:
+    times, values = one_device(random.Random(seed))
+    whole, each, slot = Dose(2), Dose(2), np.array([1], np.int32)
+    one_by_one = [
+        float(each.advance(slot, np.array([t]), np.array([value]), np.array([interval_us]))[0])
+        for t, value in zip(times, values, strict=True)
+    ]
+    half = len(times) // 2
+    at_once = whole.run(1, times[:half], values[:half], interval_us) + whole.run(
+        1, times[half:], values[half:], interval_us
+    )
+    np.testing.assert_array_equal(at_once, one_by_one)
+    for name, array in each.arrays().items():
+        assert (whole.arrays()[name] == array).all(), name
+
+
+@given(st.integers(0, 2**32))
+def test_how_long_a_value_stood_still_in_many_readings_at_once_is_as_one_after_the_other(seed: int) -> None:
+    times, values = one_device(random.Random(seed))
+    whole, each, slot = Still(2), Still(2), np.array([1], np.int32)
+    one_by_one = [
+        float(each.advance(slot, np.array([t]), np.array([value]))[0]) for t, value in zip(times, values, strict=True)
+    ]
+    np.testing.assert_array_equal(whole.run(1, times, values), one_by_one)
+    for name, array in each.arrays().items():
+        assert (whole.arrays()[name] == array).all(), name
