@@ -41,10 +41,12 @@ from api import (
     installations,
     keys,
     ledger,
+    model_conformance,
     people_at_sites,
     persons,
     readings,
     rules,
+    scorecards,
     service,
     sessions,
     shared,
@@ -54,6 +56,7 @@ from api import (
     tokens_of_devices,
     unmask,
     valve_permits,
+    webhooks,
 )
 from api.alarm_load import AlarmLoad
 from api.backtest_jobs import Backtests
@@ -94,12 +97,12 @@ _OF_ALARMS = (alarm_stream, alarm_health, alarms, alarm_care, incidents, inciden
 _OF_VALVES = (commands, valve_permits, held)
 _OF_DEVICES = (devices, service, readings)
 _OF_REGISTER = (enterprises, areas, sites, device_changes, device_papers, installations)
-_OF_ONBOARDING = (claims, tokens_of_devices, device_models, imports)
+_OF_ONBOARDING = (claims, tokens_of_devices, model_conformance, device_models, imports)
 _OF_CUSTOMERS = (persons, people_at_sites, unmask)
 _OF_RULES = (rules, backtests, explain)
 _OF_PEOPLE = (sessions, accounts, keys)
-_OF_COVERAGE = (coverage, coverage_changes, coverage_downloads)
-_OF_SHARING = (grants, shared)
+_OF_COVERAGE = (coverage, coverage_changes, coverage_downloads, scorecards)
+_OF_SHARING = (grants, shared, webhooks)
 _ROUTES = (
     telemetry,
     health,

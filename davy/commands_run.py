@@ -1,4 +1,4 @@
-"""The commands that run until they are stopped: up, engine, storage, api."""
+"""The commands that run until they are stopped: up, engine, storage, api, webhooks."""
 
 import asyncio
 import errno
@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
     app.command()(engine)
     app.command()(storage)
     app.command()(api)
+    app.command()(webhooks)
 
 
 def up(
@@ -97,3 +98,16 @@ def api(ctx: typer.Context) -> None:
     settings = ctx.obj.settings()
     configure_log(settings, "api")
     run_api(settings)
+
+
+def webhooks(ctx: typer.Context) -> None:
+    """Run the sender of webhooks alone: what is shared, to where its receivers want it."""
+    import uvloop
+
+    from davy.log import configure_log
+    from davy.signals import until_stopped
+    from davy.webhook_part import run_webhooks
+
+    settings = ctx.obj.settings()
+    configure_log(settings, "webhooks")
+    uvloop.run(until_stopped(lambda stop: run_webhooks(settings, stop)))

@@ -1,4 +1,4 @@
-"""`davy up`: PostgreSQL, engine, storage follower and API as one thing that starts, survives and stops.
+"""`davy up`: PostgreSQL, engine, storage follower, API and webhooks as one thing that starts, survives and stops.
 
 U1  What cannot serve is refused before anything runs: settings, folder, ports, the database's version. One line each,
     an exit code of its own, nothing left half started.
@@ -84,14 +84,15 @@ async def running(settings: Settings, demo: bool, say: Say, hurry: Hurry) -> Asy
         hurry.append(now.kill)
 
         engine, storage, api = _part(now, "engine", say), _part(now, "storage", say), _part(now, "api", say)
-        migrate = _part(now, "migrate", say)
+        migrate, webhooks = _part(now, "migrate", say), _part(now, "webhooks", say)
         if home is not None:
             now.postgres = embedded.EmbeddedPostgres(home)
             stack.push_async_callback(now.postgres.stop)
         stack.push_async_callback(engine.stop)
         await engine.start()
         stack.push_async_callback(storage.stop)
-        now.database = asyncio.create_task(_keep_database(now, storage, migrate, say), name="database")
+        stack.push_async_callback(webhooks.stop)
+        now.database = asyncio.create_task(_keep_database(now, (storage, webhooks), migrate, say), name="database")
         stack.push_async_callback(_cancelled, now.database)
         logs = asyncio.create_task(keep_bounded(settings.logs), name="logs")
         stack.push_async_callback(_cancelled, logs)
@@ -175,8 +176,8 @@ async def _port_free(host: str, port: int, side: str, within_s: float) -> None:
         await asyncio.sleep(0.05)
 
 
-async def _keep_database(now: Running, storage: Part, migrate: Part, say: Say) -> None:
-    """PostgreSQL up, its schema in place, the follower running; the embedded server started again whenever it ends."""
+async def _keep_database(now: Running, behind: tuple[Part, ...], migrate: Part, say: Say) -> None:
+    """PostgreSQL up, its schema in place, what works on it running; an embedded server that ends is started again."""
     postgres = now.postgres
     if postgres is not None:
         await _start_postgres(postgres, say)
@@ -184,7 +185,8 @@ async def _keep_database(now: Running, storage: Part, migrate: Part, say: Say) -
         await _migrated(migrate, say)
     finally:
         await migrate.stop()
-    await storage.start()
+    for part in behind:
+        await part.start()
     now.database_ready.set()
     while postgres is not None:
         status = await postgres.wait()

@@ -10,10 +10,12 @@ W3  What does not arrive is tried again with a growing pause, for days; what a r
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, LiteralString
 
 import msgspec
 
+from access.audit_chain import Plain
 from storage.audit import Said, record
 from storage.change_feed import Place
 from storage.database import Connection, translated
@@ -150,26 +152,41 @@ async def deliveries(connection: Connection, key: str, *, before: int | None, li
 
 
 async def again(
-    connection: Connection, key: str, numbers: Sequence[int] | None, from_us: int | None, now_us: int
+    connection: Connection,
+    known: Webhook,
+    *,
+    numbers: Sequence[int] = (),
+    from_us: int | None = None,
+    by: str,
+    now_us: int,
 ) -> int:
-    """Send again, with the ids they had: these, or all since a time. Returns how many."""
+    """Send again, with the ids they had: these, and all that were made since a time. Returns how many."""
     with translated():
         cursor = await connection.execute(
             "UPDATE webhook_delivery SET due = %s, attempts = 0, gave_up = NULL WHERE webhook = %s"
             " AND (delivery = ANY(%s) OR made >= %s)",
             (
                 as_datetime(now_us),
-                clean(key),
-                list(numbers or ()),
+                known.key,
+                list(numbers),
                 None if from_us is None else as_datetime(from_us),
             ),
         )
+        if cursor.rowcount:
+            await _record(connection, known, "webhook_sends_again", by, now_us, {"deliveries": cursor.rowcount})
         return cursor.rowcount
 
 
-async def _record(connection: Connection, of: Webhook, kind: str, by: str, now_us: int) -> None:
-    body = {"webhook": of.key, "grant": of.grant, "url": of.url}
-    await record(connection, [Said(of.enterprise, now_us, kind, by, {**body})])
+async def _record(
+    connection: Connection,
+    of: Webhook,
+    kind: str,
+    by: str,
+    now_us: int,
+    more: Mapping[str, Plain] = MappingProxyType({}),
+) -> None:
+    body: dict[str, Plain] = {"webhook": of.key, "grant": of.grant, "url": of.url, **more}
+    await record(connection, [Said(of.enterprise, now_us, kind, by, body)])
 
 
 def _webhook(row: tuple[Any, ...]) -> Webhook:

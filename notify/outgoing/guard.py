@@ -140,6 +140,8 @@ class Guard:
         assert parts.hostname is not None
         try:
             found = await self.resolver(parts.hostname, parts.port or _HTTPS)
+        except UnicodeError as wrong:  # a label that is longer than names may be
+            raise Forbidden(f"{parts.hostname[:80]} is no name of a host: {wrong}") from wrong
         except OSError as wrong:
             raise Unreached(f"the name {parts.hostname} has no address: {wrong}") from wrong
         for text in found:

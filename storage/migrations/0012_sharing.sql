@@ -60,5 +60,6 @@ CREATE TABLE webhook_delivery (
     said     text        NOT NULL DEFAULT '',
     UNIQUE (webhook, id)
 );
-CREATE INDEX ON webhook_delivery (due) WHERE due IS NOT NULL;
+CREATE INDEX ON webhook_delivery (webhook, due) WHERE due IS NOT NULL;
+CREATE INDEX ON webhook_delivery (made) WHERE due IS NULL;
 CREATE INDEX ON webhook_delivery (webhook, delivery DESC);

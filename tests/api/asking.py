@@ -18,7 +18,11 @@ NOWHERE_AT = {
     "area": "990000",
 }
 #: The same by the name that a path has for it, where that has a form of its own.
-_USUAL = {"sha256": "0" * 64, **dict.fromkeys(("account", "key", "session"), NOWHERE[:12]), "grant": "A" * 20}
+_USUAL = {
+    "sha256": "0" * 64,
+    **dict.fromkeys(("account", "key", "session"), NOWHERE[:12]),
+    **dict.fromkeys(("grant", "webhook"), "A" * 20),
+}
 #: What each sees of the things at a site, by whose they are (tests/api/parties.py). A device that has moved is where it
 #: is now; what happened at it before is where it was.
 SEES = {

@@ -75,6 +75,9 @@ offer_products        - - - - y - - - y -
 read_audit            - - y - y y y y y -
 read_coverage         - y y - - - y y y -
 govern_coverage       - - - - - - - y y -
+read_scorecards       - y y - y - - y y -
+promise_response      - - y - - - - - y -
+read_conformance      - - - - y - - y y -
 read_enterprises      - y y y y y y y y -
 read_people           - y y y - - - - y -
 read_installations    y y y y - y y y y -
@@ -305,6 +308,15 @@ ROUTES: dict[str, Row] = {
     "PUT /v1/coverage/areas/{area}/schedules/{policy}": Row("area", {}, also=frozenset({422})),
     "DELETE /v1/coverage/areas/{area}/schedules/{policy}": Row("area", also=_NOT_HERE),
     "GET /v1/coverage/notices": Row(),
+    "GET /v1/scorecards": Row(),
+    "GET /v1/scorecards/{scorecard}": _ABSENT,
+    "GET /v1/scorecards/{scorecard}/card.csv": _ABSENT,
+    "GET /v1/scorecards/{scorecard}/card.xlsx": _ABSENT,
+    "POST /v1/scorecards/{scorecard}/publish": _ABSENT,
+    "POST /v1/scorecards/areas/{area}": Row("area", {"enterprise": "gas-a", "month": "2026-01"}, also=_NOT_HERE),
+    "GET /v1/enterprises/{enterprise}/promises": Row("enterprise"),
+    "POST /v1/enterprises/{enterprise}/promises": Row("enterprise", {}),
+    "GET /v1/device-models/{model}/conformance": _ABSENT,
     "GET /v1/public/complaints/{number}": _ABSENT,
     "POST /v1/public/complaints": Row(body={}),
     "GET /v1/enterprises/{enterprise}/grants": Row("enterprise"),
@@ -316,6 +328,19 @@ ROUTES: dict[str, Row] = {
     "GET /v1/enterprises/{enterprise}/grants/{grant}": Row("enterprise", also=_NOT_HERE),
     "POST /v1/enterprises/{enterprise}/grants/{grant}/accept": Row("enterprise", also=_NOT_HERE),
     "POST /v1/enterprises/{enterprise}/grants/{grant}/end": Row("enterprise", also=_NOT_HERE),
+    "GET /v1/enterprises/{enterprise}/webhooks": Row("enterprise"),
+    "POST /v1/enterprises/{enterprise}/webhooks": Row(
+        "enterprise", {"grant": "A" * 20, "url": "https://hooks.example/"}, also=_NOT_HERE
+    ),
+    "GET /v1/enterprises/{enterprise}/webhooks/{webhook}": Row("enterprise", also=_NOT_HERE),
+    "DELETE /v1/enterprises/{enterprise}/webhooks/{webhook}": Row("enterprise", also=_NOT_HERE),
+    "POST /v1/enterprises/{enterprise}/webhooks/{webhook}/rotate": Row("enterprise", {}, also=_NOT_HERE),
+    "POST /v1/enterprises/{enterprise}/webhooks/{webhook}/off": Row("enterprise", {"because": "x"}, also=_NOT_HERE),
+    "POST /v1/enterprises/{enterprise}/webhooks/{webhook}/on": Row("enterprise", also=_NOT_HERE),
+    "GET /v1/enterprises/{enterprise}/webhooks/{webhook}/deliveries": Row("enterprise", also=_NOT_HERE),
+    "POST /v1/enterprises/{enterprise}/webhooks/{webhook}/again": Row(
+        "enterprise", {"deliveries": [1]}, also=_NOT_HERE
+    ),
     "GET /v1/shared/{grant}/changes": _ABSENT,
     "GET /v1/shared/{grant}/alarms": _ABSENT,
     "GET /v1/shared/{grant}/devices": _ABSENT,

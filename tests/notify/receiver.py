@@ -32,6 +32,7 @@ class Receiver:
     trusted: ssl.SSLContext
     answer: bytes | None = OK
     endless: bool = False
+    on_received: Callable[[Received], None] = lambda _: None
     received: list[Received] = field(default_factory=list)
 
     def url(self, host: str = "receiver.example", path: str = "/hook") -> str:
@@ -74,6 +75,7 @@ async def receiving(folder: Path, host: str = "receiver.example") -> AsyncIterat
             headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in head[1:] if line)}
             body = await reader.readexactly(int(headers.get("content-length", "0")))
             receiver.received.append(Received(headers, body))
+            receiver.on_received(receiver.received[-1])
             if receiver.answer is None:
                 await reader.read()  # until the other side has had enough
             else:

@@ -15,7 +15,7 @@ from davy.settings import Settings
 
 #: A start makes a database; a busy machine needs a while for it.
 WITHIN_S = 60
-PARTS = {"engine", "storage", "api", "postgres"}
+PARTS = {"engine", "storage", "api", "webhooks", "postgres"}
 
 
 def davy(settings: Settings, *arguments: str, within_s: float = WITHIN_S) -> subprocess.CompletedProcess[str]:
