@@ -82,9 +82,7 @@ def _ask_anew(state: State, out: Out, before: Fleet, rules_before: Compiled, now
                 budget.ask(state, out, (slot, rule), what, causes, now)
         if spec.action.closes and not matrix.reaches(state, slot, rule):
             unprotected.setdefault(slot, alarm)
-    no_valve = state.compiled.no_valve
-    if no_valve < 0:
-        return
+    no_valve = state.compiled.no_valve  # a pack in which a rule closes has it
     for slot in [slot for slot, rule in places if rule == no_valve]:
         interlock.end_no_valve(state, out, slot, now)
     for slot, alarm in unprotected.items():
@@ -99,7 +97,5 @@ def _touched(state: State, before: Fleet, rules_before: Compiled) -> frozenset[i
 
 def _asked_before(state: State, before: Fleet, slot: int, rule: int) -> set[int]:
     """Slots of what an alarm asked for as things were linked before, and what it was to do is what it would do now."""
-    if slot >= len(before):
-        return set()
     asked = {what.slot for what, _ in matrix.asked(state, before, slot, rule)}
     return {one for one in asked if matrix.commanded(before, one) is matrix.commanded(state.fleet, one)}
