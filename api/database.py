@@ -17,6 +17,7 @@ import structlog
 from psycopg_pool import PoolTimeout
 
 from api.problems import BAD_PARAMETER, DATABASE_AWAY, DATABASE_BUSY, NOT_FOUND, RETRY_AFTER_S, Problem
+from api.request_key import take_with
 from storage.database import (
     QUERY_TIMEOUT_MS,
     Connection,
@@ -86,7 +87,10 @@ class Database:
             async with self._connection(self._pool) as connection:
                 assert self._roles is not None  # every connection of the pool has gone through _begin
                 async with in_the_name_of(connection, self._roles, who, writing=writing):
+                    key = await take_with(connection) if writing else None
                     yield connection
+                if key is not None:
+                    key.taken = True
         except FenceRefused as refused:
             _log.error("security: the database refused what the API had allowed", of=str(who), reason=str(refused))
             raise Problem(NOT_FOUND, "there is no such thing") from refused

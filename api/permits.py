@@ -33,11 +33,13 @@ from access.subjects import (
     Platform,
     Subject,
 )
+from api.once import PARAMETER, once
 from api.owners import with_owner
 from api.parts import parts_of
 from api.problems import (
     BAD_PARAMETER,
     BODY_PROBLEMS,
+    CONFLICT,
     DATABASE_PROBLEMS,
     EDGE_PROBLEMS,
     ENGINE_AWAY,
@@ -181,6 +183,12 @@ async def _subject(request: Request) -> Subject:
 Admitted = Annotated[Subject, Depends(_subject)]
 
 
+#: What is asked by POST and makes nothing; readings, whose key goes to the engine.
+_CREATES_NOTHING = frozenset(
+    {Action.UNMASK, Action.READ_PEOPLE, Action.CHECK_RULES, Action.CHANGE_SELF, Action.PUBLISH_READINGS}
+)
+
+
 class GuardedRoute(APIRoute):
     """A route that asks its permit first (N3): FastAPI by itself reads and parses the body before any dependency."""
 
@@ -190,7 +198,17 @@ class GuardedRoute(APIRoute):
         if len(permits) != 1:
             raise TypeError(f"{path}: a route has exactly one permit, this one has {len(permits)}")
         self.permit = permits[0]
+        self.once = self._is_once()
+        if self.once:
+            told = self.openapi_extra or {}
+            self.openapi_extra = told | {"parameters": [*told.get("parameters", ()), PARAMETER]}
         self.responses = with_problems(self.responses, *self._problems())
+
+    def _is_once(self) -> bool:
+        """Whether an Idempotency-Key is seen to here: what the engine is told has its own way (api/instructions.py)."""
+        own = {field.alias.lower() for field in self.dependant.header_params}
+        named = isinstance(self.permit, Permit) and self.permit.action not in _CREATES_NOTHING
+        return named and "POST" in (self.methods or ()) and "idempotency-key" not in own
 
     def _problems(self) -> Iterator[Kind]:
         """What may come of its permit, of what is around every route, and of what it reads."""
@@ -200,13 +218,21 @@ class GuardedRoute(APIRoute):
                 yield from (NOT_FOUND, ENGINE_AWAY, *DATABASE_PROBLEMS)
         elif self.permit.action is not Action.WATCH_HEALTH:
             yield TOO_MANY
+        if self.once:
+            yield from (BAD_PARAMETER, CONFLICT, *DATABASE_PROBLEMS)
         if self.body_field is not None:
             yield from (*BODY_PROBLEMS, BAD_PARAMETER)
         yield from EDGE_PROBLEMS
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] in (self.methods or ()):  # else the answer is 405, to anybody
-            scope[_WHO] = await self.permit.admit(Request(scope, receive))
+            request = Request(scope, receive)
+            who = scope[_WHO] = await self.permit.admit(request)
+            key = request.headers.get("idempotency-key")
+            if self.once and key is not None:
+                return await once(
+                    parts_of(request), who, token_of(request), key, (scope, receive, send), super().handle
+                )
         await super().handle(scope, receive, send)
 
 

@@ -49,6 +49,9 @@ INSERT INTO site_role (tenant, person, site, role) VALUES ('gas_company-' || %(w
 INSERT INTO tenant_key SELECT k || '-' || %(w)s, 1, '', now()
     FROM unnest(ARRAY['gas_company', 'vendor', 'installer', 'property_manager', 'regulator']) k;
 
+-- table: request_key
+INSERT INTO request_key (id, at) VALUES ('-' || %(w)s, now());
+
 -- table: registry_outbox
 INSERT INTO registry_outbox (number, sha256, body) VALUES (%(no)s, '-' || %(w)s, '');
 

@@ -78,6 +78,7 @@ SEEN: dict[str, frozenset[Kind]] = {
     "permit_event": frozenset({GAS}),
     "shut_off_held": frozenset({GAS}),
     "answer": frozenset(),
+    "request_key": frozenset(),
     "follower_cursor": frozenset(),
     "source_count": frozenset(),
     "quarantine": frozenset(),
