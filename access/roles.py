@@ -107,12 +107,14 @@ _OPERATOR = _FIELD_CREW | {
     Action.EXPLAIN_RULES,
     Action.CHECK_RULES,
     Action.READ_COVERAGE,
+    Action.READ_SCORECARDS,
 }
 
 _COMPANY_ADMINISTRATOR = (
     _OPERATOR
     | _SHARES
     | {
+        Action.PROMISE_RESPONSE,
         Action.OFFER_DEVICE,
         Action.CHANGE_TOKENS,
         Action.READ_MODELS,
@@ -140,6 +142,8 @@ _VENDOR = (
         Action.READ_READINGS,
         Action.CHECK_RULES,
         Action.OFFER_PRODUCTS,
+        Action.READ_SCORECARDS,
+        Action.READ_CONFORMANCE,
         Action.READ_AUDIT,
         Action.READ_KEYS,
         Action.CHANGE_KEYS,
@@ -194,6 +198,8 @@ _REGULATOR = (
         Action.READ_INCIDENTS,
         Action.READ_COVERAGE,
         Action.GOVERN_COVERAGE,
+        Action.READ_SCORECARDS,
+        Action.READ_CONFORMANCE,
         Action.GOVERN_CATALOGUE,
         Action.READ_AUDIT,
         Action.READ_KEYS,
@@ -206,6 +212,7 @@ PLATFORM_ACTIONS = _COMPANY_ADMINISTRATOR | {
     Action.HAND_IN_MODEL,
     Action.DECIDE_MODEL,
     Action.OFFER_PRODUCTS,
+    Action.READ_CONFORMANCE,
     Action.GOVERN_COVERAGE,
     Action.GOVERN_CATALOGUE,
     Action.CHANGE_PARTIES,

@@ -61,6 +61,7 @@ def main() -> None:
         commands_registry,
         commands_rules,
         commands_run,
+        commands_scorecard,
         commands_simulate,
         commands_tenant,
     )
@@ -76,6 +77,7 @@ def main() -> None:
         commands_access,
         commands_audit,
         commands_coverage,
+        commands_scorecard,
         commands_simulate,
         commands_tenant,
         commands_check,

@@ -2,12 +2,14 @@
 time. Pure: counts in, a card out.
 
 M1  A share is said with its counts, and of nothing there is no share.
-M2  In time is by the promise that the gas company had published when the alarm came (seed 003, 9.1.1: 向社会公布……承诺应急
-    响应时间). There is no promise by default, and where there was none nothing is judged.
-M3  An alarm is judged once the step was done or its time is over, whichever comes first.
+M2  In time is by the promise that the gas company had published when the alarm came (seed 003, 9.1.1: 向社会公布
+    应急接警电话和承诺应急响应时间). There is none by default, and where there was none nothing is judged.
+M3  An alarm is judged once the step was done or its time is over, whichever comes first; a step that was done before
+    the alarm came, for the incident that it joined, was done at once.
 M4  Counts of several areas add up: a card of a city is the sum of its districts.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -20,6 +22,7 @@ STEPS = ("acknowledged", "dispatched", "arrived", "closed")
 #: The one legal time of all areas of GB/T 2260.
 ZONE = "Asia/Shanghai"
 _HOUR_S = 3_600
+_MONTH = re.compile(r"(20|19)\d\d-(0[1-9]|1[0-2])\Z", re.ASCII)
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -86,7 +89,8 @@ def total(tallies: Iterable[Tally]) -> Tally:
 
 
 def lines(tally: Tally, promises: Iterable[Promise] = ()) -> tuple[Line, ...]:
-    """In the order in which they are read: two of the register, and of each step how many had it and how many in time."""
+    """In the order in which they are read: two of the register, then of each step how many had it and how many in
+    time."""
     given = tuple(promises)
     found = [
         Line("users_connected", tally.users_connected, tally.users),
@@ -99,22 +103,11 @@ def lines(tally: Tally, promises: Iterable[Promise] = ()) -> tuple[Line, ...]:
     return tuple(found)
 
 
-def judged(raised_us: int, done_us: int | None, limit_s: int | None, until_us: int) -> Step:
-    """One step of one alarm (M2, M3). Times in microseconds since 1970 UTC; until_us: what happened before it is known.
-    A step that was done before the alarm came, for the incident that it joined, was done at once."""
-    known = done_us is not None and done_us < until_us
-    late_us = None if limit_s is None else raised_us + limit_s * 1_000_000
-    if late_us is None:
-        return Step(int(known), 0, 0)
-    in_time = known and done_us is not None and done_us <= late_us
-    return Step(int(known), int(known or late_us < until_us), int(in_time))
-
-
 def month_of(text: str) -> date:
     """The first day of `YYYY-MM`. Raises ValueError."""
-    if len(text) != 7:
+    if not _MONTH.match(text):
         raise ValueError(f"{text[:20]!r} is no month, such as 2026-11")
-    return date.fromisoformat(f"{text}-01")
+    return date(int(text[:4]), int(text[5:]), 1)
 
 
 def month_bounds(month: date, timezone: str = ZONE) -> tuple[int, int]:

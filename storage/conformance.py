@@ -8,7 +8,10 @@ N2  Only devices that are registered and not simulated count, unless simulated h
 from collections.abc import Sequence
 from typing import Any, LiteralString
 
+import msgspec
+
 from devices.conformance.evidence import Evidence, Papers, Share
+from devices.models import DeviceModel
 from devices.quantities import ALARM_FLAGS, DEVICE_FLAGS, ValvePosition
 from storage import conformance_sql as ask
 from storage.database import Connection, translated
@@ -84,3 +87,12 @@ async def _row(connection: Connection, query: LiteralString, values: dict[str, A
     row = await (await connection.execute(query, values)).fetchone()
     assert row is not None
     return tuple(int(one) for one in row)
+
+
+async def known_model(connection: Connection, key: str) -> DeviceModel | None:
+    """As the register has it. Raises msgspec.MsgspecError for a document that this version cannot read; DatabaseAway,
+    DatabaseRefused."""
+    with translated():
+        cursor = await connection.execute("SELECT document::text FROM device_model WHERE key = %s", (clean(key),))
+        row = await cursor.fetchone()
+    return msgspec.json.decode(row[0], type=DeviceModel) if row else None

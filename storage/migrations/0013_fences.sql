@@ -515,12 +515,12 @@ CALL davy_fence('response_promise', 'SELECT, INSERT');
 CALL davy_admit('response_promise', 'gas_company', 'SELECT, INSERT', 'enterprise = (SELECT davy_company())');
 CALL davy_fence('scorecard_cell', 'SELECT, INSERT, DELETE');
 CALL davy_admit('scorecard_cell', 'gas_company', 'SELECT', 'enterprise = (SELECT davy_company())');
-CALL davy_admit('scorecard_cell', 'regulator', 'SELECT', '<area>');
+CALL davy_admit('scorecard_cell', 'regulator', 'SELECT, INSERT', '<area>');
 CALL davy_fence('scorecard');
 CALL davy_admit('scorecard', 'gas_company, vendor', 'SELECT', 'enterprise = (SELECT davy_tenant())');
 CALL davy_admit('scorecard', 'regulator', 'SELECT', '<area>'
     ' OR EXISTS (SELECT FROM scorecard_cell c WHERE c.scorecard = @.scorecard)');
-CALL davy_admit('scorecard', 'regulator', 'UPDATE', '<area>');
+CALL davy_admit('scorecard', 'regulator', 'INSERT, UPDATE, DELETE', '<area>');
 
 -- The catalogue: what is admitted, or was and is removed, is everybody's; an offer is its vendor's and the area's regulator's.
 CALL davy_fence('catalogue_entry');
