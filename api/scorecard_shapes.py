@@ -16,7 +16,7 @@ _Limit = Annotated[int, Field(ge=1, le=31 * 86_400)] | None
 _PROMISED = "Seconds from the alarm; null: nothing is promised of this step"
 
 
-class CardAsked(Asked, json_schema_extra=example(enterprise="gas-a", month="2026-10")):
+class CardAsked(Asked, json_schema_extra=example(enterprise="gas-east", month="2026-10")):
     """A card of a month that is over. known_now: with the register as it is known now, and not as it was recorded by
     the month's end."""
 
