@@ -139,16 +139,17 @@ async def follow_shared_changes(
     from_us, to_us = lent.within(0, change_feed.LATEST_US)
     async with parts.database(Standing.PLATFORM) as connection:
         ends = await change_feed.ends(connection)
+        until = await change_feed.reach(connection, place, ends)
     async with parts.database(lent.lender) as connection:
         within = Within(kinds, lent.grant.area, from_us, to_us)
-        found, reached = await change_feed.events(connection, within, place, ends, limit=limit)
+        found, reached = await change_feed.events(connection, within, place, until, limit=limit)
     return SharedChanges(
         changes=[
             SharedChange(id=one.id, type=one.type, at=one.at, data={name: one.fields[name] for name in fields[one.of]})
             for one in found
         ],
         next=write_place(reached),
-        more=len(found) == limit,
+        more=len(found) == limit or until != ends,
     )
 
 

@@ -107,7 +107,7 @@ class Worker:
         for wrong in ended:
             if wrong is not None:
                 raise wrong
-        return bool(made or waiting)
+        return made or bool(waiting)
 
     async def _send_to_one(self, ones: list[Due]) -> None:
         """P2. What is not sent in this turn stays due."""

@@ -3,7 +3,9 @@
 C1  Events are in the order of the engine's log, in which the follower commits them: a place in the feed that was read
     has everything before it, and what comes later stands after it. So nothing is skipped and nothing comes twice.
 C2  A place is (cycle, n) in each engine's log. It outlives restarts of everything but the engine's own store.
-C3  It is read in somebody's name; what that party does not see is not in it.
+C3  One question looks at MOST_LOOKED_AT events at most, whoever's they are, and then says how far it came: who sees few
+    of many comes on too.
+C4  It is read in somebody's name; what that party does not see is not in it.
 """
 
 from collections.abc import Mapping
@@ -70,6 +72,15 @@ ORDER BY e.cycle, e.n LIMIT %(limit)s"""
 #: What of each kind is read; the words are those of access/sharing.py.
 RESOURCES: Mapping[str, tuple[str, ...]] = {"alarms": ALARMS, "commands": COMMANDS}
 _LAST_N = 2**31 - 1
+#: C3. Some 100 ms of looking whose each is (product choice).
+MOST_LOOKED_AT = 20_000
+_FAR: LiteralString = (
+    "SELECT min(cycle) FROM ("
+    "(SELECT cycle FROM alarm_event WHERE engine = %(engine)s AND cycle > %(cycle)s"
+    " ORDER BY cycle OFFSET %(most)s LIMIT 1) UNION ALL "
+    "(SELECT cycle FROM command_step WHERE engine = %(engine)s AND cycle > %(cycle)s"
+    " ORDER BY cycle OFFSET %(most)s LIMIT 1)) far"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +101,27 @@ async def ends(connection: Connection) -> Place:
         return {str(engine): (int(cycle), _LAST_N) for engine, cycle in await cursor.fetchall()}
 
 
+async def reach(connection: Connection, after: Place, end: Place) -> Place:
+    """How far one question from `after` on looks, at most to `end` (C3); asked by the platform's own connection."""
+    found: dict[str, tuple[int, int]] = {}
+    for engine, last in end.items():
+        begun = after.get(engine, (-1, -1))
+        found[engine] = last
+        if begun >= last:
+            continue
+        asked = {"engine": clean(engine), "cycle": begun[0], "most": MOST_LOOKED_AT}
+        with translated():
+            row = await (await connection.execute(_FAR, asked)).fetchone()
+        if row is not None and row[0] is not None:
+            found[engine] = min(last, (int(row[0]), _LAST_N))
+    return found
+
+
 async def events(
     connection: Connection, within: Within, after: Place, until: Place, *, limit: int = 100
 ) -> tuple[list[Event], Place]:
     """At most `limit` events after `after` of each engine in `until`, oldest first within each engine, and the place
-    that they lead to. `until`: as `ends` gave it, in a transaction that began before this one (C1)."""
+    that they lead to. `until`: as `reach` gave it, in a transaction that began before this one (C1)."""
     found: list[Event] = []
     place = dict(after)
     for engine, end in sorted(until.items()):
@@ -102,10 +129,12 @@ async def events(
         if left <= 0:
             break
         begun = place.get(engine, (-1, -1))
+        if begun >= end:
+            continue
         mine = await _of_engine(connection, engine, within, begun, end, left)
         found += mine
         # With fewer than were asked for, all is read up to the end.
-        place[engine] = (mine[-1].cycle, mine[-1].n) if len(mine) == left else max(end, begun)
+        place[engine] = (mine[-1].cycle, mine[-1].n) if len(mine) == left else end
     return found, place
 
 

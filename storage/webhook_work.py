@@ -20,7 +20,7 @@ from access.enterprises import EnterpriseKind
 from access.sharing import given
 from engine.times import rfc3339
 from storage.audit import Said, record
-from storage.change_feed import LATEST_US, RESOURCES, Event, Place, Within, ends, events
+from storage.change_feed import LATEST_US, RESOURCES, Event, Place, Within, ends, events, reach
 from storage.database import Connection, translated
 from storage.tenants import Roles, Tenant, search_path
 from storage.times import as_datetime
@@ -100,28 +100,29 @@ async def alone(connection: Connection) -> bool:
     return row is not None and bool(row[0])
 
 
-async def make_deliveries(connection: Connection, roles: Roles, now_us: int) -> int:
-    """Go on in the feed of every webhook; returns how many messages that makes."""
-    made = 0
+async def make_deliveries(connection: Connection, roles: Roles, now_us: int) -> bool:
+    """Go on in the feed of every webhook; returns whether there was, or is, more than nothing to make."""
+    busy = False
     until = await ends(connection)
     with translated():
         cursor = await connection.execute(_FEEDING, {"now": as_datetime(now_us)})
         feeding = [_feeding(row) for row in await cursor.fetchall()]
     for one in feeding:
         if dict(one.place) != dict(until):
-            made += await _feed(connection, roles, one, until, now_us)
-    return made
+            busy |= await _feed(connection, roles, one, until, now_us)
+    return busy
 
 
-async def _feed(connection: Connection, roles: Roles, one: _Feeding, until: Place, now_us: int) -> int:
+async def _feed(connection: Connection, roles: Roles, one: _Feeding, until: Place, now_us: int) -> bool:
     """W1."""
     with translated():
         async with connection.transaction():
             place = await _place(connection, one.webhook)
             if place is None:
-                return 0
+                return False
+            far = await reach(connection, place, until)
             async with _in_the_lenders_name(connection, roles, one.lender):
-                found, reached = await events(connection, one.within, place, until, limit=_MOST_EVENTS)
+                found, reached = await events(connection, one.within, place, far, limit=_MOST_EVENTS)
             async with connection.cursor() as cursor:
                 await cursor.executemany(
                     "INSERT INTO webhook_delivery (webhook, id, body, made, due) VALUES (%s, %s, %s, %s, %s)"
@@ -132,7 +133,7 @@ async def _feed(connection: Connection, roles: Roles, one: _Feeding, until: Plac
                 "UPDATE webhook SET place = %s::jsonb WHERE webhook = %s",
                 (msgspec.json.encode(reached).decode(), one.webhook),
             )
-    return len(found)
+    return bool(found) or far != dict(until)
 
 
 async def _place(connection: Connection, webhook: str) -> Place | None:

@@ -8,8 +8,9 @@ from access.enterprises import EnterpriseKind
 from devices.models import load_catalogue
 from devices.sites import Device, Registry, Site
 from rules import decisions as d
+from storage import change_feed
 from storage.batch import assemble
-from storage.change_feed import Place, Within, ends, events
+from storage.change_feed import Place, Within, ends, events, reach
 from storage.database import connect, ready
 from storage.tenants import Tenant, in_the_name_of, roles_of
 from storage.writer import Writer
@@ -67,7 +68,10 @@ def _decided(chance: random.Random, at: int, serial: int) -> list[d.Decision]:
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_whatever_the_batches_and_the_pages_everything_comes_once_and_in_order(plain_url: str, seed: int) -> None:
+async def test_whatever_the_batches_and_the_pages_everything_comes_once_and_in_order(
+    plain_url: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(change_feed, "MOST_LOOKED_AT", 3)
     chance, engine = random.Random(seed), f"engine-{seed}"
     area = chance.choice(("", "50", "500156"))
     within = Within(frozenset({"alarms", "commands"}), area)
@@ -81,13 +85,15 @@ async def test_whatever_the_batches_and_the_pages_everything_comes_once_and_in_o
         place: Place = {}
         found: list[str] = []
 
-        async def read(limit: int) -> int:
+        async def read(limit: int) -> bool:
+            """Whether there may be more."""
             nonlocal place
-            until = await ends(asking)
+            last = await ends(asking)
+            until = await reach(asking, place, last)
             async with in_the_name_of(asking, roles, who):
                 page, place = await events(asking, within, place, until, limit=limit)
             found.extend(one.id for one in page)
-            return len(page)
+            return len(page) == limit or until != last
 
         number = 0
         for _ in range(25):
