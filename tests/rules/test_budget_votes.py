@@ -5,7 +5,7 @@ import pytest
 from devices.quantities import Flag
 from rules.decisions import AlarmChanged, Change, CloseWanted, HeldChange, ShutOffHeld
 from rules.evaluation.kernels import compile_pack
-from rules.instructions import TakeOutOfService
+from rules.instructions import ReleaseHeld, TakeOutOfService
 from rules.stepping.reshape import reshape
 from tests.rules.street import BUDGET, CLOSES, Street, number, registry, row, rules
 from tests.rules.test_budget import closed, held, leaks, shared, street
@@ -98,3 +98,33 @@ def test_who_is_out_of_service_at_its_turn_asks_for_nothing_and_has_no_vote(dete
     world.tell(out)
     decided = world.tick(601)
     assert (closed(decided), held(decided, HeldChange.OVER)) == ([], ["e0"])
+
+
+def out_of_service(world: Street, name: str, t: float) -> None:
+    until = at(t + 3600)
+    world.tell(TakeOutOfService(at=at(t), id="o", by="anna", device_no=number(name), until=until, reason="test gas"))
+
+
+def test_what_is_over_at_its_turn_spends_nothing() -> None:
+    world = street()
+    leaks(world, {"a0": 12, "a1": 13, "a2": 40, "a3": 20, "a4": 30})
+    out_of_service(world, "a2", 2)
+    decided = world.tick(601)
+    assert (closed(decided), held(decided, HeldChange.OVER)) == (["b4", "b3"], ["b2"])
+
+
+def test_a_person_cannot_release_what_nothing_asks_for() -> None:
+    world = street()
+    leaks(world, {"a0": 12, "a1": 13, "a2": 40})
+    out_of_service(world, "a2", 2)
+    decided = world.tell(ReleaseHeld(at=at(3), id="r", by="anna", rule="rises"))
+    assert (closed(decided), held(decided, HeldChange.OVER)) == ([], ["b2"])
+
+
+def test_when_the_one_it_waits_for_ends_it_waits_for_the_first_of_the_others() -> None:
+    world = Street(rules(CLOSES + BUDGET), registry(4, rows=[row("r", "c0 c1 c2", valves="e0")]))
+    leaks(world, {"a0": 12, "a1": 13})
+    leaks(world, {"c2": 40, "c0": 20, "c1": 30}, 2)
+    world.hear("c2", 3, 1)
+    (one,) = world.state.held.values()
+    assert (one.detector, one.value) == (world.slot("c0"), 20.0)

@@ -1,12 +1,13 @@
 """How what is wanted of a valve or a fan ends, as people read it, and what ends with it."""
 
 import pytest
+from msgspec.structs import replace
 
 from devices.quantities import Flag, ValvePosition
-from rules.decisions import CommandStepped, Outcome, Step, WantedEnded, command_id, wanted_id
+from rules.decisions import AlarmRaised, CommandStepped, Outcome, Step, WantedEnded, command_id, permit_id, wanted_id
 from rules.evaluation.kernels import compile_pack
 from rules.events import AttemptAcknowledged, AttemptSent, Event, Replied
-from rules.instructions import Acknowledge, CancelClose, CloseValve, Reset
+from rules.instructions import Acknowledge, ApprovePermit, CancelClose, CloseValve, RequestPermit, Reset
 from rules.stepping.reshape import reshape
 from tests.rules.street import RISES, Street, number, registry, row, rules
 from tests.rules.world import NUMBERS, OF_A_CLOSING, World, at, changed, of, pack, raised, reading
@@ -108,6 +109,38 @@ def test_a_valve_that_no_rule_closes_any_more_is_free_and_no_alarm_ends_with_tha
     assert not world.state.closed_for
     assert ("v2", "tamper") not in {(name, rule) for name, rule, _ in changed(decided)}
     assert world.alarm("v2", "tamper") is not None
+
+
+def test_what_a_valve_replies_to_a_permit_under_rules_that_close_nothing_ends_no_alarm() -> None:
+    world = World(pack('id = "fault"\nflags = ["fault"]', TAMPER))
+    number = NUMBERS["v2"]
+    world.hear("v2", 1, flags=Flag.TAMPER)
+    world.tell(RequestPermit(at=at(2), id="r", by="anna", device_no=number, reason="a new hose"))
+    world.tell(ApprovePermit(at=at(3), id="p", by="ben", permit=permit_id(number, at(2))))
+    sent = command_id(permit_id(number, at(2)), 1)
+    world.tell(Replied(at=at(4), command=sent, device_no=number, valve=ValvePosition.CLOSED))
+    assert changed(world.decided) == []
+
+
+@pytest.mark.parametrize("first", ["ch4-high", "valve-reopened"])
+def test_a_valve_that_is_seen_closed_again_is_opened_again_no_more_although_nothing_was_wanted(first: str) -> None:
+    """Two alarms have latched; the valve is opened, which is told for the first of them, and closed by hand."""
+    plain = pack()
+    order = sorted(range(len(plain.rules)), key=lambda at: plain.rules[at].id != first)
+    parsed = tuple(plain.parsed[at] for at in order)
+    world = World(replace(plain, rules=tuple(plain.rules[at] for at in order), parsed=parsed))
+    for t, name in ((1, "d1"), (1.5, "d2")):
+        world.hear(name, t, flags=Flag.HIGH_ALARM)
+    for name in ("v1", "v2"):
+        world.tell(AttemptSent(at=at(2), command=command(name)))
+        world.hear(name, 3, valve=ValvePosition.CLOSED)
+    for name in ("d1", "d2"):
+        world.hear(name, 4, combustible_lel=0)
+    (told,) = of(AlarmRaised, world.hear("v2", 5, valve=ValvePosition.OPEN))
+    assert told.because == world.alarm("d1", "ch4-high").alarm  # type: ignore[union-attr]
+    assert not world.state.wanted_by_slot
+    decided = world.hear("v2", 6, valve=ValvePosition.CLOSED)
+    assert changed(decided) == [("v2", "valve-reopened", "RETURNED_UNACKNOWLEDGED")]
 
 
 def test_under_rules_that_only_run_fans_nobody_misses_a_valve() -> None:

@@ -120,3 +120,11 @@ def test_a_fan_that_nothing_asks_for_any_more_is_not_attempted_any_more() -> Non
     (ended,) = of(WantedEnded, decided)
     assert (ended.device_no, ended.outcome) == (F0, Outcome.OVER)
     assert not [one for one in of(AttemptRequested, world.tick(86_400)) if one.device_no == F0]
+
+
+def test_a_fan_that_another_rule_still_asks_for_runs_on() -> None:
+    other = BOTH.replace('"rises"', '"other"').replace("10.0", "40.0").replace("5.0", "30.0")
+    world = Street(rules(BOTH, other), registry(1, rows=[row("r", "c0", fans="f0")]))
+    world.hear("c0", 1, 50)
+    assert not of(WantedEnded, world.hear("c0", 2, 20))  # the other one is over
+    assert [one.outcome for one in of(WantedEnded, world.hear("c0", 3, 0))] == [Outcome.OVER]

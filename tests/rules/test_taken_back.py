@@ -101,6 +101,18 @@ def test_a_canary_that_is_taken_back_as_it_comes_into_force_everywhere_leaves_no
     assert [one.change for one in of(ShutOffHeld, decided)] == [HeldChange.OVER]
 
 
+def test_a_canary_that_comes_into_force_everywhere_keeps_what_waits() -> None:
+    canary = rules(CLOSES + '\nstate = "canary"\ncanary_pct = 50.0' + BUDGET)
+    world = Street(canary, registry(70))
+    inside = [n for n in range(70) if in_canary(canary.rules[0], f"home{n}")]
+    outside = [n for n in range(70) if n not in inside]
+    for n in (*inside[:3], *outside[:2]):
+        world.hear(f"a{n}", 1, 30)
+    decided = edit(world, rules(CLOSES + BUDGET), 2)
+    assert [one.change for one in of(ShutOffHeld, decided)] == [HeldChange.HELD] * 2
+    assert len(world.state.held) == 3
+
+
 def test_where_a_device_has_left_an_edited_rule_proves_itself_all_the_same() -> None:
     world = Street(rules(CLOSES + WIDE), registry(26))
     world.fleet = build_fleet(registry(25), world.fleet)
