@@ -27,8 +27,10 @@ _URGENT = 2
 #: How long the counting may take (product choice): a month of a million devices is a million looks into the hours.
 _WITHIN = "SET LOCAL statement_timeout = '60s'"
 
-_AS_OF: LiteralString = "recorded <= %(known)s AND (superseded IS NULL OR superseded > %(known)s)"
-_THERE: LiteralString = "(gone IS NULL OR gone >= %(to)s)"
+_REGISTERED: LiteralString = (
+    "@.recorded <= %(known)s AND (@.superseded IS NULL OR @.superseded > %(known)s)"
+    " AND (@.gone IS NULL OR @.gone >= %(to)s)"
+)
 _ALARM: LiteralString = "a.raised >= %(from)s AND a.raised < %(to)s AND NOT a.trial AND a.area LIKE %(area)s"
 
 
@@ -44,28 +46,24 @@ def _step(name: LiteralString) -> LiteralString:
 #: Rows: area, users, connected, devices, reporting, alarms, others, then done, judged, in time of each step.
 _COUNTS: LiteralString = (
     """
-WITH RECURSIVE device_then AS (
+WITH RECURSIVE site_then AS (
+    SELECT s.key, s.area FROM site_ever s WHERE """
+    + _REGISTERED.replace("@", "s")
+    + """ AND s.area LIKE %(area)s AND s.simulated = %(simulated)s
+        AND (%(vendor)s <> '' OR s.enterprise = %(enterprise)s)),
+device_then AS (
     SELECT d.device_no, d.site, EXISTS (SELECT FROM reading_1h h WHERE h.device_no = d.device_no
         AND h.bucket >= %(from)s AND h.bucket < %(to)s
         AND (h.combustible_lel_n > 0 OR h.co_ppm_n > 0 OR h.valve <> 0)) AS reports
-    FROM device_ever d WHERE """
-    + _AS_OF
-    + " AND "
-    + _THERE
+    FROM device_ever d JOIN site_then s ON s.key = d.site WHERE """
+    + _REGISTERED.replace("@", "d")
     + """ AND (%(vendor)s = '' OR d.vendor = %(vendor)s)
         AND d.model NOT IN (SELECT key FROM device_model WHERE kind = 'gateway')),
-site_then AS (
-    SELECT key, area FROM site_ever s WHERE """
-    + _AS_OF
-    + " AND "
-    + _THERE
-    + """ AND area LIKE %(area)s AND simulated = %(simulated)s
-        AND CASE WHEN %(vendor)s = '' THEN s.enterprise = %(enterprise)s
-            ELSE EXISTS (SELECT FROM device_then d WHERE d.site = s.key) END),
 user_then AS (
     SELECT s.area, coalesce(bool_or(d.reports), false) AS connected, count(d.device_no) AS devices,
         count(*) FILTER (WHERE d.reports) AS reporting
-    FROM site_then s LEFT JOIN device_then d ON d.site = s.key GROUP BY s.key, s.area),
+    FROM site_then s LEFT JOIN device_then d ON d.site = s.key GROUP BY s.key, s.area
+    HAVING %(vendor)s = '' OR count(d.device_no) > 0),
 alarm_then AS (
     SELECT a.alarm, a.area, a.raised, a.enterprise, a.incident, a.priority <= %(urgent)s AS urgent
     FROM alarm a JOIN site s ON s.key = a.site WHERE """
