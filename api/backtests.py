@@ -4,7 +4,7 @@ import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import Field, StringConstraints
+from pydantic import AliasChoices, Field, StringConstraints
 
 from api.apart_work import BacktestJob, Document
 from api.backtest_jobs import JobState, Kept
@@ -44,7 +44,7 @@ class Backtest(Shape):
     by: str
     begun: Utc
     ended: Utc | None
-    from_: Utc = Field(serialization_alias="from")
+    from_: Utc = Field(validation_alias=AliasChoices("from", "from_"), serialization_alias="from")
     to: Utc
     sites: list[str]
     done_pct: float = Field(description="By the time of the readings; those of the lead before `from` are 0")

@@ -81,8 +81,8 @@ def _schema(kind: type[Enum]) -> WithJsonSchema:
 _as_word = PlainSerializer(word, return_type=str)
 PriorityWord = Annotated[Priority, BeforeValidator(_reads(Priority)), _as_word, _schema(Priority)]
 AlarmStateWord = Annotated[AlarmState, BeforeValidator(_reads(AlarmState)), _as_word, _schema(AlarmState)]
-ValveWord = Annotated[ValvePosition, _as_word, _schema(ValvePosition)]
-ValveCauseWord = Annotated[ValveCause, _as_word, _schema(ValveCause)]
+ValveWord = Annotated[ValvePosition, BeforeValidator(_reads(ValvePosition)), _as_word, _schema(ValvePosition)]
+ValveCauseWord = Annotated[ValveCause, BeforeValidator(_reads(ValveCause)), _as_word, _schema(ValveCause)]
 
 #: A device's vendor or serial.
 DeviceId = Annotated[str, StringConstraints(pattern=f"^{ID_PATTERN.pattern.removesuffix(chr(92) + 'Z')}$")]

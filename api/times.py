@@ -42,20 +42,19 @@ def parse_rfc3339(text: str) -> int:
     return (at - _EPOCH) // _MICROSECOND
 
 
-_DATE_TIME = WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-20T08:30:56.000001Z"]})
-#: An answer's field: holds microseconds, is shown as RFC 3339.
-Utc = Annotated[int, PlainSerializer(rfc3339, return_type=str), _DATE_TIME]
-#: A device's own clock: null where it says no time that a calendar has.
-ClaimedUtc = Annotated[
-    int | None,
-    PlainSerializer(rfc3339_or_none, return_type=str | None),
-    WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]}),
-]
-
-
 def _read(value: object) -> object:
     return parse_rfc3339(value) if isinstance(value, str) else value
 
 
+_DATE_TIME = WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-20T08:30:56.000001Z"]})
+#: An answer's field: holds microseconds, is shown as RFC 3339.
+Utc = Annotated[int, BeforeValidator(_read), PlainSerializer(rfc3339, return_type=str), _DATE_TIME]
+#: A device's own clock: null where it says no time that a calendar has.
+ClaimedUtc = Annotated[
+    int | None,
+    BeforeValidator(_read),
+    PlainSerializer(rfc3339_or_none, return_type=str | None),
+    WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]}),
+]
 #: A request's parameter: RFC 3339 in, microseconds to the code.
-UtcParameter = Annotated[int, BeforeValidator(_read), _DATE_TIME]
+UtcParameter = Annotated[int, BeforeValidator(_read), PlainSerializer(rfc3339, return_type=str), _DATE_TIME]
