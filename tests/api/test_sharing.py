@@ -1,6 +1,7 @@
 """Grants between parties, and what the receiver reads by them: the fields, the area and the time that they name, and
 nothing else."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -100,6 +101,28 @@ async def test_before_it_is_accepted_and_by_others_nothing_is_seen(town: Town) -
     await town.ask("operator", "GET", f"/v1/shared/{grant}/changes", status=403)
     listed = (await town.ask("regulator", "GET", "/v1/enterprises/bureau/grants"))["grants"]
     assert [one["grant"] for one in listed] == [grant]
+
+
+async def test_a_program_reads_with_a_key_that_is_for_it_and_who_acts_for_several_as_each(town: Town) -> None:
+    grant = await town.granted("acme-co", as_="vendor")
+    vendor, company = ROLES["vendor"], ROLES["company_administrator"]
+    connection = await connect(town.url, name="test")
+    try:
+        await town.people.key(connection, "reader", vendor, "read_shared")
+        await town.people.key(connection, "other", vendor, "read_alarms")
+        await town.people.person(connection, "both", company, vendor)
+        await town.people.person(connection, "bound", replace(company, sites=frozenset({"site-a1"})))
+    finally:
+        await connection.close()
+    await town.stand.parts.known.look()
+    assert len(await _changes(town, "reader", grant)) == 4
+    await town.ask("other", "GET", f"/v1/shared/{grant}/changes", status=403)
+    assert len(await _changes(town, "both", grant)) == 4
+    await town.ask("both", "POST", f"/v1/enterprises/gas-a/grants/{grant}/end")
+    body = {"receiver": "bureau", "fields": {"alarms": ["alarm"]}, "purpose": "for a test"}
+    await town.ask("bound", "POST", "/v1/enterprises/gas-a/grants", body, 403)
+    made = await town.ask("platform_administrator", "POST", "/v1/enterprises/gas-a/grants", body, 201)
+    assert (made["grantor"], made["counts"]) == ("gas-a", False)
 
 
 @pytest.mark.parametrize(
