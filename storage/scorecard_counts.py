@@ -1,7 +1,8 @@
 """What a gas company or a vendor did in a month, counted in the database by the areas of its sites: the tallies of
 devices/scorecard.py.
 
-S1  All of it is one question, so that it is of one instant.
+S1  All of it is one question, so that it is of one instant. Sites and devices are put side by side and not joined:
+    the planner, which does not know how many were registered then, would join them one by one.
 S2  The register is as it was recorded by `known` and as it was in the world at the month's end. An alarm is of the
     company that has its site today (a site that is given to another takes its past along), and of its device's vendor.
     A device reports that measured a gas well or said where a valve stands, as in coverage (storage/coverage_sql.py).
@@ -52,7 +53,7 @@ WITH RECURSIVE site_then AS (
     + """ AND s.area LIKE %(area)s AND s.simulated = %(simulated)s
         AND (%(vendor)s <> '' OR s.enterprise = %(enterprise)s)),
 device_then AS (
-    SELECT d.device_no, d.site, EXISTS (SELECT FROM reading_1h h WHERE h.device_no = d.device_no
+    SELECT d.device_no, d.site, s.area, EXISTS (SELECT FROM reading_1h h WHERE h.device_no = d.device_no
         AND h.bucket >= %(from)s AND h.bucket < %(to)s
         AND (h.combustible_lel_n > 0 OR h.co_ppm_n > 0 OR h.valve <> 0)) AS reports
     FROM device_ever d JOIN site_then s ON s.key = d.site WHERE """
@@ -60,10 +61,11 @@ device_then AS (
     + """ AND (%(vendor)s = '' OR d.vendor = %(vendor)s)
         AND d.model NOT IN (SELECT key FROM device_model WHERE kind = 'gateway')),
 user_then AS (
-    SELECT s.area, coalesce(bool_or(d.reports), false) AS connected, count(d.device_no) AS devices,
-        count(*) FILTER (WHERE d.reports) AS reporting
-    FROM site_then s LEFT JOIN device_then d ON d.site = s.key GROUP BY s.key, s.area
-    HAVING %(vendor)s = '' OR count(d.device_no) > 0),
+    SELECT area, coalesce(bool_or(reports), false) AS connected, count(device_no) AS devices,
+        count(*) FILTER (WHERE reports) AS reporting
+    FROM (SELECT key, area, NULL::integer AS device_no, NULL::boolean AS reports FROM site_then
+          UNION ALL SELECT site, area, device_no, reports FROM device_then) one
+    GROUP BY key, area HAVING %(vendor)s = '' OR count(device_no) > 0),
 alarm_then AS (
     SELECT a.alarm, a.area, a.raised, a.enterprise, a.incident, a.priority <= %(urgent)s AS urgent
     FROM alarm a JOIN site s ON s.key = a.site WHERE """
