@@ -79,6 +79,8 @@ async def make_webhook(parts: Shared, who: ChangesWebhooks, enterprise: Key, bod
         grant = await grants.grant(connection, body.grant)
         if grant is None or grant.receiver != enterprise or grant.accepted is None or grant.ended is not None:
             raise Problem(NOT_FOUND, f"there is no grant {body.grant} that {enterprise} has accepted")
+        if not any(grant.fields.get(kind) for kind in change_feed.RESOURCES):
+            raise Problem(BAD_PARAMETER, "grant: it shares neither alarms nor commands; nothing would ever be sent")
         if len(await stored.webhooks_of(connection, enterprise)) >= MOST_WEBHOOKS:
             raise Problem(CONFLICT, f"{enterprise} has {MOST_WEBHOOKS} webhooks already; remove one that is not needed")
         key = grants.new_key(os.urandom)

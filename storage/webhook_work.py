@@ -4,7 +4,8 @@ each. (W1 to W3 stand in storage/webhooks.py.) Raises DatabaseAway, DatabaseRefu
 D1  Only one worker is at it, over all processes: a lock of the session, which goes with the connection. So nothing has
     to be claimed, and what a killed worker had begun is begun again at once.
 D2  The feed is read in the grantor's name, and the deliveries are made in the same transaction in the house's own.
-D3  A grant that does not count any more makes no delivery and sends none, however long one has waited.
+D3  A grant that does not count any more, or of which one party is gone, makes no delivery and sends none, however long
+    one has waited.
 """
 
 import contextlib
@@ -38,12 +39,13 @@ _GONE = 410
 _LOCK: LiteralString = "SELECT pg_try_advisory_lock(hashtext('davy webhooks'))"
 _COUNTS: LiteralString = (
     " w.off IS NULL AND g.receiver = w.enterprise AND g.accepted IS NOT NULL AND g.ended IS NULL"
-    " AND g.begins <= %(now)s AND (g.ends IS NULL OR g.ends > %(now)s)"
+    " AND g.begins <= %(now)s AND (g.ends IS NULL OR g.ends > %(now)s) AND NOT EXISTS (SELECT FROM enterprise party"
+    " WHERE party.key IN (g.grantor, g.receiver) AND party.gone IS NOT NULL)"
 )
 _FEEDING: LiteralString = (
     "SELECT w.webhook, w.place::text, g.grant_key, g.fields::text, g.area, davy_us(g.begins), davy_us(g.ends),"  # noqa: S608
     " g.grantor, e.kind FROM webhook w JOIN sharing_grant g USING (grant_key)"
-    " JOIN enterprise e ON e.key = g.grantor WHERE e.gone IS NULL AND" + _COUNTS
+    " JOIN enterprise e ON e.key = g.grantor WHERE" + _COUNTS
 )
 _DUE: LiteralString = (
     "SELECT d.delivery, w.webhook, w.enterprise, d.id, d.body, w.url, w.secret,"  # noqa: S608

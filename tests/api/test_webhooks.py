@@ -110,6 +110,11 @@ async def test_an_address_that_is_none_to_send_to_is_refused(town: Town, url: st
     assert "body.url" in (await town.ask(WHO, "POST", PATH, body, 422))["detail"]
 
 
+async def test_a_grant_of_which_nothing_would_be_sent_has_no_webhook(town: Town) -> None:
+    body = {"grant": await town.granted(fields={"devices": ["device"]}), "url": URL}
+    assert "neither alarms nor commands" in (await town.ask(WHO, "POST", PATH, body, 422))["detail"]
+
+
 async def test_only_the_receiver_of_a_grant_has_a_webhook_of_it(town: Town) -> None:
     grant = await town.granted()
     body: dict[str, Any] = {"grant": grant, "url": URL}

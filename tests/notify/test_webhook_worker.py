@@ -144,6 +144,19 @@ async def test_an_ended_grant_sends_nothing_more_not_even_what_waits(scene: Scen
     assert await shared.deliveries() == []
 
 
+@pytest.mark.parametrize("party", ["gas-a", "acme-co"])
+async def test_when_a_party_is_gone_nothing_more_is_sent(scene: Scene, party: str) -> None:
+    shared, receiver = scene.shared, scene.receiver
+    await shared.happens()
+    receiver.answer = REFUSING
+    await scene.turn()
+    await shared.connection.execute("UPDATE enterprise SET gone = now() WHERE key = %s", (party,))
+    await shared.happens()
+    shared.now_us += DAY
+    assert not await scene.turn()
+    assert len(receiver.received) == 1
+
+
 async def test_while_a_secret_takes_anothers_place_both_sign(scene: Scene) -> None:
     shared = scene.shared
     newer = new_secret(os.urandom)
