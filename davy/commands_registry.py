@@ -70,8 +70,9 @@ async def _import(
     from davy.output import write_json
     from storage.database import connect, ready
 
-    models, master = catalogue(settings), master_key(settings.master_key)
+    models = catalogue(settings)
     async with database(settings) as url:
+        master = master_key(settings.master_key)  # only where there is a database is there a folder to keep it in
         with refused_by_database():
             connection = await connect(url, name="registry import")
             try:
@@ -200,9 +201,9 @@ async def _export(settings: Settings, file: Path, wanted: _Wanted) -> None:
     from storage.registry_file import write_file
     from storage.registry_people import say_exported
 
-    people = PeopleOut(master_key(settings.master_key), plain=bool(wanted.purpose))
     kinds = kinds_of(wanted.kinds, tokens="token" in wanted.kinds, people=True)
     async with database(settings) as url:
+        people = PeopleOut(master_key(settings.master_key), plain=bool(wanted.purpose))
         with refused_by_database(), progress(f"writing {file.name}"):
             connection = await connect(url, name="registry export")
             try:
