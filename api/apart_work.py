@@ -9,6 +9,7 @@ One job comes in on the standard input, frames go out on the standard output, ea
 """
 
 import asyncio
+import errno
 import os
 import resource
 import sys
@@ -156,6 +157,10 @@ def work(job: Job, tell: Callable[[Frame], None]) -> Frame:
         return Failed(Fault.TOO_MUCH, str(wrong))
     except MemoryError:
         return _too_much_memory(job)
+    except OSError as wrong:
+        if wrong.errno != errno.ENOMEM:  # the system's word for the same
+            raise
+        return _too_much_memory(job)
     except RuntimeError as wrong:
         if str(wrong) != "can't start new thread":  # CPython's words for a stack that found no room
             raise
@@ -185,6 +190,8 @@ def main() -> None:
         out.flush()
 
     tell(work(job, tell))
+    # At once: what ends an interpreter needs room too, and there may be none.
+    os._exit(0)
 
 
 def _end_with_parent(source: BinaryIO) -> None:
