@@ -214,6 +214,14 @@ def test_who_falls_silent_is_remembered_as_unknown_and_who_is_no_member_not_at_a
     assert memory.yes.tolist() == memory.members.tolist()
 
 
+def test_one_yes_of_before_keeps_its_group_awake_and_no_other() -> None:
+    desk = Desk.of("any(riser, combustible_lel >= 20 %LEL)")
+    hear(desk, ("m1", GAS))
+    nothing = Truth(np.zeros(2, np.bool_), np.ones(2, np.bool_))
+    _, hot = votes_of(desk).moving(slots("m2", "m3"), nothing, np.ones(2, np.bool_))
+    assert hot.tolist() == [True, False]
+
+
 def test_many_readings_at_once_are_counted_as_one_after_the_other() -> None:
     rng = np.random.default_rng(4)
     names, values = rng.choice(["m1", "m2", "m3", "m4", "bare"], 400), rng.choice([GAS, AIR, BROKEN], 400)
