@@ -1,5 +1,7 @@
 """A small town for the guarantee tests: homes with a detector and a valve, and one gateway that speaks for many."""
 
+import json
+
 from devices.models import load_catalogue
 from devices.sites import Credential, Device, Link, Registry, Site, token_sha256
 
@@ -30,4 +32,20 @@ def town(homes: int) -> Registry:
         devices=tuple(devices),
         links=tuple(Link(detector(n), valve(n)) for n in range(homes)),
         credentials=tuple(Credential(device.identity, token_sha256(TOKEN)) for device in devices),
+    )
+
+
+def town_file(homes: int) -> str:
+    """The same town as a file for `davy registry import`; the database gives the devices their numbers."""
+    registry = town(homes)
+    return json.dumps(
+        {
+            "sites": [{"key": site.key, "simulated": True} for site in registry.sites],
+            "devices": [
+                {"vendor": d.vendor, "serial": d.serial, "model": d.model, "site": d.site, "gateway": d.gateway}
+                for d in registry.devices
+            ],
+            "links": [{"detector": link.detector, "valve": link.valve} for link in registry.links],
+            "tokens": [{"identity": device.identity, "token": TOKEN} for device in registry.devices],
+        }
     )

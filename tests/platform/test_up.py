@@ -1,5 +1,6 @@
 """`davy up`, U1 to U4: it starts, it survives, it refuses in one line, it stops, and leaves nothing behind."""
 
+import asyncio
 import json
 import os
 import select
@@ -18,11 +19,10 @@ from davy.exits import Exit
 from davy.folders import prepare_data_folder
 from davy.postgres_home import find_home
 from davy.settings import Settings
-from devices.sites import encode_registry
 from tests.guarantees.engines import door_of
 from tests.guarantees.sayings import leak
 from tests.guarantees.talker import Talker
-from tests.guarantees.town import detector, town, valve
+from tests.guarantees.town import detector, town_file, valve
 from tests.platform.conftest import mounts
 from tests.platform.davy_process import PARTS, WITHIN_S, davy, environment, up
 from tests.whole.test_full_disk import fill
@@ -176,9 +176,7 @@ async def test_on_a_disk_that_became_full_it_starts_all_the_same_and_protects(
     with mounted(disk, "size=400m"):
         settings = settings_for(disk / "data")
         with up(settings) as before:
-            door = await door_of(settings)
-            await door.replace_registry(1, encode_registry(town(1)))
-            await door.close()
+            await registered(settings, open_folder / "town.json")
             parts = before.all_parts()
             os.kill(before.pid, signal.SIGKILL)
             before.ended()
@@ -195,6 +193,26 @@ async def test_on_a_disk_that_became_full_it_starts_all_the_same_and_protects(
             for one in (closer, talker):
                 await one.close()
             assert running.stop() == Exit.OK
+
+
+async def registered(settings: Settings, file: Path) -> None:
+    """A town of one home, by the import that people use, and known to the engine."""
+    file.write_text(town_file(1))
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-P", "-m", "davy", "registry", "import", str(file), "--yes"],
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    door = await door_of(settings)
+    async with asyncio.timeout(WITHIN_S):
+        while (await door.status()).devices < 3:
+            await asyncio.sleep(0.05)
+    await door.close()
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 seen shut, a person can acknowledge and close by the API, and afterwards nothing is missing and nothing is double."""
 
 import asyncio
-import json
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -14,25 +13,9 @@ import httpx
 from davy.bench.whole import Whole, whole
 from tests.guarantees.sayings import leak, normal, position
 from tests.guarantees.talker import Talker
-from tests.guarantees.town import TOKEN, detector, town, valve
+from tests.guarantees.town import detector, town_file, valve
 
 HOMES = 3
-
-
-def source() -> str:
-    """The town as an import file."""
-    registry = town(HOMES)
-    return json.dumps(
-        {
-            "sites": [{"key": site.key, "simulated": True} for site in registry.sites],
-            "devices": [
-                {"vendor": d.vendor, "serial": d.serial, "model": d.model, "site": d.site, "gateway": d.gateway}
-                for d in registry.devices
-            ],
-            "links": [{"detector": link.detector, "valve": link.valve} for link in registry.links],
-            "tokens": [{"identity": device.identity, "token": TOKEN} for device in registry.devices],
-        }
-    )
 
 
 @contextmanager
@@ -83,7 +66,7 @@ async def test_with_postgresql_stopped_a_leak_shuts_the_valve_and_people_can_act
     async with whole(None) as running:
         await (await running.door()).close()
         file = tmp_path / "town.json"
-        file.write_text(source())
+        file.write_text(town_file(HOMES))
         await running.davy("registry", "import", str(file), "--yes")
         await in_force(running)
         port = running.settings.mqtt_port
