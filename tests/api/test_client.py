@@ -63,7 +63,7 @@ def test_an_operation_asks_and_reads_what_the_description_says(name: str) -> Non
         assert kind.dump_python(kind.validate_python(shown), mode="json", by_alias=True) == shown
 
 
-@pytest.mark.parametrize("body", [b for b in {of.body for of in ALL.values()} if b is not None and b is not bytes])
+@pytest.mark.parametrize("body", sorted({of.body for of in ALL.values()} - {None, bytes}, key=str))
 def test_a_body_goes_out_as_it_is_shown(body: type[Asked]) -> None:
     (shown,) = body.model_json_schema()["examples"]
     sent = body.model_validate(shown).model_dump(mode="json", by_alias=True, exclude_unset=True)

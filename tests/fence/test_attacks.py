@@ -212,7 +212,7 @@ def test_only_what_is_meant_to_runs_as_its_owner(owner: Owner, roles: Roles) -> 
     assert {name for name, bound, _ in rows if not bound} == set()
     called = {(name.split("(")[0], role) for name, _, role in rows if role}
     tenants = {roles.of(who) for who in EVERYONE if who is not Standing.PUBLIC} | {f"{roles.word}writer"}
-    assert {name for name, _ in called} == {"davy_record", "davy_offer", "davy_forget_offered"}
+    assert {name for name, _ in called} == {"davy_record", "davy_offer", "davy_forget_offered", "davy_take_request"}
     assert {role for _, role in called if role.startswith(roles.word)} <= tenants
 
 
