@@ -408,6 +408,7 @@ def test_what_waited_from_before_a_closing_does_not_open_it_again_but_a_valve_wi
     assert not world.state.wanted_by_slot
     assert raised(world.hear("v2", 202, ts_s=100, valve=ValvePosition.OPEN)) == []
     assert world.state.position[world.fleet.slot_of[NUMBERS["v2"]]] == ValvePosition.CLOSED
+    assert raised(world.hear("v2", 261, ts_s=100, valve=ValvePosition.OPEN)) == []
     assert [rule for _, rule in raised(world.hear("v2", 262, ts_s=101, valve=ValvePosition.OPEN))] == ["valve-reopened"]
 
 

@@ -358,6 +358,13 @@ def test_an_alarm_at_a_detector_out_of_service_ends_a_permit_although_it_closes_
     assert "davysim/a0 stands" in refused(world.tell(request(4)))
 
 
+def test_an_alarm_of_a_rule_that_closes_nothing_ends_no_permit() -> None:
+    world = street(CLOSES, 'id = "fault"\nflags = ["fault"]')
+    world.tell(request())
+    assert not states(world.hear("a0", 2, flags=Flag.FAULT))
+    assert states(world.tell(approve(3))) == [PermitState.GRANTED]
+
+
 def test_a_trial_alarm_ends_no_permit() -> None:
     world = street(CLOSES + '\nstate = "dry_run"')
     world.tell(request())
