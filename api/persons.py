@@ -53,7 +53,7 @@ Of = Annotated[
 ]
 
 
-@router.get("", operation_id="list_people", responses=_PAGE)
+@router.get("", operation_id="list_people", responses=_ONE)
 async def list_people(
     parts: Shared, who: ReadsPeople, enterprise: Of = None, cursor: Cursor = None, limit: Limit = USUAL_ROWS
 ) -> People:
