@@ -50,7 +50,8 @@ def test_what_is_shown_of_each_kind(kind: str, plain: str, shown: str) -> None:
 @given(st.sampled_from(KINDS), st.text(max_size=40))
 def test_a_mask_never_shows_most_of_anything(kind: str, text: str) -> None:
     shown = masked(kind, text)
-    assert (shown == "") == (not re.sub(r"[\s().\-/]", "", text).strip() or shown == "")
+    if re.sub(r"[\s().\-/]", "", text):  # that there is something is not hidden
+        assert shown
     if shown and kind != "email" and "@" not in shown:
         assert len(shown.replace("*", "")) <= 7
 
